@@ -1,0 +1,145 @@
+//! The audit record of a decision: one line of JSON that keeps the whole chain.
+//!
+//! It names the token by its `jti`, never by its bytes, and holds no header and no query.
+
+use crate::claims::{Identity, SignedToken};
+use crate::config::{AuditLog, Config};
+use crate::decision::{Decision, Outcome};
+use crate::policy::{Obligation, PolicyRecord};
+use serde::Serialize;
+
+/// One decision, for the log. Members that do not apply are left out.
+#[derive(Debug, Serialize)]
+pub struct AuditRecord<'a> {
+    /// The id that the client or the upstream was given.
+    decision: &'a str,
+    /// Milliseconds since the Unix epoch.
+    time_ms: u64,
+    /// `allow` or `deny`.
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Route<'a>>,
+    /// Principal, then every hop, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<Vec<Hop<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depth: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Token<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    policies: &'a [PolicyRecord],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obligations: Vec<Note<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Route<'a> {
+    index: usize,
+    path_prefix: &'a str,
+}
+
+/// A hop, or the principal.
+#[derive(Debug, Serialize)]
+struct Hop<'a> {
+    iss: &'a str,
+    sub: &'a str,
+}
+
+/// What a policy asked to be noted.
+#[derive(Debug, Serialize)]
+struct Note<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Token<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    scopes: &'a [String],
+    exp_ms: u64,
+}
+
+impl<'a> From<&'a Identity> for Hop<'a> {
+    fn from(identity: &'a Identity) -> Self {
+        Self { iss: &identity.issuer, sub: &identity.subject }
+    }
+}
+
+impl<'a> From<&'a SignedToken> for Token<'a> {
+    fn from(token: &'a SignedToken) -> Self {
+        Self {
+            jti: token.token_id(),
+            client_id: token.client_id(),
+            kid: token.key_id(),
+            scopes: token.scopes(),
+            exp_ms: token.expires_at().as_millis(),
+        }
+    }
+}
+
+impl<'a> AuditRecord<'a> {
+    /// The record of `decision`, or `None` if the configuration does not want it written. Without a configuration every
+    /// decision is a denial, and is wanted.
+    #[must_use]
+    pub fn wanted(decision: &'a Decision, config: Option<&'a Config>) -> Option<Self> {
+        let denied = decision.reason().is_some();
+        let wanted = match config.map(|c| c.audit.log) {
+            Some(AuditLog::All) => true,
+            Some(AuditLog::Denied) | None => denied,
+            Some(AuditLog::None) => false,
+        };
+        wanted.then(|| Self::new(decision, config))
+    }
+
+    /// The record of `decision`.
+    #[must_use]
+    pub fn new(decision: &'a Decision, config: Option<&'a Config>) -> Self {
+        let token = decision.token();
+        let route = decision.route().and_then(|index| {
+            let route = config?.routes.get(index)?;
+            Some(Route { index, path_prefix: route.matcher.path_prefix.as_str() })
+        });
+        let obligations = match decision.outcome() {
+            Outcome::Allow(permit) => permit
+                .obligations()
+                .iter()
+                .filter_map(|o| match o {
+                    Obligation::Audit { name, value } => Some(Note { name, value }),
+                    Obligation::Header { .. } => None,
+                })
+                .collect(),
+            Outcome::Deny(_) => Vec::new(),
+        };
+        Self {
+            decision: decision.id(),
+            time_ms: decision.at().as_millis(),
+            result: if decision.reason().is_some() { "deny" } else { "allow" },
+            reason: decision.reason().map(crate::reason::Reason::code),
+            method: decision.method(),
+            path: decision.path().map(crate::path::NormalPath::as_str),
+            route,
+            chain: token.map(|t| t.identities().map(Hop::from).collect()),
+            depth: token.map(|t| t.hops().len()),
+            token: token.map(Token::from),
+            policies: decision.policies(),
+            obligations,
+        }
+    }
+
+    /// One line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // A struct of strings and numbers always serialises; should it not, the decision's id is still on record.
+        serde_json::to_string(self).unwrap_or_else(|_| format!("{{\"decision\":\"{}\"}}", self.decision))
+    }
+}

@@ -1,0 +1,278 @@
+//! A token whose signature was verified under its issuer's key, and what it says, checked for shape.
+//!
+//! Everything that depends only on the token and its issuer's entry is settled here, once; what depends on the time
+//! or the route is settled on every request ([`chain`](crate::chain)). So a [`SignedToken`] may be kept and used again.
+
+use crate::config::{Issuer, same_token_type};
+use crate::keys::PublicKey;
+use crate::signature::SignatureVerifier;
+use crate::time::UnixTime;
+use crate::token::ParsedToken;
+use crate::{limits, reason::Reason};
+use serde_json::{Map, Value};
+
+/// One `act` object: who acted. The pair is the identity; neither half is one alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The namespace of `subject`: `act.iss`, or the token's `iss` for a principal or a hop without one.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+}
+
+/// A token whose signature is its issuer's, meant for us, with claims of the right shape. Not yet: in time, and
+/// allowed to do anything.
+#[derive(Debug)]
+pub struct SignedToken {
+    issuer_index: usize,
+    principal: Identity,
+    hops: Vec<Identity>,
+    client_id: Option<String>,
+    token_id: Option<String>,
+    key_id: Option<String>,
+    scopes: Vec<String>,
+    issued_at: UnixTime,
+    not_before: Option<UnixTime>,
+    expires_at: UnixTime,
+    claims: Value,
+}
+
+impl SignedToken {
+    /// Checks that `token` may come from `issuer` at all, before a key is looked for: its kind and its algorithm.
+    ///
+    /// # Errors
+    /// [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`].
+    pub fn precheck(token: &ParsedToken, issuer: &Issuer) -> Result<crate::algorithm::Algorithm, Reason> {
+        if !token.header().type_is_one_of(&issuer.token_types) {
+            return Err(Reason::TokenType);
+        }
+        let algorithm = token.header().algorithm.ok_or(Reason::AlgorithmNotAllowed)?;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(Reason::AlgorithmNotAllowed);
+        }
+        Ok(algorithm)
+    }
+
+    /// Verifies `token` under `key`, then reads its claims by the rules of its kind (RFC 9068 §2.2 and §4).
+    ///
+    /// # Errors
+    /// The first rule that the token breaks; [`Reason::Internal`] if the verifier failed.
+    pub fn verify(
+        token: ParsedToken,
+        issuer_index: usize,
+        issuer: &Issuer,
+        key: &PublicKey,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Self, Reason> {
+        let algorithm = Self::precheck(&token, issuer)?;
+        if !key.serves(algorithm) {
+            return Err(Reason::KeyUnknown);
+        }
+        match verifier.verify(key, algorithm, token.signing_input(), token.signature()) {
+            Ok(true) => {}
+            Ok(false) => return Err(Reason::SignatureInvalid),
+            Err(_) => return Err(Reason::Internal),
+        }
+        let access_token = token.header().typ.as_deref().is_some_and(|t| same_token_type(t, "at+jwt"));
+        let key_id = token.header().kid.clone();
+        Self::read(token.into_claims(), key_id, issuer_index, issuer, access_token)
+    }
+
+    fn read(
+        claims: Map<String, Value>,
+        key_id: Option<String>,
+        issuer_index: usize,
+        issuer: &Issuer,
+        access_token: bool,
+    ) -> Result<Self, Reason> {
+        let iss = required(identifier(&claims, "iss")?)?;
+        if iss != issuer.issuer {
+            return Err(Reason::IssuerUnknown);
+        }
+        audience(&claims, &issuer.audiences)?;
+        let subject = required(identifier(&claims, "sub")?)?;
+        let client_id = identifier(&claims, "client_id")?;
+        let token_id = identifier(&claims, "jti")?;
+        if access_token {
+            // RFC 9068 §2.2: an access token of this profile has both.
+            required(client_id)?;
+            required(token_id)?;
+        }
+        let issued_at = required(date(&claims, "iat")?)?;
+        let not_before = date(&claims, "nbf")?;
+        let expires_at = required(date(&claims, "exp")?)?;
+        if expires_at <= issued_at {
+            return Err(Reason::ClaimInvalid);
+        }
+        if expires_at > issued_at.plus_secs(issuer.max_lifetime_s) {
+            return Err(Reason::LifetimeTooLong);
+        }
+        if claims.contains_key("cnf") {
+            // RFC 7800 §3.1: the presenter must prove possession of this key. No proof is checked here yet, and a bound
+            // token taken without one is a stolen token taken (RFC 9449 §7.2).
+            return Err(Reason::ClaimInvalid);
+        }
+        let principal = Identity { issuer: iss.to_owned(), subject: subject.to_owned() };
+        let hops = hops(&claims, iss)?;
+        let scopes = scopes(&claims)?;
+        let (client_id, token_id) = (client_id.map(str::to_owned), token_id.map(str::to_owned));
+        let claims = Value::Object(claims);
+        Ok(Self {
+            issuer_index,
+            principal,
+            hops,
+            client_id,
+            token_id,
+            key_id,
+            scopes,
+            issued_at,
+            not_before,
+            expires_at,
+            claims,
+        })
+    }
+
+    /// Which entry of the configuration's `issuers` verified the token.
+    #[must_use]
+    pub fn issuer_index(&self) -> usize {
+        self.issuer_index
+    }
+
+    /// On whose behalf everything happens: (`iss`, `sub`).
+    #[must_use]
+    pub fn principal(&self) -> &Identity {
+        &self.principal
+    }
+
+    /// The hops as the token has them, oldest first. Not yet checked for depth, trust or cycles.
+    #[must_use]
+    pub fn hops(&self) -> &[Identity] {
+        &self.hops
+    }
+
+    /// Principal, then the hops, oldest first.
+    pub fn identities(&self) -> impl Iterator<Item = &Identity> {
+        std::iter::once(&self.principal).chain(&self.hops)
+    }
+
+    /// `client_id`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// `kid` of the header.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The scope tokens, as granted (RFC 6749 §3.3).
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// `iat`.
+    #[must_use]
+    pub fn issued_at(&self) -> UnixTime {
+        self.issued_at
+    }
+
+    /// `nbf`.
+    #[must_use]
+    pub fn not_before(&self) -> Option<UnixTime> {
+        self.not_before
+    }
+
+    /// `exp`.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// All claims, as the issuer signed them.
+    #[must_use]
+    pub fn claims(&self) -> &Value {
+        &self.claims
+    }
+}
+
+fn required<T>(claim: Option<T>) -> Result<T, Reason> {
+    claim.ok_or(Reason::ClaimMissing)
+}
+
+/// A non-empty string within the limit and without control characters: it ends up in logs and headers.
+fn identifier<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Reason> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(s)) if is_identifier(s) => Ok(Some(s)),
+        Some(_) => Err(Reason::ClaimInvalid),
+    }
+}
+
+fn is_identifier(s: &str) -> bool {
+    !s.is_empty() && s.len() <= limits::IDENTITY_BYTES && !s.chars().any(char::is_control)
+}
+
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Reason> {
+    claims.get(name).map(|v| UnixTime::from_numeric_date(v).ok_or(Reason::ClaimInvalid)).transpose()
+}
+
+/// RFC 7519 §4.1.3: a string or an array of strings, compared exactly; one of ours must be among them.
+fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Reason> {
+    let is_ours = |value: &str| ours.iter().any(|a| a == value);
+    let matches = match claims.get("aud") {
+        None => return Err(Reason::ClaimMissing),
+        Some(Value::String(aud)) => is_ours(aud),
+        Some(Value::Array(list)) if list.len() <= limits::AUDIENCES => {
+            let mut any = false;
+            for aud in list {
+                any |= is_ours(aud.as_str().ok_or(Reason::ClaimInvalid)?);
+            }
+            any
+        }
+        Some(_) => return Err(Reason::ClaimInvalid),
+    };
+    if matches { Ok(()) } else { Err(Reason::AudienceMismatch) }
+}
+
+/// RFC 8693 §4.1: the outermost `act` is the current actor, the deepest the oldest. Other members of an `act` (`exp`,
+/// `nbf`, `aud` among them) mean nothing there. `may_act` (§4.4) is for the authorization server and is not read.
+fn hops(claims: &Map<String, Value>, token_issuer: &str) -> Result<Vec<Identity>, Reason> {
+    let mut hops = Vec::new();
+    let mut next = claims.get("act");
+    // The nesting is bounded by `limits::JSON_DEPTH`: all hops are read, none is cut off.
+    while let Some(act) = next {
+        let act = act.as_object().ok_or(Reason::DelegationMalformed)?;
+        let member = |name| identifier(act, name).map_err(|_| Reason::DelegationMalformed);
+        let subject = member("sub")?.ok_or(Reason::DelegationMalformed)?;
+        let issuer = member("iss")?.unwrap_or(token_issuer);
+        hops.push(Identity { issuer: issuer.to_owned(), subject: subject.to_owned() });
+        next = act.get("act");
+    }
+    hops.reverse();
+    Ok(hops)
+}
+
+/// RFC 8693 §4.2 and RFC 6749 §3.3: scope tokens with one space between them.
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Reason> {
+    let scope = match claims.get("scope") {
+        None => return Ok(Vec::new()),
+        Some(Value::String(s)) if s.is_empty() => return Ok(Vec::new()),
+        Some(Value::String(s)) => s,
+        Some(_) => return Err(Reason::ClaimInvalid),
+    };
+    let scopes: Vec<String> = scope.split(' ').take(limits::SCOPES + 1).map(str::to_owned).collect();
+    let valid = |s: &String| !s.is_empty() && s.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    if scopes.len() > limits::SCOPES || !scopes.iter().all(valid) {
+        return Err(Reason::ClaimInvalid);
+    }
+    Ok(scopes)
+}

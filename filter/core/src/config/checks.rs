@@ -1,0 +1,251 @@
+//! The small grammars that configured strings must follow.
+
+use super::reader::{Node, shown};
+use crate::{algorithm::Algorithm, limits};
+
+/// An `iss` or `aud` value (RFC 7519 §2, StringOrURI), as strict as matching byte for byte needs.
+pub(super) fn identity(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::IDENTITY_BYTES)?;
+    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return node.refuse("must not contain white space or control characters");
+    }
+    Some(text.to_owned())
+}
+
+/// A signature algorithm.
+pub(super) fn algorithm(node: &Node<'_>) -> Option<Algorithm> {
+    let name = node.string(limits::NAME_BYTES)?;
+    if let Some(algorithm) = Algorithm::from_name(name) {
+        return Some(algorithm);
+    }
+    if name.eq_ignore_ascii_case("none") {
+        return node.refuse_with(
+            "`none` means unsigned, and an unsigned token proves nothing",
+            "name the algorithm that the issuer signs with",
+        );
+    }
+    if name.get(..2).is_some_and(|family| family.eq_ignore_ascii_case("HS")) {
+        return node.refuse_with(
+            format!("`{}` is an HMAC: whoever can verify such a token can also forge one", shown(name)),
+            "have the issuer sign with an asymmetric algorithm such as `EdDSA` or `ES256`",
+        );
+    }
+    node.refuse_word("supported signature algorithm", name, &Algorithm::ALL.map(Algorithm::name))
+}
+
+/// A `typ` value: a media type, its `application/` usually omitted (RFC 7515 §4.1.9).
+pub(super) fn token_type(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::NAME_BYTES)?;
+    let (top, sub) = text.split_once('/').unwrap_or(("application", text));
+    if !is_token(top) || !is_token(sub) {
+        return node.refuse_with("must be a media type", "for example `at+jwt`");
+    }
+    Some(text.to_owned())
+}
+
+/// The name of an Envoy cluster.
+pub(super) fn cluster(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::CLUSTER_BYTES)?;
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
+    node.refuse("must be the name of a cluster, without white space or control characters")
+}
+
+/// A scope-token (RFC 6749 §3.3).
+pub(super) fn scope(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::IDENTITY_BYTES)?;
+    if text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+        return Some(text.to_owned());
+    }
+    if text.contains(' ') {
+        return node.refuse_with(
+            "must be one scope, without white space",
+            "list several scopes as elements of their own",
+        );
+    }
+    node.refuse("must be a scope: printable ASCII without white space, quotes and backslashes")
+}
+
+/// An HTTP method (RFC 9110 §9.1), in upper case.
+pub(super) fn method(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::NAME_BYTES)?;
+    if !is_token(text) {
+        return node.refuse("must be an HTTP method");
+    }
+    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return node.refuse_with(
+            "must be in upper case, methods are case-sensitive",
+            format!("write `{}`", text.to_ascii_uppercase()),
+        );
+    }
+    Some(text.to_owned())
+}
+
+/// The name of a policy or of an entry.
+pub(super) fn policy_name(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::NAME_BYTES)?;
+    if text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        return Some(text.to_owned());
+    }
+    node.refuse("must consist of lower-case letters, digits and hyphens")
+}
+
+/// A SHA-256 digest.
+pub(super) fn sha256(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::NAME_BYTES)?;
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')) {
+        return Some(text.to_owned());
+    }
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return node.refuse_with("must be in lower case", format!("write `{}`", text.to_ascii_lowercase()));
+    }
+    node.refuse("must be a SHA-256 digest: 64 hexadecimal digits in lower case")
+}
+
+/// The URL that a key set is fetched from.
+pub(super) fn keys_url(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::URL_BYTES)?;
+    match split_url(text) {
+        Some(url) if !url.path.is_empty() => Some(text.to_owned()),
+        Some(_) => node.refuse_with("must have a path", format!("perhaps `{}/`", shown(text))),
+        None => node.refuse_with(
+            "must be an http or https URL with a host and a path",
+            "for example `https://idp.example/jwks.json`",
+        ),
+    }
+}
+
+/// The URL of a protected resource's metadata (RFC 9728 §3).
+pub(super) fn metadata_url(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::URL_BYTES)?;
+    match split_url(text) {
+        Some(url) if url.scheme == "https" => Some(text.to_owned()),
+        _ => node.refuse_with(
+            "must be an https URL without a fragment",
+            "for example `https://tools.example/.well-known/oauth-protected-resource`",
+        ),
+    }
+}
+
+/// An absolute http or https URL, taken apart.
+pub(super) struct Url<'a> {
+    pub(super) scheme: &'a str,
+    pub(super) authority: &'a str,
+    /// Path and query; empty when there is neither.
+    pub(super) path: &'a str,
+}
+
+/// ```text
+/// url       = ( "http" / "https" ) "://" authority [ "/" *visible ]   ; no fragment, no user information
+/// authority = host [ ":" port ]                                     ; port 1 to 65535
+/// host      = 1*( ALPHA / DIGIT / "-" / "." / "_" ) / "[" 1*( HEXDIG / ":" / "." ) "]"
+/// visible   = ASCII %x21-7E except `"` `#` `<` `>` `\` `^` `{` `|` `}` and the backtick
+/// ```
+pub(super) fn split_url(text: &str) -> Option<Url<'_>> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !matches!(scheme, "http" | "https") {
+        return None;
+    }
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at_checked(slash)?,
+        None => (rest, ""),
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        // A colon inside brackets belongs to an IPv6 address.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host_is_good = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            !address.is_empty()
+                && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+        }
+    };
+    let port_is_good = port.is_none_or(|port| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    let path_is_good = path.bytes().all(|byte| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    });
+    (host_is_good && port_is_good && path_is_good).then_some(Url { scheme, authority, path })
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        for (text, authority, path) in [
+            ("https://idp.example/jwks.json", "idp.example", "/jwks.json"),
+            ("http://idp:8080/a?b=c/d", "idp:8080", "/a?b=c/d"),
+            ("https://[2001:db8::1]/k", "[2001:db8::1]", "/k"),
+            ("https://[::1]:65535/", "[::1]:65535", "/"),
+            ("https://tools.example", "tools.example", ""),
+        ] {
+            let url = split_url(text).unwrap();
+            assert_eq!((url.authority, url.path), (authority, path), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for text in [
+            "",
+            "https",
+            "https:/a/b",
+            "https://",
+            "https:///k",
+            "ftp://a/k",
+            "HTTPS://a/k",
+            "https://a:0/k",
+            "https://a:/k",
+            "https://a:65536/k",
+            "https://a:+1/k",
+            "https://u@a/k",
+            "https://a b/k",
+            "https://a/k#f",
+            "https://a/k k",
+            "https://a?k",
+            "https://[]/k",
+            "https://[::1/k",
+            "https://a/\u{e9}",
+            "https://a/\"",
+            "https://::1/k",
+            " https://a/k",
+        ] {
+            assert!(split_url(text).is_none(), "{text}");
+        }
+    }
+}

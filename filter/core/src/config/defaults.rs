@@ -1,0 +1,52 @@
+//! What absent members mean, where `Default` does not say it.
+
+use crate::limits;
+
+pub(super) fn token_types() -> Vec<String> {
+    vec!["at+jwt".to_owned()]
+}
+
+pub(super) const fn clock_skew_s() -> u64 {
+    limits::DEFAULT_CLOCK_SKEW_S
+}
+
+pub(super) const fn max_lifetime_s() -> u64 {
+    limits::DEFAULT_MAX_LIFETIME_S
+}
+
+pub(super) const fn timeout_ms() -> u64 {
+    limits::DEFAULT_KEYS_TIMEOUT_MS
+}
+
+pub(super) const fn refresh_s() -> u64 {
+    limits::DEFAULT_KEYS_REFRESH_S
+}
+
+pub(super) const fn stale_s() -> u64 {
+    limits::DEFAULT_KEYS_STALE_S
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn max_depth() -> u8 {
+    limits::DEFAULT_MAX_DEPTH
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn identity_headers() -> bool {
+    true
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn fuel() -> u64 {
+    limits::DEFAULT_POLICY_FUEL
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn memory_bytes() -> u64 {
+    limits::DEFAULT_POLICY_MEMORY_BYTES
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn output_bytes() -> u64 {
+    limits::DEFAULT_POLICY_OUTPUT_BYTES
+}

@@ -1,0 +1,145 @@
+//! The JSON schema of the configuration, generated from the types.
+//!
+//! The schema says what a document's structure says; what its parts demand of each other (unique names, routes
+//! that name known policies) only [`super::Config::parse`] can tell. It accepts whatever that accepts.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::{Map, Value, json};
+
+use super::Config;
+use crate::{algorithm::Algorithm, limits};
+
+pub(super) const HTTP_URL: &str = r##"^https?://[A-Za-z0-9._:\[\]-]+/[^\s"#<>\\^`{|}]*$"##;
+pub(super) const HTTPS_URL: &str = r##"^https://[A-Za-z0-9._:\[\]-]+(/[^\s"#<>\\^`{|}]*)?$"##;
+
+/// The JSON schema (draft 2020-12) of the plugin configuration.
+#[must_use]
+pub fn schema() -> Value {
+    let root = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();
+    let mut schema = Value::from(root);
+    without_null(&mut schema);
+    if let Value::Object(members) = &mut schema {
+        members.insert("title".to_owned(), json!("Mandate plugin configuration"));
+    }
+    schema
+}
+
+/// `Option` stands for a member that may be absent, never for one that may be null.
+fn without_null(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(without_null),
+        Value::Object(members) => {
+            members.values_mut().for_each(without_null);
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    members.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = members.get_mut("anyOf") {
+                choices.retain(|choice| *choice != json!({ "type": "null" }));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only: Map<String, Value> = only.clone();
+                    members.remove("anyOf");
+                    for (name, member) in only {
+                        members.entry(name).or_insert(member);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+impl JsonSchema for Algorithm {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Algorithm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> =
+            Self::ALL.into_iter().map(Self::name).chain(core::iter::once(Self::ED25519)).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
+/// An array of so many different elements.
+pub(super) struct Set<T, const LEAST: usize, const MOST: usize>(core::marker::PhantomData<T>);
+
+impl<T: JsonSchema, const LEAST: usize, const MOST: usize> JsonSchema for Set<T, LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Set{LEAST}To{MOST}Of{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = generator.subschema_for::<T>();
+        let mut schema =
+            json_schema!({ "type": "array", "items": items, "uniqueItems": true, "maxItems": MOST });
+        if LEAST > 0 {
+            schema.insert("minItems".to_owned(), LEAST.into());
+        }
+        schema
+    }
+}
+
+/// Stand-ins for the strings and objects whose grammar [`super::checks`] knows.
+macro_rules! stand_ins {
+    ($($(#[$doc:meta])* $name:ident = $schema:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    )*};
+}
+
+fn text(pattern: &str, most: usize) -> Schema {
+    json_schema!({ "type": "string", "pattern": pattern, "minLength": 1, "maxLength": most })
+}
+
+stand_ins! {
+    /// A name without white space.
+    Identity = text(r"^\S+$", limits::IDENTITY_BYTES);
+    /// A media type.
+    MediaType = text(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$", limits::NAME_BYTES);
+    /// An HTTP method in upper case.
+    Method = text(r"^[!#$%&'*+.^_`|~0-9A-Z-]+$", limits::NAME_BYTES);
+    /// A scope-token.
+    Scope = text(r"^[\x21\x23-\x5B\x5D-\x7E]+$", limits::IDENTITY_BYTES);
+    /// The name of a policy or of an entry.
+    PolicyName = text("^[a-z0-9-]+$", limits::NAME_BYTES);
+    /// The name of a cluster.
+    ClusterName = text(r"^[\x21-\x7E]+$", limits::CLUSTER_BYTES);
+    /// A path prefix in normal form, as far as a pattern can tell.
+    Prefix = text(r"^/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*$", limits::PATH_BYTES);
+    /// A JWK set.
+    JwkSet = json_schema!({
+        "type": "object",
+        "required": ["keys"],
+        "properties": { "keys": { "type": "array", "maxItems": limits::KEYS } },
+    });
+    /// An object of the policy's own making.
+    Settings = json_schema!({ "type": "object" });
+}

@@ -1,0 +1,81 @@
+//! What the policies of a route are asked about: a request whose token, chain and scopes already passed.
+
+use crate::chain::VerifiedChain;
+use crate::config::Route;
+use crate::path::NormalPath;
+use crate::{reason::Reason, time::UnixTime};
+use serde_json::Value;
+
+/// Headers as they came: names in lower case, values as bytes, in order, repeated names repeated.
+pub type Headers = Vec<(String, Vec<u8>)>;
+
+/// A request that passed every static check, with all that a policy may look at. `now` is part of it, so that the
+/// same case gives the same verdict whenever it is replayed.
+#[derive(Debug)]
+pub struct RequestContext<'a> {
+    method: &'a str,
+    path: &'a NormalPath,
+    headers: &'a Headers,
+    chain: &'a VerifiedChain,
+    now: UnixTime,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Checks that the token holds every scope that the route asks for, compared exactly (RFC 6749 §3.3).
+    ///
+    /// # Errors
+    /// [`Reason::ScopeInsufficient`].
+    pub fn authorize(
+        method: &'a str,
+        path: &'a NormalPath,
+        headers: &'a Headers,
+        chain: &'a VerifiedChain,
+        route: &Route,
+        now: UnixTime,
+    ) -> Result<Self, Reason> {
+        let granted = chain.token().scopes();
+        if !route.scopes.iter().all(|needed| granted.contains(needed)) {
+            return Err(Reason::ScopeInsufficient);
+        }
+        Ok(Self { method, path, headers, chain, now })
+    }
+
+    /// The request method, as it came.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.method
+    }
+
+    /// The normalised path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path.as_str()
+    }
+
+    /// The first header of this name; names compare without regard to case. The credential is never shown.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        if name.eq_ignore_ascii_case("authorization") {
+            return None;
+        }
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// A claim of the token by JSON pointer (RFC 6901).
+    #[must_use]
+    pub fn claim(&self, pointer: &str) -> Option<&Value> {
+        self.chain.token().claims().pointer(pointer)
+    }
+
+    /// Who acts for whom.
+    #[must_use]
+    pub fn chain(&self) -> &VerifiedChain {
+        self.chain
+    }
+
+    /// The time of the decision.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+}

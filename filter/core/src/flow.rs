@@ -1,0 +1,365 @@
+//! The way of one request from its head to a decision, as a machine that the filter feeds and obeys.
+//!
+//! ```text
+//! head → path → route → credential → ParsedToken → (keys) → SignedToken → VerifiedChain → RequestContext → verdicts → Decision
+//! ```
+//!
+//! The machine asks for nothing but keys. It does no I/O, reads no clock and logs nothing, so the harness, the unit
+//! tests and the proxy run the very same steps.
+
+use crate::cache::TokenCache;
+use crate::chain::VerifiedChain;
+use crate::claims::SignedToken;
+use crate::config::{Config, Issuer, KeySource, Problem, Route};
+use crate::context::RequestContext;
+use crate::decision::{Decision, Denial, Grant, Outcome, Permit};
+use crate::keys::{KeySet, KeySetError, PublicKey};
+use crate::keystore::{KeyStore, Lookup, RemoteStore};
+use crate::path::NormalPath;
+use crate::policy::{Fold, Policies};
+use crate::request::RequestHead;
+use crate::signature::SignatureVerifier;
+use crate::token::ParsedToken;
+use crate::{reason::Reason, time::UnixTime};
+use std::rc::Rc;
+
+/// Everything that decisions need and that outlives a request: one configuration, its keys, its policies, its cache.
+pub struct Gate {
+    config: Config,
+    stores: Vec<KeyStore>,
+    cache: TokenCache,
+    policies: Box<dyn Policies>,
+    cache_hits: u64,
+    cache_misses: u64,
+}
+
+impl Gate {
+    /// Builds the gate for a configuration. `seed` is random, from the host: it keys the cache's hash.
+    ///
+    /// # Errors
+    /// Every inline key that cannot be used, and every policy that is not linked, does not have the pinned digest, or
+    /// refuses its settings.
+    pub fn new(config: Config, mut policies: Box<dyn Policies>, seed: [u8; 16]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut stores = Vec::new();
+        for (index, issuer) in config.issuers.iter().enumerate() {
+            match &issuer.keys {
+                KeySource::Remote(remote) => stores.push(KeyStore::Remote(RemoteStore::new(remote.clone()))),
+                KeySource::Inline(jwks) => {
+                    let pointer = format!("/issuers/{index}/keys/inline");
+                    match KeySet::from_value(jwks) {
+                        Ok(set) => {
+                            problems.extend(rejected_keys(&set, &pointer));
+                            problems.extend(idle_algorithms(&set, issuer, index));
+                            stores.push(KeyStore::Inline(set));
+                        }
+                        Err(error) => problems.extend(key_set_problems(&error, jwks, &pointer)),
+                    }
+                }
+            }
+        }
+        for (index, entry) in config.policies.iter().enumerate() {
+            let pointer = format!("/policies/{index}");
+            let linked = policies.linked().iter().find(|l| l.name == entry.policy);
+            match linked {
+                // The culprit is the member that names the policy: without `policy` that is `name`.
+                None => problems.push(problem(
+                    format!("{pointer}/{}", if entry.policy == entry.name { "name" } else { "policy" }),
+                    format!("no policy `{}` is linked into this module", entry.policy),
+                )),
+                Some(linked) if entry.sha256.as_ref().is_some_and(|pin| *pin != linked.sha256) => {
+                    problems.push(problem(
+                        format!("{pointer}/sha256"),
+                        format!("the linked policy `{}` has the digest {}", entry.policy, linked.sha256),
+                    ));
+                }
+                Some(_) => {
+                    if let Err(messages) = policies.configure(entry) {
+                        problems.extend(messages.into_iter().map(|m| problem(format!("{pointer}/settings"), m)));
+                    }
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { config, stores, cache: TokenCache::new(seed), policies, cache_hits: 0, cache_misses: 0 })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The issuers whose keys are fetched: position in the configuration, and the store to feed.
+    pub fn remote_stores(&mut self) -> impl Iterator<Item = (usize, &mut RemoteStore)> {
+        self.stores.iter_mut().enumerate().filter_map(|(index, store)| match store {
+            KeyStore::Remote(remote) => Some((index, remote)),
+            KeyStore::Inline(_) => None,
+        })
+    }
+
+    /// The store of one issuer whose keys are fetched.
+    pub fn remote_store(&mut self, issuer: usize) -> Option<&mut RemoteStore> {
+        match self.stores.get_mut(issuer) {
+            Some(KeyStore::Remote(remote)) => Some(remote),
+            _ => None,
+        }
+    }
+
+    /// How many tokens were found in the cache, and how many were not, since the last call.
+    pub fn take_cache_counts(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.cache_hits), std::mem::take(&mut self.cache_misses))
+    }
+
+    fn cached(&mut self, token: &str, now: UnixTime) -> Option<Rc<SignedToken>> {
+        let stores = &self.stores;
+        let found = self.cache.get(token, now, |issuer| stores.get(issuer)?.generation(now));
+        let count = if found.is_some() { &mut self.cache_hits } else { &mut self.cache_misses };
+        *count = count.saturating_add(1);
+        found
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("config", &self.config).field("stores", &self.stores).finish_non_exhaustive()
+    }
+}
+
+/// What the machine needs next.
+#[derive(Debug)]
+pub enum Step {
+    /// A newer key set of this issuer (its position in the configuration). Fetch it if its store says so, and
+    /// [`advance`](Flow::advance) again when it came, or [`give_up`](Flow::give_up).
+    NeedKeys(usize),
+    /// Nothing more.
+    Done(Box<Decision>),
+}
+
+/// One request on its way.
+#[derive(Debug)]
+pub struct Flow {
+    id: String,
+    head: RequestHead,
+    waiting: Option<Waiting>,
+}
+
+/// A token that waits for its issuer's keys.
+#[derive(Debug)]
+struct Waiting {
+    token: ParsedToken,
+    path: NormalPath,
+    route: usize,
+}
+
+/// What is known when the outcome is reached.
+#[derive(Default)]
+struct Known {
+    path: Option<NormalPath>,
+    route: Option<usize>,
+    token: Option<Rc<SignedToken>>,
+    fold: Fold,
+}
+
+/// Why the machine stopped before it allowed.
+enum Stop {
+    Deny(Denial),
+    Wait(usize, Box<ParsedToken>),
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Deny(reason.into())
+    }
+}
+
+impl Flow {
+    /// A request at the gate; `id` will be its decision's.
+    #[must_use]
+    pub fn new(id: String, head: RequestHead) -> Self {
+        Self { id, head, waiting: None }
+    }
+
+    /// Goes as far as it can.
+    pub fn advance(&mut self, gate: &mut Gate, verifier: &dyn SignatureVerifier, now: UnixTime) -> Step {
+        let mut known = Known::default();
+        let result = match self.waiting.take() {
+            None => self.start(gate, verifier, now, &mut known),
+            Some(Waiting { token, path, route }) => {
+                known.path = Some(path);
+                known.route = Some(route);
+                verify(gate, token, verifier, now).and_then(|token| {
+                    known.token = Some(Rc::clone(&token));
+                    self.with_token(gate, token, now, &mut known)
+                })
+            }
+        };
+        let outcome = match result {
+            Ok(permit) => Outcome::Allow(permit),
+            Err(Stop::Deny(denial)) => Outcome::Deny(denial),
+            Err(Stop::Wait(issuer, token)) => {
+                // Both are known once a token was parsed; without them the request could not go on.
+                if let (Some(path), Some(route)) = (known.path.take(), known.route) {
+                    self.waiting = Some(Waiting { token: *token, path, route });
+                    return Step::NeedKeys(issuer);
+                }
+                Outcome::Deny(Reason::Internal.into())
+            }
+        };
+        Step::Done(Box::new(self.decide(known, outcome, now)))
+    }
+
+    /// Ends a request that waited for keys in vain.
+    pub fn give_up(&mut self, now: UnixTime) -> Decision {
+        self.deny(Reason::KeysUnavailable, now)
+    }
+
+    /// Ends a request because something outside of it failed.
+    pub fn deny(&mut self, reason: Reason, now: UnixTime) -> Decision {
+        let waited = self.waiting.take();
+        let (path, route) = waited.map_or((None, None), |w| (Some(w.path), Some(w.route)));
+        self.decide(Known { path, route, ..Known::default() }, Outcome::Deny(reason.into()), now)
+    }
+
+    fn start(
+        &self,
+        gate: &mut Gate,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+        known: &mut Known,
+    ) -> Result<Permit, Stop> {
+        let path = NormalPath::normalise(self.head.path()).map_err(|_| Reason::PathInvalid)?;
+        let path = known.path.insert(path);
+        let (index, route) = find_route(&gate.config, self.head.method(), path).ok_or(Reason::RouteUnmatched)?;
+        known.route = Some(index);
+        if route.anonymous {
+            return Ok(Permit(Grant::Anonymous));
+        }
+        let credential = self.head.credential()?;
+        if credential.proof_expected {
+            // RFC 9449 §7.1: this scheme is for tokens that are bound to a key, and its proof must be checked. Proofs are
+            // not checked here yet, and a bound token is refused wherever it comes (see `SignedToken`).
+            return Err(Reason::ClaimMissing.into());
+        }
+        let token = match gate.cached(credential.token, now) {
+            Some(token) => token,
+            None => verify(gate, ParsedToken::parse(credential.token)?, verifier, now)?,
+        };
+        known.token = Some(Rc::clone(&token));
+        self.with_token(gate, token, now, known)
+    }
+
+    /// Everything that is looked at on every request, also when the token was seen before.
+    fn with_token(
+        &self,
+        gate: &mut Gate,
+        token: Rc<SignedToken>,
+        now: UnixTime,
+        known: &mut Known,
+    ) -> Result<Permit, Stop> {
+        let Gate { config, policies, .. } = gate;
+        let (Some(path), Some(route)) = (&known.path, known.route.and_then(|index| config.routes.get(index))) else {
+            return Err(Reason::Internal.into());
+        };
+        let issuer = config.issuers.get(token.issuer_index()).ok_or(Reason::Internal)?;
+        let chain = VerifiedChain::verify(token, issuer, &config.delegation, route.max_depth, now)?;
+        let (method, headers) = (self.head.method(), self.head.headers());
+        let context = RequestContext::authorize(method, path, headers, &chain, route, now)?;
+        for name in &route.policies {
+            let entry = config.policies.iter().find(|entry| entry.name == *name).ok_or(Reason::Internal)?;
+            known.fold.add(entry, policies.check(entry, &context));
+            if let Some((reason, at)) = known.fold.denied {
+                // How a policy fails is for the audit record only.
+                let record = known.fold.records.get(at).filter(|_| reason == Reason::PolicyDenied);
+                let policy = record.map(|r| (r.policy.clone(), r.code.clone()));
+                return Err(Stop::Deny(Denial { reason, policy }));
+            }
+        }
+        let obligations = std::mem::take(&mut known.fold.obligations);
+        Ok(Permit(Grant::Delegated { chain, obligations }))
+    }
+
+    fn decide(&mut self, known: Known, outcome: Outcome, now: UnixTime) -> Decision {
+        Decision {
+            id: std::mem::take(&mut self.id),
+            at: now,
+            method: self.head.method().to_owned(),
+            path: known.path,
+            route: known.route,
+            token: known.token,
+            policies: known.fold.records,
+            outcome,
+        }
+    }
+}
+
+/// The first route that matches; none denies.
+fn find_route<'a>(config: &'a Config, method: &str, path: &NormalPath) -> Option<(usize, &'a Route)> {
+    config.routes.iter().enumerate().find(|(_, route)| {
+        let methods = route.matcher.methods.as_ref();
+        route.matcher.path_prefix.matches(path) && methods.is_none_or(|list| list.iter().any(|m| m == method))
+    })
+}
+
+/// Finds the key, verifies, and keeps the verified token.
+fn verify(
+    gate: &mut Gate,
+    token: ParsedToken,
+    verifier: &dyn SignatureVerifier,
+    now: UnixTime,
+) -> Result<Rc<SignedToken>, Stop> {
+    let Gate { config, stores, cache, .. } = gate;
+    let name = token.unverified_issuer()?;
+    let mut issuers = config.issuers.iter().enumerate();
+    let (index, issuer) = issuers.find(|(_, issuer)| issuer.issuer == name).ok_or(Reason::IssuerUnknown)?;
+    let algorithm = SignedToken::precheck(&token, issuer)?;
+    let store = stores.get_mut(index).ok_or(Reason::Internal)?;
+    let (key, generation) = match store.find(token.header().kid.as_deref(), algorithm, now) {
+        Lookup::Found(key, generation) => (key, generation),
+        Lookup::Unknown => return Err(Reason::KeyUnknown.into()),
+        Lookup::Unavailable => return Err(Reason::KeysUnavailable.into()),
+        Lookup::Wait => return Err(Stop::Wait(index, Box::new(token))),
+    };
+    let bytes = token.as_str().to_owned();
+    let verified = Rc::new(SignedToken::verify(token, index, issuer, key, verifier)?);
+    cache.insert(&bytes, Rc::clone(&verified), generation);
+    Ok(verified)
+}
+
+fn problem(pointer: String, message: String) -> Problem {
+    Problem { pointer, message, suggestion: None }
+}
+
+fn rejected_keys(set: &KeySet, pointer: &str) -> Vec<Problem> {
+    let describe = |(i, error): &(usize, _)| problem(format!("{pointer}/keys/{i}"), format!("{error}"));
+    set.rejected().iter().map(describe).collect()
+}
+
+/// An algorithm that no inline key can serve is a slip: every token that uses it would be denied.
+fn idle_algorithms(set: &KeySet, issuer: &Issuer, index: usize) -> Vec<Problem> {
+    let idle = |(_, a): &(usize, &crate::algorithm::Algorithm)| !set.keys().iter().any(|key| key.serves(**a));
+    let describe = |(i, a): (usize, &crate::algorithm::Algorithm)| {
+        problem(
+            format!("/issuers/{index}/algorithms/{i}"),
+            format!("no inline key of this issuer can verify `{}`", a.name()),
+        )
+    };
+    issuer.algorithms.iter().enumerate().filter(idle).map(describe).collect()
+}
+
+/// With every key rejected the set is empty; then each key's own fault says more than that.
+fn key_set_problems(error: &KeySetError, jwks: &serde_json::Value, pointer: &str) -> Vec<Problem> {
+    let keys = jwks.get("keys").and_then(serde_json::Value::as_array).filter(|_| *error == KeySetError::Empty);
+    let faults: Vec<Problem> = keys
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(i, key)| {
+            let fault = PublicKey::from_jwk(key).err()?;
+            Some(problem(format!("{pointer}/keys/{i}"), fault.to_string()))
+        })
+        .collect();
+    if faults.is_empty() { vec![problem(pointer.to_owned(), error.to_string())] } else { faults }
+}

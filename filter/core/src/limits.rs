@@ -1,0 +1,104 @@
+//! Every bound of the request path, in one place.
+//!
+//! A value that an operator may set has its default and its ceiling here; the rest is fixed.
+
+/// Longest compact token, in bytes.
+pub const TOKEN_BYTES: usize = 8 * 1024;
+/// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
+pub const JSON_DEPTH: usize = 32;
+/// Longest `kid`, in bytes; a `kid` is hostile input (RFC 8725 §3.10).
+pub const KID_BYTES: usize = 256;
+/// Longest `sub`, `iss`, `client_id` or `jti`, in bytes.
+pub const IDENTITY_BYTES: usize = 2048;
+/// Most elements of an `aud` array.
+pub const AUDIENCES: usize = 32;
+/// Most scope tokens in one `scope` claim.
+pub const SCOPES: usize = 256;
+/// Largest JWK set document, in bytes.
+pub const KEY_SET_BYTES: usize = 256 * 1024;
+/// Most keys of one issuer.
+pub const KEYS: usize = 64;
+/// Smallest RSA modulus, in bits (RFC 7518 §3.3).
+pub const RSA_MIN_BITS: usize = 2048;
+/// Largest RSA modulus, in bits: verification time grows with it.
+pub const RSA_MAX_BITS: usize = 8192;
+/// Longest request path including the query, in bytes.
+pub const PATH_BYTES: usize = 8 * 1024;
+
+/// Largest plugin configuration, in bytes.
+pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
+/// Most issuers, routes and policies in one configuration.
+pub const ISSUERS: usize = 64;
+/// See [`ISSUERS`].
+pub const ROUTES: usize = 4096;
+/// See [`ISSUERS`].
+pub const POLICIES: usize = 64;
+
+/// `clock_skew_s` when absent.
+pub const DEFAULT_CLOCK_SKEW_S: u64 = 30;
+/// Largest `clock_skew_s`.
+pub const MAX_CLOCK_SKEW_S: u64 = 60;
+/// `max_lifetime_s` when absent.
+pub const DEFAULT_MAX_LIFETIME_S: u64 = 3600;
+/// Largest `max_lifetime_s`: a day; an agent's credential is short-lived.
+pub const MAX_MAX_LIFETIME_S: u64 = 24 * 3600;
+/// `max_depth` when absent.
+pub const DEFAULT_MAX_DEPTH: u8 = 4;
+/// Largest `max_depth`.
+pub const MAX_MAX_DEPTH: u8 = 8;
+
+/// `timeout_ms` of a remote key set when absent.
+pub const DEFAULT_KEYS_TIMEOUT_MS: u64 = 1000;
+/// Range of `timeout_ms`.
+pub const KEYS_TIMEOUT_MS: core::ops::RangeInclusive<u64> = 50..=10_000;
+/// `refresh_s` of a remote key set when absent.
+pub const DEFAULT_KEYS_REFRESH_S: u64 = 300;
+/// Range of `refresh_s`.
+pub const KEYS_REFRESH_S: core::ops::RangeInclusive<u64> = 1..=86_400;
+/// `stale_s` of a remote key set when absent.
+pub const DEFAULT_KEYS_STALE_S: u64 = 3600;
+/// Range of `stale_s`: how old the last good set may grow before it is no longer trusted.
+pub const KEYS_STALE_S: core::ops::RangeInclusive<u64> = 1..=604_800;
+/// Least time between two refetches that an unknown `kid` asks for, in seconds.
+pub const UNKNOWN_KID_REFETCH_S: u64 = 30;
+
+/// Most verified tokens kept in one cache.
+pub const CACHE_ENTRIES: usize = 4096;
+/// Most bytes of tokens kept in one cache; claims parsed from them come on top, at a small multiple.
+pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most entries of `token_types`, `actor_issuers`, a route's `methods` and a route's `policies`.
+pub const SMALL_LIST: usize = 64;
+/// Longest name in the configuration (policy, HTTP method, media type), in bytes.
+pub const NAME_BYTES: usize = 64;
+/// Longest URL in the configuration, in bytes.
+pub const URL_BYTES: usize = 2048;
+/// Most problems that one look at a configuration lists.
+pub const PROBLEMS: usize = 200;
+
+/// `limits.fuel` of a policy when absent.
+pub const DEFAULT_POLICY_FUEL: u64 = 1_000_000;
+/// Range of `limits.fuel`.
+pub const POLICY_FUEL: core::ops::RangeInclusive<u64> = 1..=100_000_000;
+/// `limits.memory_bytes` of a policy when absent.
+pub const DEFAULT_POLICY_MEMORY_BYTES: u64 = 1024 * 1024;
+/// Range of `limits.memory_bytes`: from one page of WebAssembly.
+pub const POLICY_MEMORY_BYTES: core::ops::RangeInclusive<u64> = 64 * 1024..=64 * 1024 * 1024;
+/// `limits.output_bytes` of a policy when absent.
+pub const DEFAULT_POLICY_OUTPUT_BYTES: u64 = 4096;
+/// Range of `limits.output_bytes`.
+pub const POLICY_OUTPUT_BYTES: core::ops::RangeInclusive<u64> = 1..=64 * 1024;
+
+/// Longest pause between two attempts to fetch keys that fail, in milliseconds; the first pause is a second, then it doubles.
+pub const KEYS_BACKOFF_MAX_MS: u64 = 30_000;
+/// How long past the timeout of a fetch another worker waits before it takes the fetch over, in milliseconds.
+pub const KEYS_FETCH_GRACE_MS: u64 = 500;
+/// Longest name of an Envoy cluster, in bytes; Istio's names hold a host, a port and a subset.
+pub const CLUSTER_BYTES: usize = 512;
+
+/// Most requests of one worker that wait for keys at the same time; one more is denied at once.
+pub const WAITING_REQUESTS: usize = 1024;
+/// How often a worker looks after its keys while a fetch is owed or a request waits, in milliseconds.
+pub const TICK_BUSY_MS: u32 = 20;
+/// How often it does otherwise.
+pub const TICK_IDLE_MS: u32 = 1000;

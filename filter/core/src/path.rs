@@ -1,0 +1,300 @@
+//! The request path in one normal form, and the prefixes that routes match it with.
+//!
+//! ```text
+//! target   = path [ "?" query ]                  ; the `:path` pseudo header, at most `limits::PATH_BYTES`
+//! path     = "/" [ segment *( "/" segment ) ]     ; `#` nowhere
+//! segment  = *pchar                               ; RFC 3986 §3.3
+//! pchar    = unreserved / triplet / sub-delims / ":" / "@"   ; except ";"
+//! triplet  = "%" HEXDIG HEXDIG                    ; except %2F, %5C, %3B, %00 to %1F and %7F
+//! query    = *( %x21-22 / %x24-7E )               ; carried as it came
+//! ```
+//!
+//! The normal form decodes unreserved characters and writes the other triplets with upper-case digits
+//! (RFC 3986 §6.2.2), merges duplicate slashes, and then removes dot segments (RFC 3986 §5.2.4). What proxy and
+//! upstream could read differently is refused rather than guessed: encoded slashes, backslashes and control
+//! characters, a step above the root, path parameters (`/admin;x`, `/..;/`).
+
+use core::fmt;
+
+use crate::limits;
+
+/// Why a path was refused. Positions are byte offsets into what came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Longer than [`limits::PATH_BYTES`].
+    #[error("the path has {bytes} bytes, at most {max} are accepted", max = limits::PATH_BYTES)]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Empty, the asterisk form, or an authority: a path begins with `/`.
+    #[error("the path does not begin with `/`")]
+    NotAbsolute,
+    /// A `#`, anywhere: a fragment is never sent (RFC 9110 §7.1).
+    #[error("the path has a fragment at byte {at}")]
+    Fragment {
+        /// Offset of the `#`.
+        at: usize,
+    },
+    /// A byte that RFC 3986 allows neither in a path nor in a query.
+    #[error("byte 0x{byte:02X} at {at} is not allowed, percent-encode it")]
+    ForbiddenByte {
+        /// The byte.
+        byte: u8,
+        /// Its offset.
+        at: usize,
+    },
+    /// A `%` without two hexadecimal digits.
+    #[error("the percent sign at byte {at} is not followed by two hexadecimal digits")]
+    BadTriplet {
+        /// Offset of the `%`.
+        at: usize,
+    },
+    /// An encoded slash, backslash or control character: proxy and upstream might read it differently.
+    #[error("the encoded byte 0x{byte:02X} at {at} is ambiguous")]
+    AmbiguousTriplet {
+        /// What the triplet stands for.
+        byte: u8,
+        /// Offset of the `%`.
+        at: usize,
+    },
+    /// A path parameter: some upstreams strip it before they route, so `/admin;x` is `/admin` to them and not to us.
+    #[error("the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently")]
+    Parameter {
+        /// Offset of the semicolon, encoded or not.
+        at: usize,
+    },
+    /// Dot segments that climb above the root.
+    #[error("the path climbs above its root")]
+    AboveRoot,
+    /// A configured prefix that is not in normal form and so would match nothing.
+    #[error("the prefix is not in normal form, write `{normal}`")]
+    NotNormal {
+        /// The normal form.
+        normal: String,
+    },
+    /// A configured prefix with a query.
+    #[error("the prefix has a query, routes match the path only")]
+    PrefixQuery,
+}
+
+/// A request path in normal form, with its query as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NormalPath {
+    path: String,
+    query: Option<String>,
+    changed: bool,
+}
+
+impl NormalPath {
+    /// Normalises a `:path` pseudo header.
+    ///
+    /// Normalising a normal form gives the same form again.
+    ///
+    /// # Errors
+    /// See [`PathError`]; a path that is refused must be denied.
+    pub fn normalise(raw: impl AsRef<[u8]>) -> Result<Self, PathError> {
+        normalise(raw.as_ref())
+    }
+
+    /// The path alone, beginning with `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.path
+    }
+
+    /// What followed the first `?`, untouched.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Whether [`NormalPath::to_header`] differs from what came, so that the upstream must be sent the former.
+    #[must_use]
+    pub const fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The value for the `:path` pseudo header.
+    #[must_use]
+    pub fn to_header(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for NormalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        match &self.query {
+            Some(query) => write!(f, "?{query}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn normalise(raw: &[u8]) -> Result<NormalPath, PathError> {
+    if raw.len() > limits::PATH_BYTES {
+        return Err(PathError::TooLong { bytes: raw.len() });
+    }
+    if raw.first() != Some(&b'/') {
+        return Err(PathError::NotAbsolute);
+    }
+    if let Some(at) = raw.iter().position(|&byte| byte == b'#') {
+        return Err(PathError::Fragment { at });
+    }
+    let question = raw.iter().position(|&byte| byte == b'?').unwrap_or(raw.len());
+    let (raw_path, rest) = raw.split_at_checked(question).unwrap_or((raw, &[]));
+    let path = without_dot_segments(&decode(raw_path)?)?;
+    let query = match rest.split_first() {
+        None => None,
+        Some((_, query)) => Some(checked_query(query, question + 1)?),
+    };
+    let changed = path.as_bytes() != raw_path;
+    Ok(NormalPath { path, query, changed })
+}
+
+/// Decodes unreserved triplets, writes the others in upper case, and refuses what no path may hold.
+fn decode(path: &[u8]) -> Result<String, PathError> {
+    let mut out = String::with_capacity(path.len());
+    let mut bytes = path.iter().copied().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        if is_plain_pchar(byte) || byte == b'/' {
+            out.push(char::from(byte));
+            continue;
+        }
+        if byte == b';' {
+            return Err(PathError::Parameter { at });
+        }
+        if byte != b'%' {
+            return Err(PathError::ForbiddenByte { byte, at });
+        }
+        let mut digit = || bytes.next().and_then(|(_, digit)| hex_value(digit));
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return Err(PathError::BadTriplet { at });
+        };
+        match high << 4 | low {
+            byte @ (b'/' | b'\\' | 0x00..=0x1F | 0x7F) => {
+                return Err(PathError::AmbiguousTriplet { byte, at });
+            }
+            b';' => return Err(PathError::Parameter { at }),
+            byte if is_unreserved(byte) => out.push(char::from(byte)),
+            _ => out.extend(['%', hex_digit(high), hex_digit(low)]),
+        }
+    }
+    Ok(out)
+}
+
+/// Merges slashes and removes dot segments, in that order: `/a//../b` is `/b`, as it is to all who merge.
+fn without_dot_segments(path: &str) -> Result<String, PathError> {
+    let mut out = String::with_capacity(path.len());
+    // A path that ends in a slash or a dot segment names a directory and keeps its slash.
+    let mut directory = true;
+    for segment in path.split('/') {
+        directory = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => out.truncate(out.rfind('/').ok_or(PathError::AboveRoot)?),
+            name => {
+                out.push('/');
+                out.push_str(name);
+            }
+        }
+    }
+    if directory {
+        out.push('/');
+    }
+    Ok(out)
+}
+
+fn checked_query(query: &[u8], offset: usize) -> Result<String, PathError> {
+    let mut out = String::with_capacity(query.len());
+    for (at, &byte) in query.iter().enumerate() {
+        if !byte.is_ascii_graphic() {
+            return Err(PathError::ForbiddenByte { byte, at: offset + at });
+        }
+        out.push(char::from(byte));
+    }
+    Ok(out)
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// `pchar` without triplets.
+const fn is_plain_pchar(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
+        )
+}
+
+const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+fn hex_digit(value: u8) -> char {
+    char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
+/// The prefix of a route: whole segments, case-sensitive, a trailing slash without meaning.
+///
+/// `/v1` and `/v1/` both match `/v1`, `/v1/` and `/v1/x`, and neither matches `/v10`; `/` matches every path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathPrefix {
+    written: String,
+}
+
+impl PathPrefix {
+    /// Reads a configured prefix, which must be in normal form already.
+    ///
+    /// # Errors
+    /// What [`NormalPath::normalise`] refuses, [`PathError::NotNormal`] and [`PathError::PrefixQuery`].
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        let normal = NormalPath::normalise(text)?;
+        if normal.query.is_some() {
+            return Err(PathError::PrefixQuery);
+        }
+        if normal.changed {
+            return Err(PathError::NotNormal { normal: normal.path });
+        }
+        Ok(Self { written: normal.path })
+    }
+
+    /// Whether the path lies at or below the prefix.
+    #[must_use]
+    pub fn matches(&self, path: &NormalPath) -> bool {
+        self.holds(&path.path)
+    }
+
+    /// Whether every path that `other` matches is matched by this prefix too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.holds(&other.written)
+    }
+
+    /// The prefix as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        // INVARIANT: normal forms hold no empty segment, so at most one slash ends the prefix.
+        let prefix = self.written.strip_suffix('/').unwrap_or(&self.written);
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}

@@ -1,0 +1,295 @@
+//! Why a request was denied: one closed, stable set.
+//!
+//! Every place that turns a reason into something (status, challenge, text) matches exhaustively, so that a new
+//! reason does not compile until each of them has an answer.
+
+use serde::{Serialize, Serializer};
+
+/// The closed set of reasons of a denial. The codes are stable: logs, metrics and clients rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// No bearer credential came with the request.
+    TokenMissing,
+    /// The credential is no compact JWS within the limits, or its header or claims are no strict JSON.
+    TokenMalformed,
+    /// More than one credential came with the request.
+    CredentialAmbiguous,
+    /// The header's `typ` is not one that the issuer's entry lists (RFC 8725 §3.11).
+    TokenType,
+    /// The header's `alg` is not one that the issuer's entry lists (RFC 8725 §3.1).
+    AlgorithmNotAllowed,
+    /// No entry of the configuration has this `iss` (RFC 9068 §4).
+    IssuerUnknown,
+    /// The issuer has no key with this `kid` for this algorithm.
+    KeyUnknown,
+    /// The signature does not verify under the issuer's key.
+    SignatureInvalid,
+    /// `aud` names none of the audiences of the issuer's entry.
+    AudienceMismatch,
+    /// `exp` has passed.
+    TokenExpired,
+    /// `nbf` or `iat` lies in the future.
+    TokenNotYetValid,
+    /// `exp - iat` is longer than the issuer's entry allows.
+    LifetimeTooLong,
+    /// A claim that this kind of token must have is absent.
+    ClaimMissing,
+    /// A claim has the wrong type, is out of range, or asks for a proof that is not there.
+    ClaimInvalid,
+    /// The configuration wants a delegated request and the token has no `act`.
+    DelegationRequired,
+    /// An `act` is no object, or lacks its `sub` (RFC 8693 §4.1).
+    DelegationMalformed,
+    /// More hops than the configuration or the route allows.
+    DelegationTooDeep,
+    /// A hop's issuer is not one whose actors are trusted.
+    ActorUntrusted,
+    /// The same identity stands twice in one chain.
+    DelegationCycle,
+    /// The token lacks a scope that the route needs.
+    ScopeInsufficient,
+    /// A policy said no.
+    PolicyDenied,
+    /// A policy failed, which counts as no.
+    PolicyFault,
+    /// No route of the configuration matches.
+    RouteUnmatched,
+    /// The request path cannot be normalised without ambiguity.
+    PathInvalid,
+    /// The issuer's keys could not be had in time, or are too old.
+    KeysUnavailable,
+    /// The configuration is wrong, so nothing is allowed.
+    ConfigInvalid,
+    /// A call to the proxy failed, or something that cannot be happened.
+    Internal,
+}
+
+/// What `WWW-Authenticate` says with a denial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// No such header.
+    None,
+    /// `Bearer` without an error: the client did nothing wrong yet (RFC 6750 §3.1).
+    Bare,
+    /// `Bearer error="…"`.
+    Error(&'static str),
+    /// `Bearer error="insufficient_scope", scope="…"` with all that the route needs.
+    Scope,
+}
+
+impl Reason {
+    /// Every reason, in the order of the documentation's table.
+    pub const ALL: [Self; 27] = [
+        Self::TokenMissing,
+        Self::TokenMalformed,
+        Self::CredentialAmbiguous,
+        Self::TokenType,
+        Self::AlgorithmNotAllowed,
+        Self::IssuerUnknown,
+        Self::KeyUnknown,
+        Self::SignatureInvalid,
+        Self::AudienceMismatch,
+        Self::TokenExpired,
+        Self::TokenNotYetValid,
+        Self::LifetimeTooLong,
+        Self::ClaimMissing,
+        Self::ClaimInvalid,
+        Self::DelegationRequired,
+        Self::DelegationMalformed,
+        Self::DelegationTooDeep,
+        Self::ActorUntrusted,
+        Self::DelegationCycle,
+        Self::ScopeInsufficient,
+        Self::PolicyDenied,
+        Self::PolicyFault,
+        Self::RouteUnmatched,
+        Self::PathInvalid,
+        Self::KeysUnavailable,
+        Self::ConfigInvalid,
+        Self::Internal,
+    ];
+
+    /// The stable code: in the answer, the audit record, access logs and metric names.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "token_missing",
+            Self::TokenMalformed => "token_malformed",
+            Self::CredentialAmbiguous => "credential_ambiguous",
+            Self::TokenType => "token_type",
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Self::IssuerUnknown => "issuer_unknown",
+            Self::KeyUnknown => "key_unknown",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::LifetimeTooLong => "lifetime_too_long",
+            Self::ClaimMissing => "claim_missing",
+            Self::ClaimInvalid => "claim_invalid",
+            Self::DelegationRequired => "delegation_required",
+            Self::DelegationMalformed => "delegation_malformed",
+            Self::DelegationTooDeep => "delegation_too_deep",
+            Self::ActorUntrusted => "actor_untrusted",
+            Self::DelegationCycle => "delegation_cycle",
+            Self::ScopeInsufficient => "scope_insufficient",
+            Self::PolicyDenied => "policy_denied",
+            Self::PolicyFault => "policy_fault",
+            Self::RouteUnmatched => "route_unmatched",
+            Self::PathInvalid => "path_invalid",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::ConfigInvalid => "config_invalid",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::TokenMalformed | Self::CredentialAmbiguous => 400,
+            Self::TokenMissing
+            | Self::TokenType
+            | Self::AlgorithmNotAllowed
+            | Self::IssuerUnknown
+            | Self::KeyUnknown
+            | Self::SignatureInvalid
+            | Self::AudienceMismatch
+            | Self::TokenExpired
+            | Self::TokenNotYetValid
+            | Self::LifetimeTooLong
+            | Self::ClaimMissing
+            | Self::ClaimInvalid
+            | Self::DelegationRequired
+            | Self::DelegationMalformed => 401,
+            Self::DelegationTooDeep
+            | Self::ActorUntrusted
+            | Self::DelegationCycle
+            | Self::ScopeInsufficient
+            | Self::PolicyDenied
+            | Self::PolicyFault
+            | Self::RouteUnmatched
+            | Self::PathInvalid => 403,
+            Self::KeysUnavailable | Self::ConfigInvalid | Self::Internal => 503,
+        }
+    }
+
+    /// The challenge of the answer (RFC 6750 §3.1; `actor_unauthorized` is the actor profile's).
+    #[must_use]
+    pub const fn challenge(self) -> Challenge {
+        match self {
+            Self::TokenMissing => Challenge::Bare,
+            Self::TokenMalformed | Self::CredentialAmbiguous => Challenge::Error("invalid_request"),
+            Self::TokenType
+            | Self::AlgorithmNotAllowed
+            | Self::IssuerUnknown
+            | Self::KeyUnknown
+            | Self::SignatureInvalid
+            | Self::AudienceMismatch
+            | Self::TokenExpired
+            | Self::TokenNotYetValid
+            | Self::LifetimeTooLong
+            | Self::ClaimMissing
+            | Self::ClaimInvalid
+            | Self::DelegationRequired
+            | Self::DelegationMalformed => Challenge::Error("invalid_token"),
+            Self::DelegationTooDeep | Self::ActorUntrusted | Self::DelegationCycle => {
+                Challenge::Error("actor_unauthorized")
+            }
+            Self::ScopeInsufficient => Challenge::Scope,
+            Self::PolicyDenied
+            | Self::PolicyFault
+            | Self::RouteUnmatched
+            | Self::PathInvalid
+            | Self::KeysUnavailable
+            | Self::ConfigInvalid
+            | Self::Internal => Challenge::None,
+        }
+    }
+
+    /// What the client is told. Fixed text: it names no key, token, claim value or inner actor.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "this resource needs a bearer token in the authorization header",
+            Self::TokenMalformed => "the credential is not a well-formed signed token",
+            Self::CredentialAmbiguous => "send exactly one credential, in one authorization header",
+            Self::TokenType => "this kind of token is not accepted here",
+            Self::AlgorithmNotAllowed => "the token is signed with an algorithm that is not accepted here",
+            Self::IssuerUnknown => "the token's issuer is not trusted here",
+            Self::KeyUnknown => "the token is signed with a key that its issuer does not publish",
+            Self::SignatureInvalid => "the token's signature does not verify",
+            Self::AudienceMismatch => "the token was issued for another audience",
+            Self::TokenExpired => "the token has expired",
+            Self::TokenNotYetValid => "the token is not valid yet",
+            Self::LifetimeTooLong => "the token's lifetime is longer than is accepted here",
+            Self::ClaimMissing => "the token lacks a claim that is required here",
+            Self::ClaimInvalid => "a claim of the token cannot be accepted",
+            Self::DelegationRequired => "this resource is for delegated requests: the token names no actor",
+            Self::DelegationMalformed => "the token's delegation chain is not well-formed",
+            Self::DelegationTooDeep => "the token was delegated more often than is accepted here",
+            Self::ActorUntrusted => "an actor of the delegation chain is not trusted here",
+            Self::DelegationCycle => "the delegation chain names the same identity twice",
+            Self::ScopeInsufficient => "the token lacks a scope that this operation needs",
+            Self::PolicyDenied => "a policy of this resource denied the request",
+            Self::PolicyFault => "a policy of this resource could not decide",
+            Self::RouteUnmatched => "nothing is allowed at this path with this method",
+            Self::PathInvalid => "the request path is ambiguous or not valid",
+            Self::KeysUnavailable => "the issuer's keys are not available; try again later",
+            Self::ConfigInvalid => "this gateway is not configured",
+            Self::Internal => "the request could not be checked",
+        }
+    }
+
+    /// The reason with this [`code`](Self::code).
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.code() == code)
+    }
+
+    /// The title of the answer: the status' own phrase, as `about:blank` asks for (RFC 9457 §4.2.1).
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self.status() {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            _ => "Service Unavailable",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_lead_back_to_their_reason() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(Reason::from_code("nope"), None);
+    }
+
+    #[test]
+    fn a_401_always_challenges_as_http_asks() {
+        // RFC 9110 §15.5.2: a 401 MUST carry WWW-Authenticate.
+        for reason in Reason::ALL {
+            if reason.status() == 401 {
+                assert_ne!(reason.challenge(), Challenge::None, "{reason}");
+            }
+        }
+    }
+}

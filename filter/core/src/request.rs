@@ -1,0 +1,122 @@
+//! The head of a request, as bytes: which of it is the credential.
+
+use crate::context::Headers;
+use crate::reason::Reason;
+
+/// The head of an HTTP request. Nothing of it is trusted.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    method: String,
+    path: Vec<u8>,
+    headers: Headers,
+}
+
+/// The one credential of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential<'a> {
+    /// The token, as it came.
+    pub token: &'a str,
+    /// Whether the scheme says that a proof of possession comes with it (`DPoP`).
+    pub proof_expected: bool,
+}
+
+impl RequestHead {
+    /// From headers as a proxy has them, pseudo-headers among them (RFC 9113 §8.3.1). A missing `:method` or `:path`
+    /// reads as empty, which no route matches.
+    #[must_use]
+    pub fn new(headers: Headers) -> Self {
+        let pseudo = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let method = String::from_utf8(pseudo(":method").unwrap_or_default()).unwrap_or_default();
+        Self { method, path: pseudo(":path").unwrap_or_default(), headers }
+    }
+
+    /// The method; empty if it is missing or no text.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path with its query, as it came.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// All headers, as they came.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The token of the one `authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). The query and the body are never
+    /// looked at.
+    ///
+    /// ```text
+    /// authorization = scheme 1*SP token68      ; scheme: "Bearer" or "DPoP", in any case
+    /// ```
+    ///
+    /// # Errors
+    /// [`Reason::TokenMissing`] without such a header or with another scheme, [`Reason::CredentialAmbiguous`] with
+    /// several, [`Reason::TokenMalformed`] for what is no token.
+    pub fn credential(&self) -> Result<Credential<'_>, Reason> {
+        let mut found = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let (_, value) = found.next().ok_or(Reason::TokenMissing)?;
+        if found.next().is_some() {
+            return Err(Reason::CredentialAmbiguous);
+        }
+        let value = std::str::from_utf8(value).map_err(|_| Reason::TokenMalformed)?;
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        let proof_expected = scheme.eq_ignore_ascii_case("DPoP");
+        if !proof_expected && !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(Reason::TokenMissing);
+        }
+        let token = rest.trim_matches(' ');
+        // Some proxies join repeated headers with a comma, which no token68 contains (RFC 9110 §5.3, §11.2).
+        if token.contains(',') {
+            return Err(Reason::CredentialAmbiguous);
+        }
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        if token.is_empty() || !token.bytes().all(is_token) {
+            return Err(Reason::TokenMalformed);
+        }
+        Ok(Credential { token, proof_expected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(values: &[&str]) -> Result<String, Reason> {
+        let headers = values.iter().map(|v| ("authorization".to_owned(), v.as_bytes().to_vec())).collect();
+        RequestHead::new(headers).credential().map(|c| format!("{}{}", c.token, if c.proof_expected { " with proof" } else { "" }))
+    }
+
+    #[test]
+    fn a_credential_that_is_not_exactly_one_token_is_refused() {
+        for (values, reason) in [
+            (vec![], Reason::TokenMissing),
+            (vec!["Basic dTpw"], Reason::TokenMissing),
+            (vec![""], Reason::TokenMissing),
+            (vec!["Bearer a.b.c", "Bearer a.b.c"], Reason::CredentialAmbiguous),
+            (vec!["Bearer a.b.c", ""], Reason::CredentialAmbiguous),
+            (vec!["Bearer a.b.c,Bearer d.e.f"], Reason::CredentialAmbiguous),
+            (vec!["Bearer"], Reason::TokenMalformed),
+            (vec!["Bearer "], Reason::TokenMalformed),
+            (vec!["Bearer a b"], Reason::TokenMalformed),
+            (vec!["Bearer a\tb"], Reason::TokenMalformed),
+            (vec!["Bearer\ta.b.c"], Reason::TokenMissing),
+            (vec!["Bearer \u{e9}"], Reason::TokenMalformed),
+        ] {
+            assert_eq!(credential(&values), Err(reason), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(credential(&[value]), Ok("a.b.c".to_owned()), "{value}");
+        }
+        assert_eq!(credential(&["dpop a.b.c"]), Ok("a.b.c with proof".to_owned()));
+    }
+}

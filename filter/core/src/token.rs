@@ -1,0 +1,148 @@
+//! A credential's bytes, taken apart: nothing here is trusted yet.
+//!
+//! ```text
+//! token     = header "." claims "." signature     ; RFC 7515 §7.1, compact serialisation
+//! header    = BASE64URL(UTF8(JSON object))        ; no padding, no white space, no stray bits
+//! claims    = BASE64URL(UTF8(JSON object))
+//! signature = *BASE64URL                          ; may be empty, then its algorithm is refused
+//! ```
+
+use crate::algorithm::Algorithm;
+use crate::config::same_token_type;
+use crate::{json, limits, reason::Reason};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+/// A compact JWS within the limits, its header and claims read as strict JSON. Not verified.
+#[derive(Debug)]
+pub struct ParsedToken {
+    /// Bytes of `token` up to the second dot: what the signature covers.
+    signing_input_len: usize,
+    token: String,
+    signature: Vec<u8>,
+    header: Header,
+    claims: Map<String, Value>,
+}
+
+/// The members of the JOSE header that decide something. `jku`, `jwk`, `x5u` and `x5c` are never followed (RFC 8725 §3.10).
+#[derive(Debug)]
+pub struct Header {
+    /// `alg` as written; `None` if it is not one that this program knows (`none` and HMAC among them).
+    pub algorithm: Option<Algorithm>,
+    /// `typ` as written.
+    pub typ: Option<String>,
+    /// `kid` as written.
+    pub kid: Option<String>,
+}
+
+impl ParsedToken {
+    /// Reads a compact JWS.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] for anything that is not exactly the grammar above, is longer than
+    /// [`limits::TOKEN_BYTES`], repeats a member, or names a critical extension: none is understood here (RFC 7515 §4.1.11).
+    pub fn parse(token: &str) -> Result<Self, Reason> {
+        const MALFORMED: Reason = Reason::TokenMalformed;
+        if token.len() > limits::TOKEN_BYTES {
+            return Err(MALFORMED);
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(MALFORMED);
+        };
+        let signing_input_len = header.len() + 1 + claims.len();
+        let header = Header::read(&object(header)?)?;
+        let claims = object(claims)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
+        Ok(Self { signing_input_len, token: token.to_owned(), signature, header, claims })
+    }
+
+    /// The token as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.token
+    }
+
+    /// The JOSE header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the signature covers (RFC 7515 §5.2 step 8).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.token.as_bytes().get(..self.signing_input_len).unwrap_or_default()
+    }
+
+    /// The decoded signature.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// `iss`, unverified: good for finding the entry whose keys then verify it, and for nothing else.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimMissing`] if absent, [`Reason::ClaimInvalid`] if it is no string.
+    pub fn unverified_issuer(&self) -> Result<&str, Reason> {
+        match self.claims.get("iss") {
+            None => Err(Reason::ClaimMissing),
+            Some(Value::String(iss)) => Ok(iss),
+            Some(_) => Err(Reason::ClaimInvalid),
+        }
+    }
+
+    /// The claims, for reading without a verified signature: a desk tool that shows a token. Decisions use
+    /// [`SignedToken`](crate::claims::SignedToken).
+    #[must_use]
+    pub fn unverified_claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    pub(crate) fn into_claims(self) -> Map<String, Value> {
+        self.claims
+    }
+}
+
+impl Header {
+    fn read(header: &Map<String, Value>) -> Result<Self, Reason> {
+        let text = |name: &str| match header.get(name) {
+            None => Ok(None),
+            Some(Value::String(s)) => Ok(Some(s.as_str())),
+            Some(_) => Err(Reason::TokenMalformed),
+        };
+        // RFC 7515 §4.1.11: an extension named in `crit` must be understood, and an empty list is not allowed either.
+        // RFC 7797 §6: `b64` may only be used together with `crit`.
+        if header.contains_key("crit") || header.contains_key("b64") {
+            return Err(Reason::TokenMalformed);
+        }
+        let alg = text("alg")?.ok_or(Reason::TokenMalformed)?;
+        let kid = text("kid")?;
+        if kid.is_some_and(|kid| kid.len() > limits::KID_BYTES) {
+            return Err(Reason::TokenMalformed);
+        }
+        Ok(Self {
+            algorithm: Algorithm::from_name(alg),
+            typ: text("typ")?.map(str::to_owned),
+            kid: kid.map(str::to_owned),
+        })
+    }
+
+    /// Whether `typ` is one of `accepted`, compared as media types (RFC 7515 §4.1.9). An absent `typ` is never one of them.
+    #[must_use]
+    pub fn type_is_one_of(&self, accepted: &[String]) -> bool {
+        self.typ.as_deref().is_some_and(|typ| accepted.iter().any(|a| same_token_type(typ, a)))
+    }
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, Reason> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::TokenMalformed)?;
+    match json::parse(&bytes, limits::JSON_DEPTH) {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Err(Reason::TokenMalformed),
+    }
+}

@@ -1,0 +1,349 @@
+//! Wrong configurations, one fault each: an edit of a valid one, and the pointers that must be reported.
+
+use serde_json::{Value, json};
+
+/// Who can see the fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The schema too.
+    Structural,
+    /// Only the filter: it lies between members, or in a grammar that the schema draws more widely.
+    Semantic,
+}
+
+/// One wrong configuration.
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    /// Where the valid configuration is changed; `-` appends to an array.
+    pub(crate) at: &'static str,
+    /// The new value, or none to remove what is there.
+    pub(crate) to: Option<Value>,
+    /// All pointers that are reported.
+    pub(crate) pointers: &'static [&'static str],
+}
+
+impl Row {
+    pub(crate) fn document(&self) -> Value {
+        edited(&valid(), self.at, self.to.clone())
+    }
+
+    pub(crate) fn name(&self) -> String {
+        match &self.to {
+            Some(value) => format!("{} = {:.80}", self.at, value.to_string()),
+            None => format!("without {}", self.at),
+        }
+    }
+}
+
+/// A configuration with every member, and nothing to complain about.
+pub(crate) fn valid() -> Value {
+    json!({
+        "issuers": [
+            {
+                "issuer": "https://idp.example",
+                "audiences": ["https://tools.example", "tools"],
+                "algorithms": ["EdDSA", "ES256"],
+                "token_types": ["at+jwt", "application/agent+jwt"],
+                "keys": { "inline": { "keys": [] } },
+                "clock_skew_s": 30,
+                "max_lifetime_s": 3600
+            },
+            {
+                "issuer": "https://other.example",
+                "audiences": ["tools"],
+                "algorithms": ["RS256"],
+                "keys": { "remote": {
+                    "cluster": "idp", "uri": "https://idp.example/jwks.json",
+                    "timeout_ms": 1000, "refresh_s": 300, "stale_s": 3600
+                } }
+            }
+        ],
+        "delegation": {
+            "max_depth": 4, "required": false, "actor_issuers": ["https://idp.example"], "allow_cycles": false
+        },
+        "routes": [
+            { "match": { "path_prefix": "/healthz", "methods": ["GET", "HEAD"] }, "anonymous": true },
+            {
+                "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2,
+                "policies": ["ticket-guard", "quiet"]
+            }
+        ],
+        "policies": [
+            {
+                "name": "ticket-guard", "sha256": "0123456789abcdef".repeat(4), "settings": { "any": [null] },
+                "mode": "enforce", "limits": { "fuel": 1_000_000, "memory_bytes": 1_048_576, "output_bytes": 4096 }
+            },
+            { "name": "quiet", "policy": "ticket-guard", "mode": "shadow" }
+        ],
+        "upstream": { "forward_token": false, "identity_headers": true },
+        "audit": { "log": "denied" },
+        "resource_metadata": "https://tools.example/.well-known/oauth-protected-resource"
+    })
+}
+
+/// The document with one place set or removed.
+pub(crate) fn edited(document: &Value, at: &str, to: Option<Value>) -> Value {
+    let mut document = document.clone();
+    if at.is_empty() {
+        return to.unwrap_or(Value::Null);
+    }
+    let (parent, last) = at.rsplit_once('/').unwrap();
+    let last = last.replace("~1", "/").replace("~0", "~");
+    match (document.pointer_mut(parent).unwrap(), to) {
+        (Value::Object(members), Some(value)) => {
+            members.insert(last, value);
+        }
+        (Value::Object(members), None) => {
+            members.remove(&last).unwrap();
+        }
+        (Value::Array(elements), Some(value)) if last == "-" => elements.push(value),
+        (Value::Array(elements), Some(value)) => elements[last.parse::<usize>().unwrap()] = value,
+        (Value::Array(elements), None) => {
+            elements.remove(last.parse().unwrap());
+        }
+        (other, _) => panic!("{at} leads into {other}"),
+    }
+    document
+}
+
+/// The rows whose fault is reported where the edit was made.
+fn in_place() -> Vec<(Kind, &'static str, Value)> {
+    use Kind::{Semantic, Structural};
+    let long = "x".repeat(2049);
+    vec![
+        // The document and its sections.
+        (Structural, "/colour", json!("blue")),
+        (Structural, "/issuers", json!([])),
+        (Structural, "/issuers", json!({})),
+        (Structural, "/issuers", json!(null)),
+        (Structural, "/routes", json!([])),
+        (Structural, "/routes", json!("/")),
+        (Structural, "/delegation", json!(null)),
+        (Structural, "/delegation", json!([])),
+        (Structural, "/upstream", json!(true)),
+        (Structural, "/audit", json!("all")),
+        (Structural, "/resource_metadata", json!("http://tools.example/m")),
+        (Structural, "/resource_metadata", json!("https://")),
+        (Structural, "/resource_metadata", json!("https://tools.example/a\"b")),
+        (Structural, "/resource_metadata", json!(7)),
+        (Structural, "/resource_metadata", json!(null)),
+        // Issuers.
+        (Structural, "/issuers/0", json!("https://idp.example")),
+        (Structural, "/issuers/0/secret", json!("s")),
+        (Structural, "/issuers/0/issuer", json!("")),
+        (Structural, "/issuers/0/issuer", json!(["https://idp.example"])),
+        (Structural, "/issuers/0/issuer", json!("https://idp.example ")),
+        (Structural, "/issuers/0/issuer", json!("two words")),
+        (Semantic, "/issuers/0/issuer", json!("bell\u{7}")),
+        (Structural, "/issuers/0/issuer", json!(long)),
+        (Semantic, "/issuers/1/issuer", json!("https://idp.example")),
+        (Structural, "/issuers/0/audiences", json!([])),
+        (Structural, "/issuers/0/audiences", json!("https://tools.example")),
+        (Structural, "/issuers/0/audiences", json!(vec!["a"; 33])),
+        (Structural, "/issuers/0/audiences/1", json!("https://tools.example")),
+        (Structural, "/issuers/0/audiences/0", json!(1)),
+        (Structural, "/issuers/0/audiences/0", json!("")),
+        (Structural, "/issuers/0/algorithms", json!([])),
+        (Structural, "/issuers/0/algorithms", json!("EdDSA")),
+        (Structural, "/issuers/0/algorithms/0", json!("none")),
+        (Structural, "/issuers/0/algorithms/0", json!("None")),
+        (Structural, "/issuers/0/algorithms/0", json!("HS256")),
+        (Structural, "/issuers/0/algorithms/0", json!("hs512")),
+        (Structural, "/issuers/0/algorithms/0", json!("eddsa")),
+        (Structural, "/issuers/0/algorithms/0", json!("ES256K")),
+        (Structural, "/issuers/0/algorithms/0", json!("é")),
+        (Structural, "/issuers/0/algorithms/1", json!("EdDSA")),
+        (Semantic, "/issuers/0/algorithms/1", json!("Ed25519")),
+        (Structural, "/issuers/0/token_types", json!([])),
+        (Structural, "/issuers/0/token_types", json!(null)),
+        (Structural, "/issuers/0/token_types/1", json!("at+jwt")),
+        (Semantic, "/issuers/0/token_types/1", json!("AT+JWT")),
+        (Semantic, "/issuers/0/token_types/1", json!("Application/at+jwt")),
+        (Structural, "/issuers/0/token_types/0", json!("at jwt")),
+        (Structural, "/issuers/0/token_types/0", json!("a/b/c")),
+        (Structural, "/issuers/0/token_types/0", json!("application/")),
+        (Structural, "/issuers/0/clock_skew_s", json!(61)),
+        (Structural, "/issuers/0/clock_skew_s", json!(-1)),
+        (Structural, "/issuers/0/clock_skew_s", json!(0.5)),
+        (Structural, "/issuers/0/clock_skew_s", json!("30")),
+        (Semantic, "/issuers/0/clock_skew_s", json!(30.0)),
+        (Structural, "/issuers/0/max_lifetime_s", json!(0)),
+        (Structural, "/issuers/0/max_lifetime_s", json!(86_401)),
+        (Structural, "/issuers/0/max_lifetime_s", json!(u64::MAX)),
+        (Structural, "/issuers/0/max_lifetime_s", json!(1e300)),
+        // Keys.
+        (Structural, "/issuers/0/keys", json!({})),
+        (Structural, "/issuers/0/keys", json!("https://idp.example/jwks.json")),
+        (Structural, "/issuers/0/keys/remotes", json!({})),
+        (Structural, "/issuers/0/keys/inline", json!([])),
+        (Structural, "/issuers/0/keys/inline/keys", json!({})),
+        (Structural, "/issuers/0/keys/inline/keys", json!(vec![json!({}); 65])),
+        (Structural, "/issuers/1/keys/remote", json!("idp")),
+        (Structural, "/issuers/1/keys/remote/retries", json!(3)),
+        (Structural, "/issuers/1/keys/remote/cluster", json!("")),
+        (Structural, "/issuers/1/keys/remote/cluster", json!("a b")),
+        (Structural, "/issuers/1/keys/remote/cluster", json!(null)),
+        (Structural, "/issuers/1/keys/remote/uri", json!("idp.example/jwks.json")),
+        (Structural, "/issuers/1/keys/remote/uri", json!("ftp://idp.example/jwks.json")),
+        (Structural, "/issuers/1/keys/remote/uri", json!("https://idp.example")),
+        (Structural, "/issuers/1/keys/remote/uri", json!("https:///jwks.json")),
+        (Structural, "/issuers/1/keys/remote/uri", json!("https://u:p@idp.example/jwks.json")),
+        (Structural, "/issuers/1/keys/remote/uri", json!("https://idp.example/jwks.json#a")),
+        (Semantic, "/issuers/1/keys/remote/uri", json!("https://idp.example:0/jwks.json")),
+        (Structural, "/issuers/1/keys/remote/timeout_ms", json!(49)),
+        (Structural, "/issuers/1/keys/remote/timeout_ms", json!(10_001)),
+        (Structural, "/issuers/1/keys/remote/refresh_s", json!(0)),
+        (Structural, "/issuers/1/keys/remote/refresh_s", json!(86_401)),
+        (Structural, "/issuers/1/keys/remote/stale_s", json!(604_801)),
+        (Semantic, "/issuers/1/keys/remote/stale_s", json!(299)),
+        // Delegation.
+        (Structural, "/delegation/depth", json!(4)),
+        (Structural, "/delegation/max_depth", json!(9)),
+        (Structural, "/delegation/max_depth", json!(256)),
+        (Structural, "/delegation/max_depth", json!(-1)),
+        (Structural, "/delegation/required", json!("no")),
+        (Structural, "/delegation/required", json!(0)),
+        (Structural, "/delegation/actor_issuers", json!([])),
+        (Structural, "/delegation/actor_issuers", json!(null)),
+        (Structural, "/delegation/actor_issuers/0", json!("two words")),
+        (Structural, "/delegation/actor_issuers/-", json!("https://idp.example")),
+        (Structural, "/delegation/allow_cycles", json!(null)),
+        // Routes.
+        (Structural, "/routes/1", json!([])),
+        (Structural, "/routes/1/scope", json!("tickets.read")),
+        (Structural, "/routes/1/anonymous", json!("false")),
+        (Structural, "/routes/1/match", json!("/v1")),
+        (Structural, "/routes/1/match/path", json!("/v1")),
+        (Structural, "/routes/1/match/path_prefix", json!("")),
+        (Structural, "/routes/1/match/path_prefix", json!("v1")),
+        (Structural, "/routes/1/match/path_prefix", json!("/v1?x")),
+        (Structural, "/routes/1/match/path_prefix", json!("/v1#x")),
+        (Structural, "/routes/1/match/path_prefix", json!("/v 1")),
+        (Structural, "/routes/1/match/path_prefix", json!("/v%2f")),
+        (Semantic, "/routes/1/match/path_prefix", json!("/v1/../v2")),
+        (Semantic, "/routes/1/match/path_prefix", json!("//v1")),
+        (Semantic, "/routes/1/match/path_prefix", json!("/v%41")),
+        (Semantic, "/routes/1/match/path_prefix", json!("/v%2F")),
+        (Semantic, "/routes/1/match/path_prefix", json!("/..")),
+        (Structural, "/routes/1/match/path_prefix", json!(7)),
+        (Structural, "/routes/0/match/methods", json!([])),
+        (Structural, "/routes/0/match/methods", json!("GET")),
+        (Structural, "/routes/0/match/methods/0", json!("get")),
+        (Structural, "/routes/0/match/methods/0", json!("GE T")),
+        (Structural, "/routes/0/match/methods/0", json!("")),
+        (Structural, "/routes/0/match/methods/1", json!("GET")),
+        (Structural, "/routes/1/scopes", json!("tickets.read")),
+        (Structural, "/routes/1/scopes/0", json!("tickets.read tickets.write")),
+        (Structural, "/routes/1/scopes/0", json!("a\"b")),
+        (Structural, "/routes/1/scopes/0", json!("a\\b")),
+        (Structural, "/routes/1/scopes/0", json!("é")),
+        (Structural, "/routes/1/scopes/0", json!("")),
+        (Structural, "/routes/1/scopes/-", json!("tickets.read")),
+        (Structural, "/routes/1/max_depth", json!(9)),
+        (Structural, "/routes/1/max_depth", json!(null)),
+        (Semantic, "/routes/1/max_depth", json!(5)),
+        (Structural, "/routes/1/policies", json!("ticket-guard")),
+        (Semantic, "/routes/1/policies/0", json!("ticket-gard")),
+        (Structural, "/routes/1/policies/1", json!("ticket-guard")),
+        (Semantic, "/routes/0/scopes", json!([])),
+        (Semantic, "/routes/0/max_depth", json!(1)),
+        (Semantic, "/routes/0/policies", json!(["ticket-guard"])),
+        // Policies.
+        (Structural, "/policies", json!({ "ticket-guard": {} })),
+        (Structural, "/policies/0/config", json!({})),
+        (Structural, "/policies/1/policy", json!("Ticket Guard")),
+        (Structural, "/policies/1/policy", json!("")),
+        (Semantic, "/policies/0/name", json!("quiet")),
+        (Structural, "/policies/0/sha256", json!("abc")),
+        (Structural, "/policies/0/sha256", json!("g".repeat(64))),
+        (Structural, "/policies/0/sha256", json!("A".repeat(64))),
+        (Structural, "/policies/0/settings", json!([])),
+        (Structural, "/policies/0/settings", json!(null)),
+        (Structural, "/policies/0/mode", json!("audit")),
+        (Structural, "/policies/0/mode", json!("Shadow")),
+        (Structural, "/policies/0/mode", json!(true)),
+        (Structural, "/policies/0/limits", json!(null)),
+        (Structural, "/policies/0/limits/time_ms", json!(5)),
+        (Structural, "/policies/0/limits/fuel", json!(0)),
+        (Structural, "/policies/0/limits/fuel", json!(100_000_001)),
+        (Structural, "/policies/0/limits/memory_bytes", json!(65_535)),
+        (Structural, "/policies/0/limits/memory_bytes", json!(67_108_865)),
+        (Structural, "/policies/0/limits/output_bytes", json!(0)),
+        (Structural, "/policies/0/limits/output_bytes", json!(65_537)),
+        // Upstream and audit.
+        (Structural, "/upstream/forward_tokens", json!(true)),
+        (Structural, "/upstream/forward_token", json!(1)),
+        (Structural, "/upstream/identity_headers", json!(null)),
+        (Structural, "/audit/log", json!("allowed")),
+        (Structural, "/audit/log", json!(["all"])),
+        (Structural, "/audit/level", json!("info")),
+    ]
+}
+
+/// The rows whose fault is reported elsewhere.
+fn elsewhere() -> Vec<Row> {
+    use Kind::{Semantic, Structural};
+    let row = |kind, at, to, pointers| Row { kind, at, to, pointers };
+    let depth_and_route = json!({ "max_depth": 1 });
+    let slow = json!({ "cluster": "idp", "uri": "https://idp.example/k", "refresh_s": 7200 });
+    let many_routes = vec![json!({ "match": { "path_prefix": "/" }, "anonymous": true }); 4097];
+    let many_policies: Vec<Value> = (0..65).map(|index| json!({ "name": format!("p{index}") })).collect();
+    vec![
+        row(Structural, "", Some(json!([])), &[""]),
+        row(Structural, "", Some(json!(null)), &[""]),
+        row(Structural, "", Some(json!({})), &["/issuers", "/routes"]),
+        row(Structural, "/issuers", None, &["/issuers"]),
+        row(Structural, "/routes", None, &["/routes"]),
+        row(Structural, "/issuers/0/issuer", None, &["/issuers/0/issuer"]),
+        row(Structural, "/issuers/0/audiences", None, &["/issuers/0/audiences"]),
+        row(Structural, "/issuers/0/algorithms", None, &["/issuers/0/algorithms"]),
+        row(Structural, "/issuers/0/keys", None, &["/issuers/0/keys"]),
+        row(Structural, "/issuers/0/keys/inline/keys", None, &["/issuers/0/keys/inline/keys"]),
+        row(Structural, "/issuers/1/keys/remote/cluster", None, &["/issuers/1/keys/remote/cluster"]),
+        row(Structural, "/issuers/1/keys/remote/uri", None, &["/issuers/1/keys/remote/uri"]),
+        row(Structural, "/issuers/1/keys/inline", Some(json!({ "keys": [] })), &["/issuers/1/keys"]),
+        row(Semantic, "/issuers/1/keys/remote", Some(slow), &["/issuers/1/keys/remote/refresh_s"]),
+        row(Structural, "/routes/1/match", None, &["/routes/1/match"]),
+        row(Structural, "/routes/1/match", Some(json!({})), &["/routes/1/match/path_prefix"]),
+        row(
+            Semantic,
+            "/routes/1/anonymous",
+            Some(json!(true)),
+            &["/routes/1/scopes", "/routes/1/max_depth", "/routes/1/policies"],
+        ),
+        row(Semantic, "/delegation", Some(depth_and_route), &["/routes/1/max_depth"]),
+        row(Structural, "/policies/1/name", None, &["/policies/1/name", "/routes/1/policies/1"]),
+        row(Semantic, "/policies", None, &["/routes/1/policies/0", "/routes/1/policies/1"]),
+        row(Semantic, "/policies/1", None, &["/routes/1/policies/1"]),
+        row(
+            Structural,
+            "/policies/1/name",
+            Some(json!("Quiet")),
+            &["/policies/1/name", "/routes/1/policies/1"],
+        ),
+        row(Structural, "/a~1b", Some(json!(1)), &["/a~1b"]),
+        row(Structural, "/a~0b", Some(json!(1)), &["/a~0b"]),
+        row(Structural, "/routes", Some(json!(many_routes)), &["/routes"]),
+        row(Structural, "/policies", Some(json!(many_policies)), &["/policies"]),
+    ]
+}
+
+/// Every row.
+pub(crate) fn rows() -> Vec<Row> {
+    // An appended element is reported at its index.
+    let landed = |at: &'static str| match at {
+        "/delegation/actor_issuers/-" => "/delegation/actor_issuers/1",
+        "/routes/1/scopes/-" => "/routes/1/scopes/1",
+        other => other,
+    };
+    let here = |(kind, at, to)| {
+        let pointers: &'static [&'static str] = match (at, &to) {
+            // The later of two equal names is the culprit.
+            ("/policies/0/name", _) => &["/policies/1/name", "/routes/1/policies/0"],
+            // One element too many, and all of them equal: the count is reported.
+            _ => Vec::leak(vec![landed(at)]),
+        };
+        Row { kind, at, to: Some(to), pointers }
+    };
+    in_place().into_iter().map(here).chain(elsewhere()).collect()
+}

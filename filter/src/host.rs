@@ -1,0 +1,379 @@
+//! Every call to the proxy, in one file: proxy-wasm ABI 0.2.1.
+//!
+//! The `proxy-wasm` crate runs the callbacks. Its wrappers of the calls in the other direction panic on any status
+//! that they do not expect, and a panic costs every request in flight; so the calls are made here, each status is looked
+//! at, and none is assumed. Two calls stay the crate's own: `proxy_http_call` ([`http_call`]), whose token it must
+//! know to route the answer, and the `proxy_set_effective_context` that it makes before it hands the answer over.
+
+#![expect(unsafe_code, reason = "calls across the boundary of the module; each block says why it is sound")]
+
+use mandate_core::context::Headers;
+use mandate_core::time::UnixTime;
+use std::time::Duration;
+
+pub use proxy_wasm::types::LogLevel;
+
+/// A call that the proxy did not carry out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostError {
+    /// The ABI's name of the call.
+    pub call: &'static str,
+    /// What the proxy answered.
+    pub status: u32,
+}
+
+impl std::fmt::Display for HostError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} failed with status {}", self.call, self.status)
+    }
+}
+
+pub type HostResult<T> = Result<T, HostError>;
+
+const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const CAS_MISMATCH: u32 = 8;
+/// Not a status of the ABI: the proxy said yes and gave something that cannot be read.
+const UNREADABLE: u32 = u32::MAX;
+
+/// Which headers a call is about.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub enum Map {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    CallHeaders = 6,
+}
+
+/// Which bytes a call is about.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+enum Buffer {
+    CallBody = 4,
+    PluginConfiguration = 7,
+}
+
+/// What a metric does.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+}
+
+/// `HttpRequest` of the ABI's stream types.
+const STREAM_HTTP_REQUEST: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: LogLevel, message: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_buffer_bytes(buffer: Buffer, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: Map, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: Map,
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: Map,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: Map, key: *const u8, key_size: usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: MetricKind, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(buffer: *mut u8, size: usize) -> u32;
+}
+
+fn check(call: &'static str, status: u32) -> HostResult<()> {
+    if status == OK { Ok(()) } else { Err(HostError { call, status }) }
+}
+
+/// Runs a call that hands out bytes, and takes them over.
+fn bytes(call: &'static str, get: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> HostResult<Vec<u8>> {
+    let mut data: *mut u8 = std::ptr::null_mut();
+    let mut size: usize = 0;
+    check(call, get(&raw mut data, &raw mut size))?;
+    if data.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the proxy got this memory from `proxy_on_memory_allocate`, which allocates exactly `size` bytes with this
+    // allocator and leaves them to whoever takes them over.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Writes a line to the proxy's log.
+pub fn log(level: LogLevel, message: &str) -> HostResult<()> {
+    // SAFETY: pointer and length of a live string.
+    check("proxy_log", unsafe { proxy_log(level, message.as_ptr(), message.len()) })
+}
+
+/// The proxy's clock.
+pub fn now() -> HostResult<UnixTime> {
+    let mut nanos = 0;
+    // SAFETY: a live place for the answer.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
+    check("proxy_get_current_time_nanoseconds", status)?;
+    Ok(UnixTime::from_nanos(nanos))
+}
+
+/// Sixteen random bytes.
+pub fn random() -> HostResult<[u8; 16]> {
+    let mut seed = [0; 16];
+    // SAFETY: pointer and length of a live array.
+    check("random_get", unsafe { random_get(seed.as_mut_ptr(), seed.len()) })?;
+    Ok(seed)
+}
+
+/// Asks for a tick every so many milliseconds.
+pub fn set_tick_period(ms: u32) -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_set_tick_period_milliseconds", unsafe { proxy_set_tick_period_milliseconds(ms) })
+}
+
+fn buffer(buffer: Buffer, max: usize) -> HostResult<Vec<u8>> {
+    // SAFETY: live places for the answer.
+    bytes("proxy_get_buffer_bytes", |data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
+}
+
+/// The plugin's configuration.
+pub fn plugin_configuration(max: usize) -> HostResult<Vec<u8>> {
+    buffer(Buffer::PluginConfiguration, max)
+}
+
+/// The body of the answer to an HTTP call.
+pub fn call_body(max: usize) -> HostResult<Vec<u8>> {
+    buffer(Buffer::CallBody, max)
+}
+
+/// All headers of a map, in order.
+pub fn headers(map: Map) -> HostResult<Headers> {
+    const CALL: &str = "proxy_get_header_map_pairs";
+    // SAFETY: live places for the answer.
+    let raw = bytes(CALL, |data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })?;
+    read_pairs(&raw).ok_or(HostError { call: CALL, status: UNREADABLE })
+}
+
+/// The ABI's form of a list of pairs: a count, all lengths, then every string with a NUL behind it.
+fn read_pairs(raw: &[u8]) -> Option<Headers> {
+    fn number(from: &mut &[u8]) -> Option<usize> {
+        let (number, rest) = from.split_first_chunk::<4>()?;
+        *from = rest;
+        usize::try_from(u32::from_le_bytes(*number)).ok()
+    }
+    fn string<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+        let (string, rest) = from.split_at_checked(len)?;
+        *from = rest.strip_prefix(&[0])?;
+        Some(string)
+    }
+    if raw.is_empty() {
+        return Some(Vec::new());
+    }
+    let mut rest = raw;
+    let count = number(&mut rest)?;
+    let (mut lengths, mut strings) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut headers = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (name_len, value_len) = (number(&mut lengths)?, number(&mut lengths)?);
+        let name = std::str::from_utf8(string(&mut strings, name_len)?).ok()?;
+        let value = string(&mut strings, value_len)?;
+        headers.push((name.to_ascii_lowercase(), value.to_vec()));
+    }
+    Some(headers)
+}
+
+fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option<Vec<u8>> {
+    let length = |text: &str| u32::try_from(text.len()).ok().map(u32::to_le_bytes);
+    let mut raw = Vec::new();
+    raw.extend(u32::try_from(pairs.clone().count()).ok()?.to_le_bytes());
+    for (name, value) in pairs.clone() {
+        raw.extend(length(name)?);
+        raw.extend(length(value)?);
+    }
+    for (name, value) in pairs {
+        for text in [name, value] {
+            raw.extend(text.as_bytes());
+            raw.push(0);
+        }
+    }
+    Some(raw)
+}
+
+/// The first value of a header.
+pub fn header(map: Map, name: &str) -> HostResult<Option<Vec<u8>>> {
+    // SAFETY: pointer and length of a live string, and live places for the answer.
+    let value = bytes("proxy_get_header_map_value", |data, size| unsafe {
+        proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size)
+    });
+    match value {
+        Err(HostError { status: NOT_FOUND, .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Sets a header to one value.
+pub fn set_header(map: Map, name: &str, value: &str) -> HostResult<()> {
+    // SAFETY: pointers and lengths of live strings.
+    let status = unsafe {
+        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    check("proxy_replace_header_map_value", status)
+}
+
+/// Removes every value of a header.
+pub fn remove_header(map: Map, name: &str) -> HostResult<()> {
+    // SAFETY: pointer and length of a live string.
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
+    check("proxy_remove_header_map_value", status)
+}
+
+/// Sets a property of the stream, which access logs can show.
+pub fn set_property(name: &str, value: &str) -> HostResult<()> {
+    // SAFETY: pointers and lengths of live strings.
+    let status = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    check("proxy_set_property", status)
+}
+
+/// A value that all workers share, and the number that guards it; `None` if nobody set it yet.
+pub fn shared_data(key: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
+    let mut cas = 0;
+    // SAFETY: pointer and length of a live string, and live places for the answer.
+    let value = bytes("proxy_get_shared_data", |data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    });
+    match value {
+        Err(HostError { status: NOT_FOUND, .. }) => Ok(None),
+        other => other.map(|value| Some((value, cas))),
+    }
+}
+
+/// Sets a value that all workers share; `false` if another worker was faster. A `cas` of zero always sets.
+pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> HostResult<bool> {
+    // SAFETY: pointers and lengths of a live string and a live slice.
+    match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) } {
+        CAS_MISMATCH => Ok(false),
+        status => check("proxy_set_shared_data", status).map(|()| true),
+    }
+}
+
+/// Lets the request of the effective context go on.
+pub fn continue_request() -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_continue_stream", unsafe { proxy_continue_stream(STREAM_HTTP_REQUEST) })
+}
+
+/// Ends the request of the effective context without an answer.
+pub fn close_request() -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_close_stream", unsafe { proxy_close_stream(STREAM_HTTP_REQUEST) })
+}
+
+/// Answers the request of the effective context.
+pub fn send_local_response(
+    status: u16,
+    details: &str,
+    headers: &[(&'static str, String)],
+    body: &[u8],
+) -> HostResult<()> {
+    const CALL: &str = "proxy_send_local_response";
+    /// Let the proxy derive the gRPC status from the HTTP status.
+    const NO_GRPC_STATUS: i32 = -1;
+    let headers = write_pairs(headers.iter().map(|(n, v)| (*n, v.as_str())))
+        .ok_or(HostError { call: CALL, status: UNREADABLE })?;
+    // SAFETY: pointers and lengths of live slices.
+    let status = unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC_STATUS,
+        )
+    };
+    check(CALL, status)
+}
+
+/// Makes the following calls be about another context.
+pub fn set_effective_context(context: u32) -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_set_effective_context", unsafe { proxy_set_effective_context(context) })
+}
+
+/// Sends an HTTP request; the answer comes to the context that is active now.
+pub fn http_call(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> HostResult<u32> {
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
+        .map_err(|status| HostError { call: "proxy_http_call", status: status as u32 })
+}
+
+/// Calls a function that this proxy adds to the ABI.
+pub fn foreign_function(name: &str, argument: &[u8]) -> HostResult<Vec<u8>> {
+    // SAFETY: pointers and lengths of a live string and a live slice, and live places for the answer.
+    bytes("proxy_call_foreign_function", |data, size| unsafe {
+        proxy_call_foreign_function(name.as_ptr(), name.len(), argument.as_ptr(), argument.len(), data, size)
+    })
+}
+
+/// Makes a metric known, and gives its id.
+pub fn define_metric(kind: MetricKind, name: &str) -> HostResult<u32> {
+    let mut id = 0;
+    // SAFETY: pointer and length of a live string, and a live place for the answer.
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
+    check("proxy_define_metric", status)?;
+    Ok(id)
+}
+
+/// Adds to a counter.
+pub fn increment_metric(id: u32, by: i64) -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_increment_metric", unsafe { proxy_increment_metric(id, by) })
+}
+
+/// Sets a gauge.
+pub fn record_metric(id: u32, value: u64) -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check("proxy_record_metric", unsafe { proxy_record_metric(id, value) })
+}

@@ -1,0 +1,172 @@
+//! What one VM keeps between requests, and how a decision is carried out.
+
+use crate::host::{self, HostResult, LogLevel, Map};
+use crate::metrics::Metrics;
+use crate::verifier::Verifier;
+use mandate_core::audit::AuditRecord;
+use mandate_core::config::{Config, Problem};
+use mandate_core::decision::{Decision, DecisionIds};
+use mandate_core::flow::{Flow, Gate};
+use mandate_core::limits;
+use mandate_core::policy::NoPolicies;
+use mandate_core::reason::Reason;
+use mandate_core::reply::{Answer, Forward, Reply};
+use mandate_core::time::UnixTime;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The state of one VM.
+#[derive(Debug, Default)]
+pub struct Worker {
+    /// `None` until a valid configuration came: then everything is denied.
+    pub gate: Option<Gate>,
+    pub verifier: Verifier,
+    pub metrics: Metrics,
+    pub ids: DecisionIds,
+    /// Requests that wait for keys, by context.
+    pub waiting: BTreeMap<u32, Waiting>,
+    ticks: Option<u32>,
+}
+
+/// A request that waits for keys.
+#[derive(Debug)]
+pub struct Waiting {
+    pub flow: Flow,
+    pub issuer: usize,
+    pub deadline: UnixTime,
+    /// Set once the request may go on; the request's own callbacks look at it.
+    pub passed: Rc<Cell<bool>>,
+}
+
+impl Worker {
+    /// Takes the plugin's configuration. Whatever is wrong with it is logged, with its place, and everything is denied.
+    pub fn configure(&mut self) {
+        self.gate = None;
+        self.verifier = Verifier::probe();
+        match self.read_configuration() {
+            Ok(mut gate) => {
+                let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
+                self.metrics = Metrics::define(&remote);
+                self.gate = Some(gate);
+            }
+            Err(problems) => {
+                self.metrics = Metrics::define(&[]);
+                for problem in problems {
+                    say(LogLevel::Error, &format!("configuration: {problem}"));
+                }
+                say(LogLevel::Error, "no valid configuration: every request is denied");
+            }
+        }
+        self.metrics.host_signatures(self.verifier.by_host().len());
+        let by_host: Vec<&str> = self.verifier.by_host().iter().map(|a| a.name()).collect();
+        say(LogLevel::Info, &format!("signatures checked by the host: [{}]", by_host.join(", ")));
+        self.set_ticks();
+    }
+
+    fn read_configuration(&mut self) -> Result<Gate, Vec<String>> {
+        let failed = |error: host::HostError| vec![error.to_string()];
+        let texts = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+        let seed = host::random().map_err(failed)?;
+        self.ids = DecisionIds::new(seed);
+        let bytes = host::plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
+        let config = Config::parse(&bytes).map_err(texts)?;
+        Gate::new(config, Box::new(NoPolicies), seed).map_err(texts)
+    }
+
+    /// Ticks fast while somebody waits or keys are missing, slowly otherwise, and not at all without remote keys.
+    pub fn set_ticks(&mut self) {
+        let Some(gate) = &mut self.gate else { return };
+        let mut remote = gate.remote_stores().peekable();
+        if remote.peek().is_none() {
+            return;
+        }
+        let busy = !self.waiting.is_empty() || remote.any(|(_, store)| store.fetched_at().is_none());
+        let period = if busy { limits::TICK_BUSY_MS } else { limits::TICK_IDLE_MS };
+        // Without ticks no key is fetched and every request that waits is denied when its client gives up.
+        if self.ticks != Some(period) && host::set_tick_period(period).is_ok() {
+            self.ticks = Some(period);
+        }
+    }
+
+    /// Carries `decision` out on the request of the effective context, and says whether the request may go on.
+    /// An allow that cannot be carried out to the letter becomes a denial.
+    pub fn carry_out(&mut self, decision: Decision) -> bool {
+        let config = self.gate.as_ref().map(Gate::config);
+        let reply = Reply::new(&decision, config);
+        let decision = match &reply {
+            Reply::Forward(forward) => {
+                match change(forward).and_then(|()| disclose(&decision)).and_then(|()| record(&decision, config)) {
+                    Ok(()) => {
+                        self.metrics.decided(None);
+                        return true;
+                    }
+                    Err(error) => {
+                        say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
+                        decision.or_deny(Reason::Internal)
+                    }
+                }
+            }
+            Reply::Answer(_) => decision,
+        };
+        // The request is denied whether or not it can be shown and recorded why.
+        disclose(&decision).ok();
+        record(&decision, config).ok();
+        self.metrics.decided(decision.reason());
+        if let Reply::Answer(answer) = Reply::new(&decision, config) {
+            send(&answer);
+        }
+        false
+    }
+
+    /// Denies a request that could not even be looked at.
+    pub fn refuse(&mut self, reason: Reason) {
+        let at = host::now().unwrap_or_default();
+        let refusal = Decision::refusal(self.ids.next_id(), at, reason);
+        self.carry_out(refusal);
+    }
+}
+
+fn change(forward: &Forward) -> HostResult<()> {
+    if let Some(path) = &forward.path {
+        host::set_header(Map::RequestHeaders, ":path", path)?;
+    }
+    for name in &forward.remove {
+        host::remove_header(Map::RequestHeaders, name)?;
+    }
+    for (name, value) in &forward.set {
+        host::set_header(Map::RequestHeaders, name, value)?;
+    }
+    Ok(())
+}
+
+/// Filter state, for access logs.
+fn disclose(decision: &Decision) -> HostResult<()> {
+    host::set_property("mandate.decision", decision.id())?;
+    if let Some(reason) = decision.reason() {
+        host::set_property("mandate.reason", reason.code())?;
+    }
+    if let Some(token) = decision.token() {
+        host::set_property("mandate.chain", &mandate_core::reply::encode_chain(token))?;
+    }
+    Ok(())
+}
+
+fn record(decision: &Decision, config: Option<&Config>) -> HostResult<()> {
+    match AuditRecord::wanted(decision, config) {
+        Some(record) => host::log(LogLevel::Info, &format!("audit {}", record.to_json())),
+        None => Ok(()),
+    }
+}
+
+/// If the proxy cannot even send the answer, the request is cut off; it is never let through.
+fn send(answer: &Answer) {
+    if host::send_local_response(answer.status, "mandate", &answer.headers, &answer.body).is_err() {
+        host::close_request().ok();
+    }
+}
+
+/// A line for the operator; if it cannot be written there is nobody left to tell.
+pub fn say(level: LogLevel, message: &str) {
+    host::log(level, message).ok();
+}

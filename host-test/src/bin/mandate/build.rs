@@ -1,0 +1,37 @@
+//! `mandate build`.
+
+use crate::output::{line, progress};
+use anyhow::{Context as _, Result, anyhow};
+use mandate_host::{FILTER, filter_build, paths};
+use std::path::PathBuf;
+
+/// Compile the plain filter, ready for Envoy.
+///
+/// In a checkout of the source the filter is compiled; elsewhere the one that this tool carries is written out.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// Where to write the module [default: target/mandate/mandate.wasm].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Build {
+    pub fn run(self) -> Result<bool> {
+        let target_dir = paths::target_dir().context("no folder to build in; set CARGO_TARGET_DIR")?;
+        let output = self.output.unwrap_or_else(|| paths::filter_wasm(&target_dir));
+        let module = match filter_build::workspace_root(&std::env::current_dir()?) {
+            Some(workspace) => {
+                progress("compiling the filter");
+                let built = filter_build::build(&workspace, &target_dir, true).map_err(|why| anyhow!(why))?;
+                std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?
+            }
+            None => FILTER.to_vec(),
+        };
+        if let Some(folder) = output.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        }
+        std::fs::write(&output, &module).with_context(|| format!("cannot write `{}`", output.display()))?;
+        line(&format!("{} ({} KB)", output.display(), module.len().div_ceil(1000)))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,57 @@
+//! What every command prints the same way: results on standard output, everything else on standard error.
+
+use anyhow::{Context as _, Result};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::Path;
+
+/// A step of long work, for people.
+pub fn progress(step: &str) {
+    eprintln!("mandate: {step}");
+}
+
+/// A result for programs.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    line(&serde_json::to_string_pretty(value)?)
+}
+
+/// A result for people. A reader that went away (`| head`) is no error.
+pub fn line(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// How wide a table gets that is not shown on a terminal.
+const WIDTH_WITHOUT_TERMINAL: u16 = 140;
+
+/// A table with these headings; it fits itself to the terminal.
+pub fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    if !table.is_tty() {
+        table.set_width(WIDTH_WITHOUT_TERMINAL);
+    }
+    table.set_header(headings.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
+    table
+}
+
+/// A cell that says yes or no. Colours are shown on a terminal only.
+pub fn verdict(good: bool, text: &str) -> Cell {
+    Cell::new(text).fg(if good { Color::Green } else { Color::Red })
+}
+
+/// The text of a file, or of standard input for `-`.
+pub fn read(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin()).context("standard input");
+    }
+    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The host's clock, in seconds since the Unix epoch.
+pub fn now() -> Result<u64> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
+}

@@ -1,0 +1,284 @@
+//! `mandate token`.
+
+use crate::output;
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Subcommand;
+use mandate_core::claims::SignedToken;
+use mandate_core::config::{Config, Issuer};
+use mandate_core::keys::KeySet;
+use mandate_core::reason::Reason;
+use mandate_core::signature::InModule;
+use mandate_core::time::UnixTime;
+use mandate_core::token::ParsedToken;
+use mandate_core::{algorithm::Algorithm, chain::VerifiedChain, limits};
+use mandate_host::tokens::{Claims, Hop, SigningKey, TokenBuilder, jwks};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// Make, read and verify tokens at the desk.
+#[derive(Debug, clap::Args)]
+pub struct Token {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keygen(Keygen),
+    Mint(Box<Mint>),
+    Inspect(Inspect),
+    Verify(Verify),
+}
+
+impl Token {
+    pub fn run(self) -> Result<bool> {
+        match self.command {
+            Command::Keygen(keygen) => keygen.run(),
+            Command::Mint(mint) => mint.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Verify(verify) => verify.run(),
+        }
+    }
+}
+
+/// Make a signing key, keep it in a file, and print its public half as a JWK set.
+///
+/// The file is for tests at the desk: it holds the private key in the clear.
+#[derive(Debug, clap::Args)]
+struct Keygen {
+    /// Where to keep the private key (a JWK); an existing file is kept and shown.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// EdDSA, ES256, ES384, RS256, RS384, RS512, PS256, PS384 or PS512.
+    #[arg(long, default_value = "EdDSA", value_parser = algorithm)]
+    algorithm: Algorithm,
+    /// The key's id.
+    #[arg(long, default_value = "desk-1")]
+    kid: String,
+}
+
+impl Keygen {
+    fn run(self) -> Result<bool> {
+        let key = SigningKey::load_or_generate(&self.key, self.algorithm, &self.kid)?;
+        output::json(&jwks(&[&key]))?;
+        Ok(true)
+    }
+}
+
+/// Mint an access token (RFC 9068), delegated or not.
+#[derive(Debug, clap::Args)]
+struct Mint {
+    /// The private key, as `mandate token keygen` keeps it.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The token's `iss`.
+    #[arg(long)]
+    issuer: String,
+    /// The token's `aud`; may be repeated.
+    #[arg(long, required = true)]
+    audience: Vec<String>,
+    /// The principal: the token's `sub`.
+    #[arg(long)]
+    subject: String,
+    /// The token's `client_id`.
+    #[arg(long, default_value = "desk")]
+    client_id: String,
+    /// The token's `scope`, separated by spaces.
+    #[arg(long, default_value = "")]
+    scope: String,
+    /// An agent of the chain, oldest first, the current one last; may be repeated. The hop's `iss` is the token's.
+    #[arg(long, value_name = "SUBJECT")]
+    act: Vec<String>,
+    /// Seconds until the token expires.
+    #[arg(long, default_value_t = 300)]
+    lifetime: u64,
+    /// Seconds since the Unix epoch at which the token is issued [default: now].
+    #[arg(long, value_name = "SECONDS")]
+    now: Option<u64>,
+    /// The header's `typ`.
+    #[arg(long, default_value = "at+jwt")]
+    typ: String,
+    /// One more claim, its value in JSON (or text, if it is no JSON); may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
+    claim: Vec<(String, Value)>,
+}
+
+impl Mint {
+    fn run(self) -> Result<bool> {
+        let key = SigningKey::load(&self.key)?;
+        let now = i64::try_from(self.now.map_or_else(output::now, Ok)?)?;
+        let audiences: Vec<&str> = self.audience.iter().map(String::as_str).collect();
+        let claims = Claims::new().issuer(&self.issuer).subject(&self.subject).client_id(&self.client_id);
+        let claims = match audiences.as_slice() {
+            [one] => claims.audience(one),
+            several => claims.audiences(several),
+        };
+        let jti = format!("desk-{now}-{}", std::process::id());
+        let mut claims = claims.valid_from(now, i64::try_from(self.lifetime)?).id(&jti);
+        if !self.scope.is_empty() {
+            claims = claims.scope(&self.scope);
+        }
+        if !self.act.is_empty() {
+            claims = claims.delegation(self.act.iter().map(|subject| Hop::new(&self.issuer, subject)));
+        }
+        for (name, value) in self.claim {
+            claims = claims.claim(&name, value);
+        }
+        output::line(&TokenBuilder::new(claims).typ(Some(&self.typ)).sign(&key)?)?;
+        Ok(true)
+    }
+}
+
+/// Show what a token says. Nothing is verified.
+#[derive(Debug, clap::Args)]
+struct Inspect {
+    /// The token; `-` for standard input.
+    token: String,
+}
+
+impl Inspect {
+    fn run(self) -> Result<bool> {
+        let text = given(&self.token)?;
+        let Ok(token) = ParsedToken::parse(&text) else {
+            bail!("this is no token: {}", Reason::TokenMalformed.detail());
+        };
+        let header = token.header();
+        output::json(&json!({
+            "verified": false,
+            "header": {
+                "alg": header.algorithm.map(Algorithm::name),
+                "typ": header.typ,
+                "kid": header.kid,
+            },
+            "claims": token.unverified_claims(),
+        }))?;
+        Ok(true)
+    }
+}
+
+/// Verify a token as the filter would, and print its claims and its chain, or the reason why not.
+#[derive(Debug, clap::Args)]
+struct Verify {
+    /// The issuer's key set.
+    #[arg(long, value_name = "FILE")]
+    jwks: PathBuf,
+    /// The issuer that the token must be from.
+    #[arg(long)]
+    issuer: String,
+    /// The audience that the token must be for.
+    #[arg(long)]
+    audience: String,
+    /// The algorithms to accept [default: all that the key set serves].
+    #[arg(long, value_delimiter = ',', value_parser = algorithm)]
+    algorithms: Vec<Algorithm>,
+    /// The kinds of token to accept.
+    #[arg(long, value_delimiter = ',', default_value = "at+jwt")]
+    types: Vec<String>,
+    /// The deepest delegation to accept.
+    #[arg(long, default_value_t = limits::DEFAULT_MAX_DEPTH)]
+    max_depth: u8,
+    /// The time to verify at, in seconds since the Unix epoch [default: now].
+    #[arg(long, value_name = "SECONDS")]
+    now: Option<u64>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    /// The token; `-` for standard input.
+    token: String,
+}
+
+impl Verify {
+    fn run(self) -> Result<bool> {
+        let text = given(&self.token)?;
+        let now = UnixTime::from_secs(self.now.map_or_else(output::now, Ok)?);
+        let document: Value = serde_json::from_str(&output::read(&self.jwks)?)
+            .with_context(|| format!("`{}` is no JSON", self.jwks.display()))?;
+        let keys = KeySet::from_value(&document).with_context(|| format!("`{}`", self.jwks.display()))?;
+        let config = self.config(&keys, &document)?;
+        let result = config.issuers.first().context("no issuer").map(|issuer| verify(&text, issuer, &config, &keys, now))?;
+        match (&result, self.json) {
+            (Ok(chain), true) => output::json(&json!({
+                "valid": true,
+                "chain": chain.token().identities().map(|i| json!({ "iss": i.issuer, "sub": i.subject })).collect::<Vec<_>>(),
+                "depth": chain.depth(),
+                "claims": chain.token().claims(),
+            }))?,
+            (Err(reason), true) => {
+                output::json(&json!({ "valid": false, "reason": reason, "detail": reason.detail() }))?;
+            }
+            (Ok(chain), false) => {
+                let mut table = output::table(&["", "issuer", "subject"]);
+                for (hop, identity) in chain.token().identities().enumerate() {
+                    let role = if hop == 0 { "principal".to_owned() } else { format!("hop {hop}") };
+                    table.add_row([role.as_str(), &identity.issuer, &identity.subject]);
+                }
+                output::line(&format!("valid, depth {}\n{table}", chain.depth()))?;
+                output::json(chain.token().claims())?;
+            }
+            (Err(reason), false) => output::line(&format!("not valid: {reason}: {}", reason.detail()))?,
+        }
+        Ok(result.is_ok())
+    }
+
+    /// The configuration that says the same as the command line; it goes through the same reader as every other.
+    fn config(&self, keys: &KeySet, document: &Value) -> Result<Config> {
+        let served = |a: &Algorithm| keys.keys().iter().any(|key| key.serves(*a));
+        let algorithms: Vec<&str> = if self.algorithms.is_empty() {
+            Algorithm::ALL.iter().filter(|a| served(a)).map(|a| a.name()).collect()
+        } else {
+            self.algorithms.iter().map(|a| a.name()).collect()
+        };
+        let config = json!({
+            "issuers": [{
+                "issuer": self.issuer,
+                "audiences": [self.audience],
+                "algorithms": algorithms,
+                "token_types": self.types,
+                "keys": { "inline": document },
+            }],
+            "delegation": { "max_depth": self.max_depth },
+            "routes": [{ "match": { "path_prefix": "/" } }],
+        });
+        Config::parse(config.to_string().as_bytes()).map_err(|problems| {
+            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow!("{}", list.join("; "))
+        })
+    }
+}
+
+fn verify(
+    text: &str,
+    issuer: &Issuer,
+    config: &Config,
+    keys: &KeySet,
+    now: UnixTime,
+) -> Result<VerifiedChain, Reason> {
+    let token = ParsedToken::parse(text)?;
+    if token.unverified_issuer()? != issuer.issuer {
+        return Err(Reason::IssuerUnknown);
+    }
+    let algorithm = SignedToken::precheck(&token, issuer)?;
+    let key = keys.find(token.header().kid.as_deref(), algorithm).ok_or(Reason::KeyUnknown)?;
+    let signed = SignedToken::verify(token, 0, issuer, key, &InModule)?;
+    VerifiedChain::verify(Rc::new(signed), issuer, &config.delegation, None, now)
+}
+
+/// The token itself, or what standard input holds.
+fn given(token: &str) -> Result<String> {
+    let text = if token == "-" { output::read("-".as_ref())? } else { token.to_owned() };
+    Ok(text.trim().to_owned())
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
+        format!("use one of {}", known.join(", "))
+    })
+}
+
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
+}

@@ -1,0 +1,204 @@
+//! The Envoy configuration that puts the filter in front of an upstream.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+/// The name of the listener.
+pub const LISTENER: &str = "mandate";
+/// The name of the upstream's cluster.
+pub const UPSTREAM: &str = "upstream";
+/// The access log's file unless told otherwise, in the folder that Envoy runs in.
+pub const ACCESS_LOG: &str = "access.log";
+
+const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions";
+
+/// What Envoy does with requests when the filter's VM has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailurePolicy {
+    /// Starts the VM anew, with a pause between attempts; requests get 503 until then.
+    #[default]
+    Reload,
+    /// Answers 503 from then on.
+    Closed,
+}
+
+/// What to run Envoy with. [`EnvoySetup::new`] fills in the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvoySetup {
+    /// The filter or bundle. `None`: a plain proxy, to compare with.
+    pub wasm_path: Option<PathBuf>,
+    /// The plugin configuration (JSON), given to the filter as it is.
+    pub plugin_configuration: String,
+    /// Where allowed requests go.
+    pub upstream: SocketAddr,
+    /// Further clusters by name, such as an issuer's, for the filter to call.
+    pub clusters: Vec<(String, SocketAddr)>,
+    /// The access log (a JSON object a line). A relative path is below the folder that Envoy runs in.
+    pub access_log_path: PathBuf,
+    /// Where to listen. Port 0 picks a free one; [`super::Envoy::listener`] tells which.
+    pub listen: SocketAddr,
+    /// What happens after a failure of the VM.
+    pub failure_policy: FailurePolicy,
+    /// HTTP filters before ours, as Envoy configures them.
+    pub filters_before: Vec<Value>,
+    /// Members of the HTTP connection manager to set or replace, such as `normalize_path`. By default Envoy's own
+    /// defaults stand, so the filter meets paths as they were sent.
+    pub connection_manager: Map<String, Value>,
+    /// How long Envoy waits for a connection to the upstream or another cluster.
+    pub connect_timeout: Duration,
+}
+
+impl EnvoySetup {
+    /// A plain proxy in front of the upstream.
+    #[must_use]
+    pub fn new(upstream: SocketAddr) -> Self {
+        Self {
+            wasm_path: None,
+            plugin_configuration: String::new(),
+            upstream,
+            clusters: Vec::new(),
+            access_log_path: PathBuf::from(ACCESS_LOG),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            failure_policy: FailurePolicy::Reload,
+            filters_before: Vec::new(),
+            connection_manager: Map::new(),
+            connect_timeout: Duration::from_secs(1),
+        }
+    }
+
+    /// The same with a filter and its configuration.
+    #[must_use]
+    pub fn filter(mut self, wasm_path: impl Into<PathBuf>, plugin_configuration: impl Into<String>) -> Self {
+        self.wasm_path = Some(wasm_path.into());
+        self.plugin_configuration = plugin_configuration.into();
+        self
+    }
+
+    /// The same with one more cluster.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        self.clusters.push((name.to_owned(), address));
+        self
+    }
+}
+
+/// The bootstrap: one listener, the filters, the clusters, and an admin interface on a free loopback port.
+#[must_use]
+pub fn envoy_config(setup: &EnvoySetup) -> Value {
+    let upstream = cluster(UPSTREAM, setup.upstream, setup.connect_timeout);
+    let others = setup.clusters.iter().map(|(name, at)| cluster(name, *at, setup.connect_timeout));
+    json!({
+        "admin": { "address": socket_address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)) },
+        "static_resources": {
+            "listeners": [{
+                "name": LISTENER,
+                "address": socket_address(setup.listen),
+                "filter_chains": [{ "filters": [{
+                    "name": "envoy.filters.network.http_connection_manager",
+                    "typed_config": connection_manager(setup),
+                }] }],
+            }],
+            "clusters": std::iter::once(upstream).chain(others).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn connection_manager(setup: &EnvoySetup) -> Value {
+    let mut filters = setup.filters_before.clone();
+    filters.extend(wasm_filter(setup));
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": format!("{EXTENSIONS}.filters.http.router.v3.Router") },
+    }));
+    let mut manager = json!({
+        "@type": format!(
+            "{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+        ),
+        "stat_prefix": LISTENER,
+        "route_config": { "virtual_hosts": [{
+            "name": "all",
+            "domains": ["*"],
+            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": UPSTREAM } }],
+        }] },
+        "http_filters": filters,
+        "access_log": [access_log(setup)],
+    });
+    if let Some(members) = manager.as_object_mut() {
+        members.extend(setup.connection_manager.clone());
+    }
+    manager
+}
+
+fn wasm_filter(setup: &EnvoySetup) -> Option<Value> {
+    let path = setup.wasm_path.as_ref()?;
+    // Envoy runs in a folder of its own.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let policy = match setup.failure_policy {
+        FailurePolicy::Reload => "FAIL_RELOAD",
+        FailurePolicy::Closed => "FAIL_CLOSED",
+    };
+    Some(json!({
+        "name": "mandate",
+        "typed_config": {
+            "@type": format!("{EXTENSIONS}.filters.http.wasm.v3.Wasm"),
+            "config": {
+                "name": "mandate",
+                "root_id": "mandate",
+                "vm_config": {
+                    "vm_id": "mandate",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": path } },
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": setup.plugin_configuration,
+                },
+                "failure_policy": policy,
+            },
+        },
+    }))
+}
+
+/// Envoy prefixes what a filter sets as a property with `wasm.`; `PLAIN` is the form that prints it as it was set.
+fn access_log(setup: &EnvoySetup) -> Value {
+    let state = |name: &str| format!("%FILTER_STATE(wasm.mandate.{name}:PLAIN)%");
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": format!("{EXTENSIONS}.access_loggers.file.v3.FileAccessLog"),
+            "path": setup.access_log_path,
+            "log_format": { "json_format": {
+                "time": "%START_TIME%",
+                "method": "%REQ(:METHOD)%",
+                "path": "%REQ(:PATH)%",
+                "status": "%RESPONSE_CODE%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "flags": "%RESPONSE_FLAGS%",
+                "duration_ms": "%DURATION%",
+                "upstream": "%UPSTREAM_HOST%",
+                "decision": state("decision"),
+                "reason": state("reason"),
+                "chain": state("chain"),
+            } },
+        },
+    })
+}
+
+fn cluster(name: &str, at: SocketAddr, connect_timeout: Duration) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": format!("{:.3}s", connect_timeout.as_secs_f64()),
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(at) } }] }],
+        },
+    })
+}
+
+fn socket_address(at: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": at.ip().to_string(), "port_value": at.port() } })
+}

@@ -1,0 +1,93 @@
+//! One table of cases, three runners: the core natively, the module on the harness, the module in a real Envoy.
+//!
+//! Each case says what must come out; each runner reports what it saw; and the three must have seen the same, down to the
+//! headers and the body (but for the decision's id).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "corpus/cases.rs"]
+mod cases;
+#[path = "corpus/runners.rs"]
+mod runners;
+mod support;
+
+use cases::{Case, Expected, Table};
+use runners::Observed;
+
+fn assert_as_expected(runner: &str, case: &Case, observed: &Observed) {
+    let context = format!("{runner}: {}: {observed:?}", case.name);
+    match &case.expected {
+        Expected::Deny { reason, challenge } => {
+            assert_eq!(observed.reason.as_deref(), Some(*reason), "{context}");
+            assert!(observed.upstream.is_none(), "{context}");
+            let reason = mandate_core::reason::Reason::from_code(reason).unwrap();
+            assert_eq!(observed.status, Some(reason.status()), "{context}");
+            if let Some(challenge) = challenge {
+                assert_eq!(observed.challenge.as_deref(), Some(*challenge), "{context}");
+            }
+        }
+        Expected::Allow { path, headers } => {
+            let upstream = observed.upstream.as_ref().unwrap_or_else(|| panic!("denied: {context}"));
+            assert_eq!(upstream.path, *path, "{context}");
+            for (name, value) in headers {
+                assert_eq!(upstream.header(name), *value, "{name}: {context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_decides_every_case_as_the_table_says() {
+    let table = Table::new();
+    for (config, case) in table.all() {
+        assert_as_expected("core", case, &runners::core(config, case, table.now));
+    }
+}
+
+#[test]
+fn the_module_on_the_harness_decides_as_the_core_does() {
+    let table = Table::new();
+    let filter = support::filter();
+    for (config, case) in table.all() {
+        let observed = runners::harness(&filter, config, case, table.now);
+        assert_as_expected("harness", case, &observed);
+        assert_eq!(observed, runners::core(config, case, table.now), "{}", case.name);
+    }
+}
+
+#[test]
+fn the_module_in_envoy_decides_as_the_core_does() {
+    let Some(binary) = support::envoy() else { return };
+    // Envoy runs by the real clock, and so does this table.
+    let table = Table::new();
+    for group in &table.groups {
+        let gateway = runners::Gateway::start(&binary, &group.config);
+        for case in &group.cases {
+            let observed = gateway.send(case);
+            assert_as_expected("envoy", case, &observed);
+            assert_eq!(observed, runners::core(&group.config, case, table.now), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_in_the_table_or_has_an_excuse() {
+    // Each of these needs something to fail or a policy to be linked; the tests named beside them see to it.
+    let elsewhere = [
+        "policy_denied",    // filter/core/tests: policies through a stand-in
+        "policy_fault",     // the same
+        "keys_unavailable", // tests/keys.rs
+        "config_invalid",   // tests/configuration.rs
+        "internal",         // tests/faults.rs
+    ];
+    let table = Table::new();
+    for reason in mandate_core::reason::Reason::ALL {
+        let here = table.all().any(|(_, case)| matches!(case.expected, Expected::Deny { reason: r, .. } if r == reason.code()));
+        assert_ne!(here, elsewhere.contains(&reason.code()), "{reason}: in the table, or excused, not both");
+    }
+}

@@ -1,0 +1,9 @@
+//! The desk runtime: tokens, issuer, upstream, client, and a real Envoy.
+
+#[cfg(test)]
+mod desk {
+    mod client;
+    mod envoy;
+    mod servers;
+    mod tokens;
+}

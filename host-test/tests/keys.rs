@@ -1,0 +1,276 @@
+//! Key sets that are fetched: waiting, refreshing, rotating, failing, sharing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use mandate_host::client;
+use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::harness::{CallResponse, Outcome, Request, SharedData, StreamId, Vm};
+use mandate_host::issuer::{Behaviour, Issuer};
+use mandate_host::tokens::{Algorithm, SigningKey, TokenBuilder, jwks};
+use mandate_host::upstream::Upstream;
+use mandate_host::FILTER;
+use std::time::{Duration, Instant};
+use support::{claims, key, sign};
+
+const NOW: u64 = 1_790_000_000;
+const URI: &str = "http://idp.example/jwks.json";
+
+fn machine(shared: &SharedData) -> Vm {
+    let config = support::remote_configuration(URI).to_string();
+    support::filter().vm().configuration(config).now(NOW).shared_data(shared.clone()).start().unwrap()
+}
+
+fn document(keys: &[&SigningKey]) -> Vec<u8> {
+    jwks(keys).to_string().into_bytes()
+}
+
+fn with(token: &str) -> Request {
+    Request::get("/v1/x").header("authorization", format!("Bearer {token}"))
+}
+
+/// A token for the time that the machine has now.
+fn token(vm: &Vm, key: &SigningKey) -> String {
+    TokenBuilder::new(claims(vm.now().as_nanos() / 1_000_000_000)).sign(key).unwrap()
+}
+
+fn reason(vm: &mut Vm, token: &str) -> Option<String> {
+    let exchange = vm.send(with(token)).unwrap();
+    assert!(exchange.outcome.is_final(), "{:?}", exchange.outcome);
+    exchange.property("mandate.reason").map(str::to_owned)
+}
+
+/// Ticks, and answers the one call that follows.
+fn fetch(vm: &mut Vm, answer: &[u8]) {
+    vm.tick().unwrap();
+    let calls = vm.calls();
+    assert_eq!(calls.len(), 1, "exactly one fetch");
+    assert_eq!(calls[0].cluster, "idp");
+    assert_eq!(calls[0].headers.text(":path"), Some("/jwks.json"));
+    vm.answer_call(calls[0].token, CallResponse::new(200, answer)).unwrap();
+}
+
+fn ready(shared: &SharedData) -> Vm {
+    let mut vm = machine(shared);
+    fetch(&mut vm, &document(&[key(Algorithm::Es256)]));
+    vm
+}
+
+fn waits(vm: &mut Vm, token: &str) -> StreamId {
+    let exchange = vm.send(with(token)).unwrap();
+    assert_eq!(exchange.outcome, Outcome::Paused);
+    exchange.stream
+}
+
+#[test]
+fn requests_that_come_before_the_first_keys_wait_for_them() {
+    let mut vm = machine(&SharedData::new());
+    let (good, bad) = (sign(claims(NOW)), mandate_host::tokens::forge(&sign(claims(NOW))).unwrap());
+    let (first, second) = (waits(&mut vm, &bad), waits(&mut vm, &good));
+    assert_eq!(vm.metric("mandate.requests.waiting"), Some(2));
+    fetch(&mut vm, &document(&[key(Algorithm::Es256)]));
+    let denied = vm.finish(first).unwrap();
+    assert_eq!(denied.property("mandate.reason"), Some("signature_invalid"));
+    assert!(vm.finish(second).unwrap().outcome.forwarded().is_some());
+    assert_eq!(vm.metric("mandate.requests.waiting"), Some(0));
+    assert_eq!(vm.metric("mandate.keys.refresh.success"), Some(1));
+}
+
+#[test]
+fn what_never_needed_keys_does_not_wait_for_them() {
+    let mut vm = machine(&SharedData::new());
+    assert!(vm.send(Request::get("/healthz")).unwrap().outcome.forwarded().is_some());
+    assert_eq!(vm.send(Request::get("/v1/x")).unwrap().property("mandate.reason"), Some("token_missing"));
+}
+
+#[test]
+fn a_fetch_that_fails_denies_those_who_wait_at_once() {
+    let mut vm = machine(&SharedData::new());
+    let stream = waits(&mut vm, &sign(claims(NOW)));
+    vm.tick().unwrap();
+    let call = vm.calls()[0].token;
+    vm.fail_call(call).unwrap();
+    let exchange = vm.finish(stream).unwrap();
+    assert_eq!(exchange.property("mandate.reason"), Some("keys_unavailable"));
+    assert_eq!(exchange.outcome.status(), Some(503));
+    // Until the next attempt is due, nobody waits in vain.
+    assert_eq!(reason(&mut vm, &sign(claims(NOW))).as_deref(), Some("keys_unavailable"));
+    assert_eq!(vm.metric("mandate.keys.refresh.failure"), Some(1));
+}
+
+#[test]
+fn a_fetch_that_never_ends_denies_those_who_wait_after_a_bounded_time() {
+    let mut vm = machine(&SharedData::new());
+    let stream = waits(&mut vm, &sign(claims(NOW)));
+    let started = vm.now().as_nanos();
+    while !vm.outcome(stream).unwrap().is_final() {
+        vm.tick().unwrap();
+        vm.advance(Duration::from_millis(50));
+        assert!(vm.now().as_nanos() - started < 3_000_000_000, "it still waits after three seconds");
+    }
+    assert_eq!(vm.finish(stream).unwrap().property("mandate.reason"), Some("keys_unavailable"));
+}
+
+#[test]
+fn only_so_many_requests_wait() {
+    let mut vm = machine(&SharedData::new());
+    let good = sign(claims(NOW));
+    for _ in 0..mandate_core::limits::WAITING_REQUESTS {
+        waits(&mut vm, &good);
+    }
+    assert_eq!(reason(&mut vm, &good).as_deref(), Some("keys_unavailable"));
+}
+
+#[test]
+fn a_client_that_goes_away_is_waited_for_no_more() {
+    let mut vm = machine(&SharedData::new());
+    let stream = waits(&mut vm, &sign(claims(NOW)));
+    vm.finish(stream).unwrap();
+    assert_eq!(vm.metric("mandate.requests.waiting"), Some(0));
+    fetch(&mut vm, &document(&[key(Algorithm::Es256)]));
+    assert_eq!(vm.violations(), []);
+}
+
+#[test]
+fn bad_answers_never_replace_good_keys_until_these_are_too_old() {
+    for bad in [b"".as_slice(), b"{}", br#"{"keys":[]}"#, b"<html>", br#"{"keys":[{"kty":"oct","k":"AA"}]}"#] {
+        let mut vm = ready(&SharedData::new());
+        vm.advance(Duration::from_secs(61));
+        fetch(&mut vm, bad);
+        let now_token = token(&vm, key(Algorithm::Es256));
+        assert_eq!(reason(&mut vm, &now_token), None, "the last good set is kept");
+        // `stale_s` of the configuration is 600.
+        vm.advance(Duration::from_secs(538));
+        let now_token = token(&vm, key(Algorithm::Es256));
+        assert_eq!(reason(&mut vm, &now_token), None, "599 seconds old");
+        vm.advance(Duration::from_secs(2));
+        let now_token = token(&vm, key(Algorithm::Es256));
+        let stream = waits(&mut vm, &now_token);
+        fetch(&mut vm, bad);
+        let exchange = vm.finish(stream).unwrap();
+        assert_eq!(exchange.property("mandate.reason"), Some("keys_unavailable"), "601 seconds old");
+    }
+}
+
+#[test]
+fn an_unknown_kid_asks_for_new_keys_once_in_half_a_minute() {
+    let mut vm = ready(&SharedData::new());
+    let next = SigningKey::generate(Algorithm::Es256, "next").unwrap();
+    let nobody = SigningKey::generate(Algorithm::Es256, "nobody").unwrap();
+    // The issuer has rotated: the first token of the new key finds it.
+    let rotated = token(&vm, &next);
+    let stream = waits(&mut vm, &rotated);
+    fetch(&mut vm, &document(&[&next]));
+    assert!(vm.finish(stream).unwrap().outcome.forwarded().is_some());
+    // A key that nobody has is refused at once, and no fetch follows.
+    let unknown = token(&vm, &nobody);
+    assert_eq!(reason(&mut vm, &unknown).as_deref(), Some("key_unknown"));
+    vm.tick().unwrap();
+    assert_eq!(vm.calls(), []);
+    // The old key is gone, and with it what was verified with it.
+    let retired = token(&vm, key(Algorithm::Es256));
+    assert_eq!(reason(&mut vm, &retired).as_deref(), Some("key_unknown"));
+    // After half a minute one more look is taken.
+    vm.advance(Duration::from_secs(30));
+    let unknown = token(&vm, &nobody);
+    let stream = waits(&mut vm, &unknown);
+    fetch(&mut vm, &document(&[&next]));
+    assert_eq!(vm.finish(stream).unwrap().property("mandate.reason"), Some("key_unknown"));
+}
+
+#[test]
+fn a_token_that_was_verified_before_is_denied_when_its_key_is_withdrawn() {
+    let mut vm = ready(&SharedData::new());
+    let seen = sign(claims(NOW));
+    assert_eq!(reason(&mut vm, &seen), None);
+    assert_eq!(reason(&mut vm, &seen), None);
+    assert_eq!(vm.metric("mandate.tokens.cache.hit"), Some(1));
+    vm.advance(Duration::from_secs(61));
+    let next = SigningKey::generate(Algorithm::Es256, "next").unwrap();
+    fetch(&mut vm, &document(&[&next]));
+    let stream = waits(&mut vm, &seen);
+    fetch(&mut vm, &document(&[&next]));
+    assert_eq!(vm.finish(stream).unwrap().property("mandate.reason"), Some("key_unknown"));
+}
+
+#[test]
+fn workers_share_what_one_of_them_fetched() {
+    let shared = SharedData::new();
+    let mut first = machine(&shared);
+    let mut second = machine(&shared);
+    first.tick().unwrap();
+    second.tick().unwrap();
+    assert_eq!((first.calls().len(), second.calls().len()), (1, 0), "one worker fetches");
+    let stream = waits(&mut second, &sign(claims(NOW)));
+    let call = first.calls()[0].token;
+    first.answer_call(call, CallResponse::new(200, document(&[key(Algorithm::Es256)]))).unwrap();
+    second.advance(Duration::from_millis(20));
+    second.tick().unwrap();
+    assert!(second.finish(stream).unwrap().outcome.forwarded().is_some(), "the other takes it over");
+    assert_eq!(second.calls(), []);
+}
+
+#[test]
+fn a_worker_takes_over_a_fetch_that_another_never_finished() {
+    let shared = SharedData::new();
+    let mut first = machine(&shared);
+    first.tick().unwrap();
+    assert_eq!(first.calls().len(), 1);
+    drop(first);
+    let mut second = machine(&shared);
+    second.tick().unwrap();
+    assert_eq!(second.calls(), []);
+    second.advance(Duration::from_secs(2));
+    fetch(&mut second, &document(&[key(Algorithm::Es256)]));
+    let good = token(&second, key(Algorithm::Es256));
+    assert_eq!(reason(&mut second, &good), None);
+}
+
+#[test]
+fn in_envoy_two_workers_fetch_once_and_follow_a_rotation_and_outlive_an_outage() {
+    let Some(binary) = support::envoy() else { return };
+    let old = key(Algorithm::Es256);
+    let issuer = Issuer::named(support::ISSUER, jwks(&[old])).unwrap();
+    let upstream = Upstream::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("mandate.wasm");
+    std::fs::write(&module, FILTER).unwrap();
+    let config = support::remote_configuration(&issuer.keys_url()).to_string();
+    let setup = EnvoySetup::new(upstream.address()).filter(module, config).cluster("idp", issuer.address());
+    let options = EnvoyOptions { concurrency: 2, ..EnvoyOptions::default() };
+    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &options).unwrap();
+    let listener = envoy.listener().unwrap();
+    let send = |token: &str| client::blocking::send(listener, &client::Request::get("/v1/x").bearer(token)).unwrap();
+    let fresh = |key: &SigningKey| TokenBuilder::new(claims(support::now())).sign(key).unwrap();
+
+    // Each request is a new connection, so that both workers get their share.
+    for _ in 0..20 {
+        assert_eq!(send(&fresh(old)).status, 200, "{}", envoy.log_tail());
+    }
+    // Two workers and the main thread run the module; at the very start they may race, later they take turns.
+    assert!((1..=3).contains(&issuer.requests()), "{} fetches", issuer.requests());
+
+    let before = issuer.requests();
+    let next = SigningKey::generate(Algorithm::Es256, "next").unwrap();
+    issuer.set_keys(jwks(&[&next]));
+    for _ in 0..10 {
+        assert_eq!(send(&fresh(&next)).status, 200, "{}", envoy.log_tail());
+    }
+    assert_eq!(issuer.requests(), before + 1, "one fetch follows the rotation");
+    let started = Instant::now();
+    while send(&fresh(old)).status == 200 {
+        assert!(started.elapsed() < Duration::from_secs(5), "a worker still trusts the withdrawn key");
+    }
+
+    issuer.behave(Behaviour::Status(500));
+    let nobody = SigningKey::generate(Algorithm::Es256, "nobody").unwrap();
+    let denied = send(&fresh(&nobody));
+    assert_eq!((denied.status, support::reason(&denied).as_deref()), (401, Some("key_unknown")));
+    assert_eq!(send(&fresh(&next)).status, 200, "an outage of the issuer is none of ours");
+}
