@@ -24,7 +24,14 @@ fn from_source(out: &Path) -> Result<PathBuf, String> {
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
     let workspace = filter_build::workspace_root(&here)
         .ok_or("the filter's source is not here; set MANDATE_FILTER_WASM to a compiled filter")?;
-    for path in ["Cargo.toml", "Cargo.lock", "filter/Cargo.toml", "filter/src", "filter/core/Cargo.toml", "filter/core/src"] {
+    for path in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "filter/Cargo.toml",
+        "filter/src",
+        "filter/core/Cargo.toml",
+        "filter/core/src",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     // Cargo marks the target folder; `OUT_DIR` lies some levels below it.

@@ -68,7 +68,10 @@ impl Fetcher {
                 store.succeeded()
             }
             Err(error) => {
-                say(LogLevel::Warn, &format!("keys of {}: {error}; the last good set is kept", store.config().uri));
+                say(
+                    LogLevel::Warn,
+                    &format!("keys of {}: {error}; the last good set is kept", store.config().uri),
+                );
                 store.failed(now)
             }
         };

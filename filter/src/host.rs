@@ -69,7 +69,13 @@ unsafe extern "C" {
     fn proxy_log(level: LogLevel, message: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(buffer: Buffer, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: Buffer,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_header_map_pairs(map: Map, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
         map: Map,
@@ -94,7 +100,13 @@ unsafe extern "C" {
         size: *mut usize,
         cas: *mut u32,
     ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
@@ -174,7 +186,9 @@ pub fn set_tick_period(ms: u32) -> HostResult<()> {
 
 fn buffer(buffer: Buffer, max: usize) -> HostResult<Vec<u8>> {
     // SAFETY: live places for the answer.
-    bytes("proxy_get_buffer_bytes", |data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
+    bytes("proxy_get_buffer_bytes", |data, size| unsafe {
+        proxy_get_buffer_bytes(buffer, 0, max, data, size)
+    })
 }
 
 /// The plugin's configuration.

@@ -96,10 +96,13 @@ impl HttpContext for Request {
     }
 
     /// What may not come as a header may not come as a trailer: some servers join the two (RFC 9110 §6.5.1).
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let stripped = host::headers(Map::RequestTrailers).and_then(|trailers| {
-            strip(Map::RequestTrailers, trailers.iter().map(|(name, _)| name.as_str()))
-        });
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        let stripped = match host::headers(Map::RequestTrailers) {
+            Ok(trailers) if trailers.len() < count => Err("some trailers are not shown".to_owned()),
+            Ok(trailers) => strip(Map::RequestTrailers, trailers.iter().map(|(name, _)| name.as_str()))
+                .map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
         if let Err(error) = stripped {
             say(LogLevel::Error, &format!("cut off because the proxy failed: {error}"));
             self.passed.set(false);

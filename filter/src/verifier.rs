@@ -75,7 +75,12 @@ impl SignatureVerifier for Verifier {
     }
 }
 
-fn by_host(key: &PublicKey, algorithm: Algorithm, text: &[u8], signature: &[u8]) -> Result<bool, VerifierFailed> {
+fn by_host(
+    key: &PublicKey,
+    algorithm: Algorithm,
+    text: &[u8],
+    signature: &[u8],
+) -> Result<bool, VerifierFailed> {
     use Algorithm as A;
     let (hash, der) = match algorithm {
         A::Es256 | A::Es384 => match ecdsa_der(algorithm, signature) {
@@ -104,9 +109,29 @@ const RSA: &str = r#"{"kty": "RSA", "n": "mnP4IE_aXgQxqnyLCmIrsSS657EOeWTe4FXxoj
 
 /// Keys and signatures over [`PROBE_TEXT`]; the keys were made for this and thrown away.
 const PROBES: [(Algorithm, &str, &str); 5] = [
-    (Algorithm::Es256, r#"{"kty": "EC", "crv": "P-256", "x": "lKxvXhZdk8EdnrA-vyF-TAt1wAKr6Oo8--p9xDRMAOQ", "y": "nwljR0TZHDW7ouOvcxF9HeIEbDSu_xaYKwGNqftjTPY"}"#, "0HTRxjPH21IdgphohCNj9m0g-qe6M1FEHQGpz1r8lVThMhipw2cZaG-_5fAOcbvrgQqOqFAju9t0wOKetHgSMw"),
-    (Algorithm::Es384, r#"{"kty": "EC", "crv": "P-384", "x": "h70IpYDY_totuh2i1v5q8BSEB6XL6-KUNroGPj0TToS8SS6PGWxzR8cOp0w70q9V", "y": "GQVNPBUuE9iuOwbPTpNOnjwsWWkvj3Ccz0dNLdh9eq-lMB7PGbAKC19wGawjYj-J"}"#, "r2orWVSiF_gwwp8Y4Ar2NjfPE5Ry9gUGNva51_9KwI2VkBfyxed0NK2zo67RVEW9YifkL6PoatsB56qKasPHH8YhEzo2ZT5bOJJbVbIwmowWTtdajT0jH_LipkVNi1OA"),
-    (Algorithm::Rs256, RSA, "ezz_p2vN7JD77sMPbSHXXt3JzXQpOG4XQ6sU_jvpCx44rOW8AKcPzKbXEisGdrnx8H2aqKl305QkUgre04mUPnEZSU2lyORZ_KJAWksXerHR9RL17swJoM8yEWLRBtdxN26ls5b0voIQymZADfOqFNT6C0aGFnl2UWndHpQJMH4kuLJeiYB9VsaKcg36klzYEV1l2k7-iuKiPRKZrkr4cK6Vdc1JhkM5UyZrqR4FQhdu69SLOxNll8mBvIC9Ssif26c06Yt56bthqcTTI5FAw3MbGa8f5cJvcVPfpBjoZyXjWiqo8cRkZZWcTSJEWdUvufFgxJOnyIwNKSQPUSviyw"),
-    (Algorithm::Rs384, RSA, "ZtkorSzV_qqouv0kLqd5tbxZ2q3rofaTAnvohxMhP_B3Heyjx8NgFWzb40n9DGPiFyS6wAgv7E1M_-8JUuopbDXEJpDqvYyUTU663RgVLNpzTogypUm-bed7afETKDU4tZ2O1c5kILn3IhDielQ91o_6l-Kwbn6VDGCb-CQfR8M3X3XWCzJpDcMbacKTY0y1gibbPI9mJSwEWNxInAgWNuXG0po8nBeCqa89w2e2b86gSR1sbSzgvP5Q0K8XeGQ0h3aM0RdRVK0QLMHr4u6FVRkn-a1Qe2gTatV1Pcjqvzs_kToxKvcvL8Z52ltc9VhG5nPfg_aoKVazWulnfYBFqA"),
-    (Algorithm::Rs512, RSA, "ATzJ9HqYxA0qonpB-bzz1K2yQ670IdicSeICDVbRTqfeVXX9BJCsyVx_h5NCmNc8u5rkA7lTS7AkmXxwqFQB5_HszMcxCiARnxomtGjBD6N69zMkbIK0lyOuTPwbmNpqO9fH5g30zddF1rn0Oc0-DN8UboO46m6tChZh4hoxB6Y4S9Dc-sU4o0efcqZRrEnpG2094MtY8SzYzNnzNTYyZydfebDRt0o2yWs9EC_9FfQqoi6-f6FGy0m1txqRGRlvdTDgJE8r3xjav520hwibn3xjCj1Kc3I4UXe0tjzE2Wdd3sBd_vNfRK7HyY5FlV01CFEAiXePzagzlIAHq87OrA"),
+    (
+        Algorithm::Es256,
+        r#"{"kty": "EC", "crv": "P-256", "x": "lKxvXhZdk8EdnrA-vyF-TAt1wAKr6Oo8--p9xDRMAOQ", "y": "nwljR0TZHDW7ouOvcxF9HeIEbDSu_xaYKwGNqftjTPY"}"#,
+        "0HTRxjPH21IdgphohCNj9m0g-qe6M1FEHQGpz1r8lVThMhipw2cZaG-_5fAOcbvrgQqOqFAju9t0wOKetHgSMw",
+    ),
+    (
+        Algorithm::Es384,
+        r#"{"kty": "EC", "crv": "P-384", "x": "h70IpYDY_totuh2i1v5q8BSEB6XL6-KUNroGPj0TToS8SS6PGWxzR8cOp0w70q9V", "y": "GQVNPBUuE9iuOwbPTpNOnjwsWWkvj3Ccz0dNLdh9eq-lMB7PGbAKC19wGawjYj-J"}"#,
+        "r2orWVSiF_gwwp8Y4Ar2NjfPE5Ry9gUGNva51_9KwI2VkBfyxed0NK2zo67RVEW9YifkL6PoatsB56qKasPHH8YhEzo2ZT5bOJJbVbIwmowWTtdajT0jH_LipkVNi1OA",
+    ),
+    (
+        Algorithm::Rs256,
+        RSA,
+        "ezz_p2vN7JD77sMPbSHXXt3JzXQpOG4XQ6sU_jvpCx44rOW8AKcPzKbXEisGdrnx8H2aqKl305QkUgre04mUPnEZSU2lyORZ_KJAWksXerHR9RL17swJoM8yEWLRBtdxN26ls5b0voIQymZADfOqFNT6C0aGFnl2UWndHpQJMH4kuLJeiYB9VsaKcg36klzYEV1l2k7-iuKiPRKZrkr4cK6Vdc1JhkM5UyZrqR4FQhdu69SLOxNll8mBvIC9Ssif26c06Yt56bthqcTTI5FAw3MbGa8f5cJvcVPfpBjoZyXjWiqo8cRkZZWcTSJEWdUvufFgxJOnyIwNKSQPUSviyw",
+    ),
+    (
+        Algorithm::Rs384,
+        RSA,
+        "ZtkorSzV_qqouv0kLqd5tbxZ2q3rofaTAnvohxMhP_B3Heyjx8NgFWzb40n9DGPiFyS6wAgv7E1M_-8JUuopbDXEJpDqvYyUTU663RgVLNpzTogypUm-bed7afETKDU4tZ2O1c5kILn3IhDielQ91o_6l-Kwbn6VDGCb-CQfR8M3X3XWCzJpDcMbacKTY0y1gibbPI9mJSwEWNxInAgWNuXG0po8nBeCqa89w2e2b86gSR1sbSzgvP5Q0K8XeGQ0h3aM0RdRVK0QLMHr4u6FVRkn-a1Qe2gTatV1Pcjqvzs_kToxKvcvL8Z52ltc9VhG5nPfg_aoKVazWulnfYBFqA",
+    ),
+    (
+        Algorithm::Rs512,
+        RSA,
+        "ATzJ9HqYxA0qonpB-bzz1K2yQ670IdicSeICDVbRTqfeVXX9BJCsyVx_h5NCmNc8u5rkA7lTS7AkmXxwqFQB5_HszMcxCiARnxomtGjBD6N69zMkbIK0lyOuTPwbmNpqO9fH5g30zddF1rn0Oc0-DN8UboO46m6tChZh4hoxB6Y4S9Dc-sU4o0efcqZRrEnpG2094MtY8SzYzNnzNTYyZydfebDRt0o2yWs9EC_9FfQqoi6-f6FGy0m1txqRGRlvdTDgJE8r3xjav520hwibn3xjCj1Kc3I4UXe0tjzE2Wdd3sBd_vNfRK7HyY5FlV01CFEAiXePzagzlIAHq87OrA",
+    ),
 ];

@@ -96,7 +96,10 @@ impl Worker {
         let reply = Reply::new(&decision, config);
         let decision = match &reply {
             Reply::Forward(forward) => {
-                match change(forward).and_then(|()| disclose(&decision)).and_then(|()| record(&decision, config)) {
+                match change(forward)
+                    .and_then(|()| disclose(&decision))
+                    .and_then(|()| record(&decision, config))
+                {
                     Ok(()) => {
                         self.metrics.decided(None);
                         return true;

@@ -88,7 +88,8 @@ impl Decided {
     pub fn of(exchange: &Exchange, vm: &Vm) -> Self {
         let lines = vm.logs();
         let audit = lines.iter().rev().find_map(|line| audit_record(&line.message));
-        let log = lines.iter().filter(|l| l.level >= crate::harness::LogLevel::Warn).map(|l| l.message.clone());
+        let log =
+            lines.iter().filter(|l| l.level >= crate::harness::LogLevel::Warn).map(|l| l.message.clone());
         let decided = Self {
             result: "deny",
             reason: exchange.property("mandate.reason").map(str::to_owned),
@@ -124,7 +125,10 @@ pub fn audit_record(line: &str) -> Option<Value> {
 }
 
 fn readable(headers: &Headers) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value).into_owned())).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))
+        .collect()
 }
 
 /// How many times a decision may ask for keys before it counts as stuck.
@@ -156,7 +160,8 @@ pub fn decide(
 pub fn settle(vm: &mut Vm, request: Request, jwks: Option<&[u8]>) -> Result<Exchange, HarnessError> {
     let exchange = vm.send(request)?;
     for _ in 0..ROUNDS {
-        if vm.outcome(exchange.stream).is_ok_and(|outcome| outcome.is_final()) || exchange.outcome.is_final() {
+        if vm.outcome(exchange.stream).is_ok_and(|outcome| outcome.is_final()) || exchange.outcome.is_final()
+        {
             break;
         }
         if vm.tick_period().is_some() {

@@ -14,7 +14,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::client;
-use crate::harness::{CallResponse, Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, StreamId, Timestamp, Vm};
+use crate::harness::{
+    CallResponse, Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, StreamId, Timestamp, Vm,
+};
 use crate::loopback::{Answer, Received, Server, lock};
 
 /// How long the machine sleeps when nothing happens and the filter asked for no ticks.
@@ -138,7 +140,9 @@ async fn serve(events: &Sender<Event>, upstream: SocketAddr, received: Received)
     }
     match decided.await {
         Ok(Verdict::Forward(forwarded)) => forward(upstream, &forwarded).await,
-        Ok(Verdict::Reply { status, headers, body }) => Answer::Reply { status, headers, body, delay: Duration::ZERO },
+        Ok(Verdict::Reply { status, headers, body }) => {
+            Answer::Reply { status, headers, body, delay: Duration::ZERO }
+        }
         Ok(Verdict::Reset) => Answer::Close,
         Err(_) => Answer::empty(503),
     }
@@ -162,8 +166,16 @@ fn to_request(received: Received) -> Request {
 
 /// RFC 9110 §7.6.1: what belongs to one connection is not forwarded; `host` and the length are made anew.
 fn is_of_the_connection(name: &str) -> bool {
-    const OWN: [&str; 8] =
-        ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "host", "content-length"];
+    const OWN: [&str; 8] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+    ];
     OWN.contains(&name)
 }
 
@@ -292,7 +304,9 @@ impl Machine {
         self.calling.clear();
         match self.vm.reload() {
             Ok(()) => self.note("the virtual machine failed and was replaced"),
-            Err(error) => self.note(&format!("the virtual machine failed and could not be replaced: {error}")),
+            Err(error) => {
+                self.note(&format!("the virtual machine failed and could not be replaced: {error}"))
+            }
         }
     }
 
@@ -321,7 +335,8 @@ fn answer(outcome: Outcome, verdict: oneshot::Sender<Verdict>) {
 
 async fn carry_out(call: &HttpCall, address: Option<SocketAddr>) -> Option<CallResponse> {
     let pseudo = |name: &str| call.headers.text(name).unwrap_or_default().to_owned();
-    let mut request = client::Request::new(&pseudo(":method"), pseudo(":path")).header("host", pseudo(":authority"));
+    let mut request =
+        client::Request::new(&pseudo(":method"), pseudo(":path")).header("host", pseudo(":authority"));
     for (name, value) in call.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
         request = request.header(name, value);
     }

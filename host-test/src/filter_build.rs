@@ -19,7 +19,9 @@ const FOREIGN_VARIABLES: [&str; 6] = [
 /// The folder of the workspace that holds the filter's source, at or above `from`.
 #[must_use]
 pub fn workspace_root(from: &Path) -> Option<PathBuf> {
-    let is_root = |folder: &&Path| folder.join("filter/core/Cargo.toml").is_file() && folder.join("Cargo.lock").is_file();
+    let is_root = |folder: &&Path| {
+        folder.join("filter/core/Cargo.toml").is_file() && folder.join("Cargo.lock").is_file()
+    };
     from.ancestors().find(is_root).map(Path::to_path_buf)
 }
 

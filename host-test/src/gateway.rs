@@ -87,7 +87,8 @@ impl Gateway {
                 progress("compiling the filter for the embedded host");
                 let filter = Filter::compile(setup.wasm).map_err(EmbeddedError::from)?;
                 let clusters = setup.clusters.clone();
-                let embedded = Embedded::start(filter, setup.configuration, setup.upstream, clusters, setup.listen)?;
+                let embedded =
+                    Embedded::start(filter, setup.configuration, setup.upstream, clusters, setup.listen)?;
                 Ok(Self::Embedded(embedded))
             }
             Engine::Envoy => {
@@ -101,7 +102,8 @@ impl Gateway {
                 for (name, address) in &setup.clusters {
                     envoy = envoy.cluster(name, *address);
                 }
-                let envoy = Envoy::start(&binary, &envoy_config(&envoy).to_string(), &EnvoyOptions::default())?;
+                let envoy =
+                    Envoy::start(&binary, &envoy_config(&envoy).to_string(), &EnvoyOptions::default())?;
                 let address = envoy.listener()?;
                 Ok(Self::Envoy { envoy: Box::new(envoy), address, module })
             }
@@ -141,7 +143,10 @@ impl Gateway {
 /// # Errors
 /// [`GatewayError::Cluster`] for an address that cannot be told: the host does not resolve, or the URI asks for TLS,
 /// which a gateway that is set up here does not speak to clusters.
-pub fn clusters(config: &Config, known: &[(String, SocketAddr)]) -> Result<Vec<(String, SocketAddr)>, GatewayError> {
+pub fn clusters(
+    config: &Config,
+    known: &[(String, SocketAddr)],
+) -> Result<Vec<(String, SocketAddr)>, GatewayError> {
     let mut clusters = known.to_vec();
     for issuer in &config.issuers {
         let KeySource::Remote(remote) = &issuer.keys else { continue };
@@ -155,7 +160,8 @@ pub fn clusters(config: &Config, known: &[(String, SocketAddr)]) -> Result<Vec<(
         let authority = remote.authority();
         let with_port =
             if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        let mut addresses = with_port.to_socket_addrs().map_err(|e| unknown(format!("`{with_port}`: {e}")))?;
+        let mut addresses =
+            with_port.to_socket_addrs().map_err(|e| unknown(format!("`{with_port}`: {e}")))?;
         let address = addresses.next().ok_or_else(|| unknown(format!("`{with_port}` has no address")))?;
         clusters.push((remote.cluster.clone(), address));
     }

@@ -253,7 +253,8 @@ where
                 tokio::time::sleep(delay).await;
             }
             let response = hyper::Response::builder().status(status);
-            let response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
+            let response =
+                headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
             Ok(response.body(Full::from(body))?)
         }
     }

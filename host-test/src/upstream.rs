@@ -23,7 +23,9 @@ impl Upstream {
     /// # Errors
     /// When no loopback port or thread can be had.
     pub fn start() -> io::Result<Self> {
-        Ok(Self { server: Server::on_loopback("desk-upstream", |request| Answer::json(200, &echo(request)))? })
+        Ok(Self {
+            server: Server::on_loopback("desk-upstream", |request| Answer::json(200, &echo(request)))?,
+        })
     }
 
     /// Where it listens.

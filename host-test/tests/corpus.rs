@@ -87,7 +87,9 @@ fn every_reason_is_in_the_table_or_has_an_excuse() {
     ];
     let table = Table::new();
     for reason in mandate_core::reason::Reason::ALL {
-        let here = table.all().any(|(_, case)| matches!(case.expected, Expected::Deny { reason: r, .. } if r == reason.code()));
+        let here = table
+            .all()
+            .any(|(_, case)| matches!(case.expected, Expected::Deny { reason: r, .. } if r == reason.code()));
         assert_ne!(here, elsewhere.contains(&reason.code()), "{reason}: in the table, or excused, not both");
     }
 }

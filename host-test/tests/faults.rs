@@ -13,7 +13,8 @@
 mod support;
 
 use mandate_host::harness::{
-    CallResponse, Effect, Exchange, Forwarded, HostCall, Injection, LogLevel, Nth, Outcome, Request, Status, Vm, VmBuilder,
+    CallResponse, Effect, Exchange, Forwarded, HostCall, Injection, LogLevel, Nth, Outcome, Request, Status,
+    Vm, VmBuilder,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,10 +29,16 @@ const MAY_BE_HARMLESS: &[(HostCall, &str)] = &[
     (HostCall::RecordMetric, "the same"),
     (HostCall::GetSharedData, "a worker that cannot see what others fetched fetches for itself"),
     (HostCall::SetSharedData, "a worker that cannot tell others fetches for itself, and so do they"),
-    (HostCall::CallForeignFunction, "at start the trial fails, so the module checks signatures itself; later it denies"),
+    (
+        HostCall::CallForeignFunction,
+        "at start the trial fails, so the module checks signatures itself; later it denies",
+    ),
     (HostCall::Log, "at start; the audit record of an allow that cannot be written denies"),
     (HostCall::GetCurrentTimeNanoseconds, "in a tick: the next one does the work; in a request it denies"),
-    (HostCall::SetTickPeriodMilliseconds, "the period stays as it was, and is set again at the next occasion"),
+    (
+        HostCall::SetTickPeriodMilliseconds,
+        "the period stays as it was, and is set again at the next occasion",
+    ),
     (HostCall::SetEffectiveContext, "back to the root context, after all requests were seen to"),
 ];
 
@@ -57,10 +64,17 @@ fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "allowed with trailers",
             config: support::configuration(),
-            request: bearer(Request::new("POST", "/v1/x"), &good).body("{}").trailer("x-mandate-agent", "root"),
+            request: bearer(Request::new("POST", "/v1/x"), &good)
+                .body("{}")
+                .trailer("x-mandate-agent", "root"),
             forwarded: true,
         },
-        Scenario { name: "anonymous", config: support::configuration(), request: Request::get("/healthz"), forwarded: true },
+        Scenario {
+            name: "anonymous",
+            config: support::configuration(),
+            request: Request::get("/healthz"),
+            forwarded: true,
+        },
         Scenario {
             name: "denied",
             config: support::configuration(),
@@ -73,7 +87,12 @@ fn scenarios() -> Vec<Scenario> {
             request: bearer(Request::get("/v1/x"), &good),
             forwarded: true,
         },
-        Scenario { name: "not configured", config: Value::Null, request: Request::get("/healthz"), forwarded: false },
+        Scenario {
+            name: "not configured",
+            config: Value::Null,
+            request: Request::get("/healthz"),
+            forwarded: false,
+        },
     ]
 }
 
@@ -115,7 +134,8 @@ fn comparable(forwarded: &Forwarded) -> Forwarded {
 }
 
 fn effects(call: HostCall) -> Vec<Effect> {
-    let failures = Status::ALL.into_iter().filter(|status| *status != Status::Ok).map(|s| Effect::Status(s.code()));
+    let failures =
+        Status::ALL.into_iter().filter(|status| *status != Status::Ok).map(|s| Effect::Status(s.code()));
     // And one that no version of the ABI knows.
     let mut effects: Vec<Effect> = failures.chain([Effect::Status(77)]).collect();
     if call.returns_bytes() {
@@ -131,7 +151,12 @@ fn no_single_fault_of_the_host_lets_a_request_through_that_it_should_not() {
     for scenario in scenarios() {
         let mut vm = builder(&scenario).start().unwrap();
         let undisturbed = play(&mut vm, &scenario.request);
-        assert_eq!(undisturbed.outcome.forwarded().is_some(), scenario.forwarded, "{}: {undisturbed:?}", scenario.name);
+        assert_eq!(
+            undisturbed.outcome.forwarded().is_some(),
+            scenario.forwarded,
+            "{}: {undisturbed:?}",
+            scenario.name
+        );
         for (call, count) in vm.call_counts() {
             for nth in 1..=count {
                 for effect in effects(call) {
@@ -145,14 +170,19 @@ fn no_single_fault_of_the_host_lets_a_request_through_that_it_should_not() {
                         assert!(MAY_TRAP.contains(&call), "{fault}: {trap}");
                     }
                     // A denial after a part was forwarded would show here.
-                    let upstream = exchange.outcome.forwarded().or(exchange.upstream.as_ref()).map(comparable);
+                    let upstream =
+                        exchange.outcome.forwarded().or(exchange.upstream.as_ref()).map(comparable);
                     let Some(upstream) = upstream else { continue };
-                    if let (HostCall::GetHeaderMapPairs | HostCall::RemoveHeaderMapValue, Outcome::Reset) = (call, &exchange.outcome) {
+                    if let (HostCall::GetHeaderMapPairs | HostCall::RemoveHeaderMapValue, Outcome::Reset) =
+                        (call, &exchange.outcome)
+                    {
                         // Trailers that could not be stripped: the head had passed on its own merits, the rest is cut off.
                         assert!(upstream.trailers.is_none(), "{fault}");
                         continue;
                     }
-                    let usual = comparable(undisturbed.outcome.forwarded().unwrap_or_else(|| panic!("let through: {fault}")));
+                    let usual = comparable(
+                        undisturbed.outcome.forwarded().unwrap_or_else(|| panic!("let through: {fault}")),
+                    );
                     let is_listed = MAY_BE_HARMLESS.iter().any(|(listed, _)| *listed == call);
                     assert!(is_listed, "forwarded in spite of {fault}");
                     assert_eq!(upstream, usual, "{fault}");
@@ -181,7 +211,8 @@ fn an_allow_that_cannot_be_recorded_is_a_denial() {
 fn a_verifier_that_fails_denies_and_does_not_guess() {
     let scenario = &scenarios()[0];
     let mut vm = builder(scenario).start().unwrap();
-    vm.inject(Injection::status(HostCall::CallForeignFunction, Nth::Always, Status::InternalFailure)).unwrap();
+    vm.inject(Injection::status(HostCall::CallForeignFunction, Nth::Always, Status::InternalFailure))
+        .unwrap();
     assert_eq!(play(&mut vm, &scenario.request).property("mandate.reason"), Some("internal"));
     // The next request is none the worse for it.
     vm.clear_injections();
@@ -227,7 +258,9 @@ fn no_token_is_ever_logged() {
         let mut vm = builder(&scenario).log_level(LogLevel::Trace).start().unwrap();
         play(&mut vm, &scenario.request);
         let token = scenario.request.headers.iter().find(|(name, _)| name == "authorization");
-        let Some(token) = token.and_then(|(_, value)| std::str::from_utf8(value).ok()?.strip_prefix("Bearer ")) else {
+        let Some(token) =
+            token.and_then(|(_, value)| std::str::from_utf8(value).ok()?.strip_prefix("Bearer "))
+        else {
             continue;
         };
         let signature = token.rsplit_once('.').unwrap().1;

@@ -9,13 +9,13 @@
 
 mod support;
 
+use mandate_host::FILTER;
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_host::harness::{CallResponse, Outcome, Request, SharedData, StreamId, Vm};
 use mandate_host::issuer::{Behaviour, Issuer};
 use mandate_host::tokens::{Algorithm, SigningKey, TokenBuilder, jwks};
 use mandate_host::upstream::Upstream;
-use mandate_host::FILTER;
 use std::time::{Duration, Instant};
 use support::{claims, key, sign};
 
@@ -139,7 +139,8 @@ fn a_client_that_goes_away_is_waited_for_no_more() {
 
 #[test]
 fn bad_answers_never_replace_good_keys_until_these_are_too_old() {
-    for bad in [b"".as_slice(), b"{}", br#"{"keys":[]}"#, b"<html>", br#"{"keys":[{"kty":"oct","k":"AA"}]}"#] {
+    for bad in [b"".as_slice(), b"{}", br#"{"keys":[]}"#, b"<html>", br#"{"keys":[{"kty":"oct","k":"AA"}]}"#]
+    {
         let mut vm = ready(&SharedData::new());
         vm.advance(Duration::from_secs(61));
         fetch(&mut vm, bad);
@@ -246,7 +247,8 @@ fn in_envoy_two_workers_fetch_once_and_follow_a_rotation_and_outlive_an_outage()
     let options = EnvoyOptions { concurrency: 2, ..EnvoyOptions::default() };
     let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &options).unwrap();
     let listener = envoy.listener().unwrap();
-    let send = |token: &str| client::blocking::send(listener, &client::Request::get("/v1/x").bearer(token)).unwrap();
+    let send =
+        |token: &str| client::blocking::send(listener, &client::Request::get("/v1/x").bearer(token)).unwrap();
     let fresh = |key: &SigningKey| TokenBuilder::new(claims(support::now())).sign(key).unwrap();
 
     // Each request is a new connection, so that both workers get their share.

@@ -84,7 +84,8 @@ impl TokenCache {
             self.bytes = self.bytes.saturating_sub(evicted.len());
         }
         self.bytes = self.bytes.saturating_add(token.len());
-        if let Some((evicted, _)) = self.entries.push(token.into(), Entry { token: verified, key_generation }) {
+        if let Some((evicted, _)) = self.entries.push(token.into(), Entry { token: verified, key_generation })
+        {
             self.bytes = self.bytes.saturating_sub(evicted.len());
         }
     }

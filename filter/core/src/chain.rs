@@ -93,5 +93,7 @@ fn in_time(token: &SignedToken, issuer: &Issuer, now: UnixTime) -> Result<(), Re
 
 /// The chain is at most nine long, so comparing each with each is cheaper than a set.
 fn has_cycle(principal: &Identity, hops: &[Identity]) -> bool {
-    hops.iter().enumerate().any(|(i, hop)| hop == principal || hops.iter().skip(i + 1).any(|later| later == hop))
+    hops.iter()
+        .enumerate()
+        .any(|(i, hop)| hop == principal || hops.iter().skip(i + 1).any(|later| later == hop))
 }

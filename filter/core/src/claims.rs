@@ -270,7 +270,8 @@ fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Reason> {
         Some(_) => return Err(Reason::ClaimInvalid),
     };
     let scopes: Vec<String> = scope.split(' ').take(limits::SCOPES + 1).map(str::to_owned).collect();
-    let valid = |s: &String| !s.is_empty() && s.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let valid =
+        |s: &String| !s.is_empty() && s.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if scopes.len() > limits::SCOPES || !scopes.iter().all(valid) {
         return Err(Reason::ClaimInvalid);
     }

@@ -39,7 +39,11 @@ impl Gate {
     /// # Errors
     /// Every inline key that cannot be used, and every policy that is not linked, does not have the pinned digest, or
     /// refuses its settings.
-    pub fn new(config: Config, mut policies: Box<dyn Policies>, seed: [u8; 16]) -> Result<Self, Vec<Problem>> {
+    pub fn new(
+        config: Config,
+        mut policies: Box<dyn Policies>,
+        seed: [u8; 16],
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut stores = Vec::new();
         for (index, issuer) in config.issuers.iter().enumerate() {
@@ -75,7 +79,8 @@ impl Gate {
                 }
                 Some(_) => {
                     if let Err(messages) = policies.configure(entry) {
-                        problems.extend(messages.into_iter().map(|m| problem(format!("{pointer}/settings"), m)));
+                        problems
+                            .extend(messages.into_iter().map(|m| problem(format!("{pointer}/settings"), m)));
                     }
                 }
             }
@@ -124,7 +129,10 @@ impl Gate {
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gate").field("config", &self.config).field("stores", &self.stores).finish_non_exhaustive()
+        f.debug_struct("Gate")
+            .field("config", &self.config)
+            .field("stores", &self.stores)
+            .finish_non_exhaustive()
     }
 }
 
@@ -232,7 +240,8 @@ impl Flow {
     ) -> Result<Permit, Stop> {
         let path = NormalPath::normalise(self.head.path()).map_err(|_| Reason::PathInvalid)?;
         let path = known.path.insert(path);
-        let (index, route) = find_route(&gate.config, self.head.method(), path).ok_or(Reason::RouteUnmatched)?;
+        let (index, route) =
+            find_route(&gate.config, self.head.method(), path).ok_or(Reason::RouteUnmatched)?;
         known.route = Some(index);
         if route.anonymous {
             return Ok(Permit(Grant::Anonymous));
@@ -260,7 +269,8 @@ impl Flow {
         known: &mut Known,
     ) -> Result<Permit, Stop> {
         let Gate { config, policies, .. } = gate;
-        let (Some(path), Some(route)) = (&known.path, known.route.and_then(|index| config.routes.get(index))) else {
+        let (Some(path), Some(route)) = (&known.path, known.route.and_then(|index| config.routes.get(index)))
+        else {
             return Err(Reason::Internal.into());
         };
         let issuer = config.issuers.get(token.issuer_index()).ok_or(Reason::Internal)?;
@@ -351,7 +361,8 @@ fn idle_algorithms(set: &KeySet, issuer: &Issuer, index: usize) -> Vec<Problem> 
 
 /// With every key rejected the set is empty; then each key's own fault says more than that.
 fn key_set_problems(error: &KeySetError, jwks: &serde_json::Value, pointer: &str) -> Vec<Problem> {
-    let keys = jwks.get("keys").and_then(serde_json::Value::as_array).filter(|_| *error == KeySetError::Empty);
+    let keys =
+        jwks.get("keys").and_then(serde_json::Value::as_array).filter(|_| *error == KeySetError::Empty);
     let faults: Vec<Problem> = keys
         .into_iter()
         .flatten()

@@ -55,7 +55,9 @@ pub enum KeyError {
     #[error("`kid` is longer than 256 bytes")]
     KidTooLong,
     /// Another key of the set has the same `kid` and would serve the same algorithm.
-    #[error("another key of this set has the same `kid`; neither is used, for it is not clear which is meant")]
+    #[error(
+        "another key of this set has the same `kid`; neither is used, for it is not clear which is meant"
+    )]
     Duplicate,
 }
 
@@ -280,13 +282,15 @@ fn ed25519(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), KeyError> {
 }
 
 fn p256(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), KeyError> {
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point::<32>(jwk)?).map_err(|_| KeyError::Material)?;
+    let key =
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(&point::<32>(jwk)?).map_err(|_| KeyError::Material)?;
     let spki = key.to_public_key_der().map_err(|_| KeyError::Material)?.into_vec();
     Ok((Material::P256(key), spki))
 }
 
 fn p384(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), KeyError> {
-    let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point::<48>(jwk)?).map_err(|_| KeyError::Material)?;
+    let key =
+        p384::ecdsa::VerifyingKey::from_sec1_bytes(&point::<48>(jwk)?).map_err(|_| KeyError::Material)?;
     let spki = key.to_public_key_der().map_err(|_| KeyError::Material)?.into_vec();
     Ok((Material::P384(key), spki))
 }

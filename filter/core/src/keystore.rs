@@ -39,7 +39,9 @@ impl KeyStore {
     /// Looks for a key. Asking for an unknown `kid` makes a refetch due, if none was made for that lately.
     pub fn find(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixTime) -> Lookup<'_> {
         match self {
-            Self::Inline(set) => set.find(kid, algorithm).map_or(Lookup::Unknown, |key| Lookup::Found(key, 0)),
+            Self::Inline(set) => {
+                set.find(kid, algorithm).map_or(Lookup::Unknown, |key| Lookup::Found(key, 0))
+            }
             Self::Remote(store) => store.find(kid, algorithm, now),
         }
     }
@@ -78,7 +80,8 @@ impl Ledger {
     /// The shared form.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
-        let times = [self.busy_until, self.not_before, self.unknown_kid_at, self.fetched_at].map(UnixTime::as_millis);
+        let times =
+            [self.busy_until, self.not_before, self.unknown_kid_at, self.fetched_at].map(UnixTime::as_millis);
         times.into_iter().chain([self.failures]).flat_map(u64::to_le_bytes).collect()
     }
 
@@ -123,7 +126,14 @@ impl RemoteStore {
     /// An empty store: a fetch is due at once.
     #[must_use]
     pub fn new(config: RemoteKeys) -> Self {
-        Self { config, set: None, document: Vec::new(), generation: 0, ledger: Ledger::default(), unknown_kid: false }
+        Self {
+            config,
+            set: None,
+            document: Vec::new(),
+            generation: 0,
+            ledger: Ledger::default(),
+            unknown_kid: false,
+        }
     }
 
     /// Where to fetch from.
@@ -171,7 +181,11 @@ impl RemoteStore {
         if self.is_busy(now) || self.must_pause(now) {
             return false;
         }
-        let refresh = self.set.as_ref().is_none_or(|(_, at)| now >= at.plus_secs(self.config.refresh_s));
+        // A set from the future means that the clock was set back: nobody knows how old it is.
+        let is_old = |at: &UnixTime| {
+            now >= at.plus_secs(self.config.refresh_s) || *at > now.plus_millis(LONGEST_FETCH_MS)
+        };
+        let refresh = self.set.as_ref().is_none_or(|(_, at)| is_old(at));
         refresh || (self.unknown_kid && self.may_refetch_for_unknown_kid(now))
     }
 
@@ -228,8 +242,14 @@ impl RemoteStore {
     #[must_use]
     pub fn failed(&self, now: UnixTime) -> Ledger {
         let failures = self.ledger.failures.saturating_add(1);
-        let pause = 1000_u64.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(limits::KEYS_BACKOFF_MAX_MS);
-        Ledger { busy_until: UnixTime::default(), not_before: now.plus_millis(pause), failures, ..self.ledger }
+        let pause =
+            1000_u64.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(limits::KEYS_BACKOFF_MAX_MS);
+        Ledger {
+            busy_until: UnixTime::default(),
+            not_before: now.plus_millis(pause),
+            failures,
+            ..self.ledger
+        }
     }
 
     /// Whether another worker fetched a newer set than this one has.

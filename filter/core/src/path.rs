@@ -60,7 +60,9 @@ pub enum PathError {
         at: usize,
     },
     /// A path parameter: some upstreams strip it before they route, so `/admin;x` is `/admin` to them and not to us.
-    #[error("the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently")]
+    #[error(
+        "the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently"
+    )]
     Parameter {
         /// Offset of the semicolon, encoded or not.
         at: usize,
@@ -225,10 +227,7 @@ const fn is_unreserved(byte: u8) -> bool {
 /// `pchar` without triplets.
 const fn is_plain_pchar(byte: u8) -> bool {
     is_unreserved(byte)
-        || matches!(
-            byte,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
-        )
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
 }
 
 const fn hex_value(digit: u8) -> Option<u8> {

@@ -154,9 +154,13 @@ impl Fold {
                 ("allow", None, None, None)
             }
             Ok(Verdict::Abstain) => ("abstain", None, None, None),
-            Ok(Verdict::Deny { code, message }) if is_code(&code) => ("deny", Some(code), Some(message), Some(Reason::PolicyDenied)),
+            Ok(Verdict::Deny { code, message }) if is_code(&code) => {
+                ("deny", Some(code), Some(message), Some(Reason::PolicyDenied))
+            }
             // What goes on to the upstream or the client is held to its form: a header is one header, a code no place for claims.
-            Ok(Verdict::Allow(_) | Verdict::Deny { .. }) => ("fault", Some(Fault::Malformed.to_string()), None, Some(Reason::PolicyFault)),
+            Ok(Verdict::Allow(_) | Verdict::Deny { .. }) => {
+                ("fault", Some(Fault::Malformed.to_string()), None, Some(Reason::PolicyFault))
+            }
             Err(fault) => ("fault", Some(fault.to_string()), None, Some(Reason::PolicyFault)),
         };
         if let (Some(reason), false, None) = (reason, shadow, self.denied) {
@@ -176,7 +180,9 @@ impl Obligation {
     /// Whether it can be done without doing anything else: no other header, no line break.
     fn is_valid(&self) -> bool {
         let is_name = |name: &str| {
-            !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            !name.is_empty()
+                && name.len() <= 64
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         };
         match self {
             Self::Header { name, value } => is_name(name) && value.bytes().all(|b| matches!(b, 0x20..=0x7e)),

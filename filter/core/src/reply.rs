@@ -75,7 +75,8 @@ fn forward(decision: &Decision, permit: &Permit, config: &Config) -> Forward {
         forward.remove.push("authorization");
     }
     if config.upstream.identity_headers {
-        let mut set = |name: &str, value: String| forward.set.push((format!("{RESERVED_PREFIX}{name}"), value));
+        let mut set =
+            |name: &str, value: String| forward.set.push((format!("{RESERVED_PREFIX}{name}"), value));
         set("decision", decision.id().to_owned());
         if let Some(chain) = permit.chain() {
             set("principal", encode_identifier(&chain.principal().subject));
@@ -178,7 +179,11 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
     if let Some(url) = config.and_then(|c| c.resource_metadata.as_deref()) {
         parameters.push(format!("resource_metadata=\"{url}\""));
     }
-    Some(if parameters.is_empty() { "Bearer".to_owned() } else { format!("Bearer {}", parameters.join(", ")) })
+    Some(if parameters.is_empty() {
+        "Bearer".to_owned()
+    } else {
+        format!("Bearer {}", parameters.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_header_that_only_looks_different_is_reserved_too() {
-        for name in ["x-mandate-principal", "X-Mandate-Chain", "x_mandate_principal", "x-mandate_x", "x-mandate-"] {
+        for name in
+            ["x-mandate-principal", "X-Mandate-Chain", "x_mandate_principal", "x-mandate_x", "x-mandate-"]
+        {
             assert!(is_reserved(name), "{name}");
         }
         for name in ["x-mandat", "x-mandate", "y-mandate-principal", "x-mandates-a", "authorization", ""] {

@@ -75,7 +75,8 @@ impl RequestHead {
         if token.contains(',') {
             return Err(Reason::CredentialAmbiguous);
         }
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        let is_token =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
         if token.is_empty() || !token.bytes().all(is_token) {
             return Err(Reason::TokenMalformed);
         }
@@ -89,7 +90,9 @@ mod tests {
 
     fn credential(values: &[&str]) -> Result<String, Reason> {
         let headers = values.iter().map(|v| ("authorization".to_owned(), v.as_bytes().to_vec())).collect();
-        RequestHead::new(headers).credential().map(|c| format!("{}{}", c.token, if c.proof_expected { " with proof" } else { "" }))
+        RequestHead::new(headers)
+            .credential()
+            .map(|c| format!("{}{}", c.token, if c.proof_expected { " with proof" } else { "" }))
     }
 
     #[test]

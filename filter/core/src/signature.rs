@@ -52,11 +52,13 @@ impl SignatureVerifier for InModule {
                 .is_ok_and(|s| key.verify_strict(signing_input, &s).is_ok()),
             (Material::P256(key), A::Es256) => {
                 use p256::ecdsa::signature::Verifier as _;
-                p256::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(signing_input, &s).is_ok())
+                p256::ecdsa::Signature::from_slice(signature)
+                    .is_ok_and(|s| key.verify(signing_input, &s).is_ok())
             }
             (Material::P384(key), A::Es384) => {
                 use p384::ecdsa::signature::Verifier as _;
-                p384::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(signing_input, &s).is_ok())
+                p384::ecdsa::Signature::from_slice(signature)
+                    .is_ok_and(|s| key.verify(signing_input, &s).is_ok())
             }
             (Material::Rsa(key), A::Rs256) => rs::<sha2::Sha256>(key, signing_input, signature),
             (Material::Rsa(key), A::Rs384) => rs::<sha2::Sha384>(key, signing_input, signature),
@@ -91,8 +93,12 @@ where
 #[must_use]
 pub fn ecdsa_der(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
     match algorithm {
-        Algorithm::Es256 => Some(p256::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec()),
-        Algorithm::Es384 => Some(p384::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec()),
+        Algorithm::Es256 => {
+            Some(p256::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec())
+        }
+        Algorithm::Es384 => {
+            Some(p384::ecdsa::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec())
+        }
         _ => None,
     }
 }

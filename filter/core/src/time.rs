@@ -83,7 +83,15 @@ mod tests {
 
     #[test]
     fn a_numeric_date_that_is_no_number_or_out_of_range_is_refused() {
-        for bad in [json!("1700000000"), json!(-1), json!(-0.5), json!(1e300), json!(9_007_199_254_740_992_u64), json!(null), json!([1])] {
+        for bad in [
+            json!("1700000000"),
+            json!(-1),
+            json!(-0.5),
+            json!(1e300),
+            json!(9_007_199_254_740_992_u64),
+            json!(null),
+            json!([1]),
+        ] {
             assert_eq!(UnixTime::from_numeric_date(&bad), None, "{bad}");
         }
     }
@@ -91,7 +99,10 @@ mod tests {
     #[test]
     fn a_numeric_date_may_have_a_fraction() {
         assert_eq!(UnixTime::from_numeric_date(&json!(1.5)), Some(UnixTime::from_millis(1500)));
-        assert_eq!(UnixTime::from_numeric_date(&json!(1_700_000_000)), Some(UnixTime::from_secs(1_700_000_000)));
+        assert_eq!(
+            UnixTime::from_numeric_date(&json!(1_700_000_000)),
+            Some(UnixTime::from_secs(1_700_000_000))
+        );
         assert_eq!(UnixTime::from_numeric_date(&json!(0)), Some(UnixTime::default()));
     }
 }

@@ -61,8 +61,8 @@ fn the_record_of_an_allowed_request_tells_who_did_what_for_whom_by_what_right() 
         "method": "GET",
         "path": "/v1/tickets",
         "route": { "index": 0, "path_prefix": "/" },
-        "principal": { "iss": ISSUER, "sub": "user:alice" },
         "chain": [
+            { "iss": ISSUER, "sub": "user:alice" },
             { "iss": ISSUER, "sub": "oldest" },
             { "iss": ISSUER, "sub": "before" },
             { "iss": ISSUER, "sub": "now" },
@@ -85,12 +85,13 @@ fn a_chain_that_was_denied_for_its_depth_is_recorded_whole() {
     assert_eq!(record["depth"], 20);
     let subjects: Vec<&str> =
         record["chain"].as_array().unwrap().iter().map(|h| h["sub"].as_str().unwrap()).collect();
-    let expected: Vec<String> = (0..20).rev().map(|i| format!("agent-{i}")).collect();
+    let hops = (0..20).rev().map(|i| format!("agent-{i}"));
+    let expected: Vec<String> = std::iter::once("user:alice".to_owned()).chain(hops).collect();
     assert_eq!(subjects, expected);
 }
 
 #[test]
-fn every_denial_is_recorded_with_its_reason_and_a_principal_only_if_it_was_verified() {
+fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified() {
     for denied in denials(&json!({})) {
         let record = record(&denied.decision, denied.config.as_ref());
         assert_eq!((&record["result"], &record["reason"]), (&json!("deny"), &json!(denied.reason.code())));
@@ -107,9 +108,10 @@ fn every_denial_is_recorded_with_its_reason_and_a_principal_only_if_it_was_verif
                 | Reason::PolicyDenied
                 | Reason::PolicyFault
         );
-        for member in ["principal", "chain", "depth", "token"] {
+        for member in ["chain", "depth", "token"] {
             assert_eq!(record.get(member).is_some(), verified, "{}: {member}", denied.reason);
         }
+        assert_eq!(record.get("principal"), None, "{}: it heads the chain", denied.reason);
     }
 }
 
@@ -153,14 +155,43 @@ fn what_policies_said_and_asked_for_is_recorded() {
         { "policy": "two", "verdict": "deny", "code": "too-late", "message": "because", "shadow": true },
     ]);
     assert_eq!(record["policies"], expected);
-    assert_eq!(record["obligations"], json!({ "why": "a \"quote\"\n", "ticket": "7" }));
+    let notes = json!([{ "name": "why", "value": "a \"quote\"\n" }, { "name": "ticket", "value": "7" }]);
+    assert_eq!(record["obligations"], notes, "in the order of asking, and without the header");
+}
+
+#[test]
+fn notes_of_one_name_all_stay_in_the_order_of_the_policies() {
+    let config = config(|c| {
+        c["policies"] = json!([{ "name": "one" }, { "name": "two" }]);
+        c["routes"][0]["policies"] = json!(["two", "one"]);
+    });
+    let policies = Scripted::default()
+        .with("one", allow_with(&[note("why", "first")]))
+        .with("two", allow_with(&[note("why", "second"), note("also", "x"), note("why", "second")]));
+    let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+    let record = record(&decide(&mut gate, get(&token(json!({})))), Some(&config));
+    let expected = json!([
+        { "name": "why", "value": "second" },
+        { "name": "also", "value": "x" },
+        { "name": "why", "value": "second" },
+        { "name": "why", "value": "first" },
+    ]);
+    assert_eq!(record["obligations"], expected);
+}
+
+#[test]
+fn a_request_without_an_actor_has_a_chain_of_its_principal_alone() {
+    let config = config(|_| {});
+    let record = record(&decide(&mut gate(config.clone()), get(&token(json!({})))), Some(&config));
+    assert_eq!(record["chain"], json!([{ "iss": ISSUER, "sub": "user:alice" }]));
+    assert_eq!(record["depth"], 0, "the principal is no hop");
 }
 
 #[test]
 fn names_that_would_break_a_line_are_escaped() {
     let config = config(|_| {});
     let decision = decide(&mut gate(config.clone()), get(&token(json!({ "sub": "\u{2028}\"},\\ë" }))));
-    assert_eq!(record(&decision, Some(&config))["principal"]["sub"], "\u{2028}\"},\\ë");
+    assert_eq!(record(&decision, Some(&config))["chain"][0]["sub"], "\u{2028}\"},\\ë");
 }
 
 #[test]

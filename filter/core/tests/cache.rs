@@ -113,6 +113,19 @@ fn a_token_longer_than_the_whole_bound_is_not_kept() {
 }
 
 #[test]
+fn a_token_longer_than_the_whole_bound_pushes_no_other_out() {
+    let mut cache = cache(10, 10);
+    cache.insert("12345", verified(), 1);
+    cache.insert("abcde", verified(), 1);
+    cache.insert("12345678901", verified(), 1);
+    assert!(!has(&mut cache, "12345678901"));
+    assert!(has(&mut cache, "12345") && has(&mut cache, "abcde"), "the bound is as full as it was");
+    // Nor is it counted: what fits next takes the place of one, not of both.
+    cache.insert("vwxyz", verified(), 1);
+    assert!(has(&mut cache, "vwxyz") && has(&mut cache, "abcde") && !has(&mut cache, "12345"));
+}
+
+#[test]
 fn the_default_bounds_hold() {
     let mut cache = TokenCache::new([7; 16]);
     let token = verified();
@@ -154,6 +167,9 @@ impl Model {
 
     fn insert(&mut self, token: &str, generation: u64, entries: usize, bytes: usize) {
         let _ = self.take(token);
+        if token.len() > bytes {
+            return;
+        }
         self.0.push((token.to_owned(), generation));
         while self.0.len() > entries || self.bytes() > bytes {
             self.0.remove(0);

@@ -106,6 +106,50 @@ fn a_token_in_the_query_is_never_looked_at() {
 }
 
 #[test]
+fn a_token_that_comes_as_proof_bound_is_denied_while_no_proof_is_checked() {
+    let mut gate = gate(config(|c| {
+        c["routes"] = json!([
+            { "match": { "path_prefix": "/open" }, "anonymous": true },
+            { "match": { "path_prefix": "/" } },
+        ]);
+    }));
+    let token = token(json!({}));
+    let at = |gate: &mut Gate, path: &str, headers: &[(&str, &str)]| decide(gate, head("GET", path, headers));
+    let bearer = format!("Bearer {token}");
+    assert_eq!(at(&mut gate, "/v1", &[("authorization", &bearer)]).reason(), None);
+    assert_eq!(gate.take_cache_counts(), (0, 1));
+    for scheme in ["DPoP", "dpop", "DPOP"] {
+        let value = format!("{scheme} {token}");
+        for headers in [
+            &[("authorization", value.as_str())][..],
+            // A proof that nobody checks proves nothing.
+            &[("authorization", value.as_str()), ("dpop", "a.b.c")],
+        ] {
+            let decision = at(&mut gate, "/v1", headers);
+            assert_eq!(decision.reason(), Some(Reason::ClaimMissing), "{scheme}");
+            assert_eq!(decision.route(), Some(1));
+            assert!(decision.token().is_none(), "{scheme}: nothing was verified");
+        }
+        // An anonymous route looks at no credential, whatever its scheme.
+        assert_eq!(at(&mut gate, "/open", &[("authorization", &value)]).reason(), None, "{scheme}");
+    }
+    assert_eq!(gate.take_cache_counts(), (0, 0), "that the token is known as a bearer's does not help");
+    for (value, reason) in [("DPoP", Reason::TokenMalformed), ("DPoP a b", Reason::TokenMalformed)] {
+        assert_eq!(at(&mut gate, "/v1", &[("authorization", value)]).reason(), Some(reason), "{value}");
+    }
+    let two = [("authorization", bearer.as_str()), ("authorization", "DPoP a.b.c")];
+    assert_eq!(at(&mut gate, "/v1", &two).reason(), Some(Reason::CredentialAmbiguous));
+}
+
+#[test]
+fn a_token_that_comes_as_proof_bound_does_not_cause_a_fetch() {
+    let mut gate = remote_gate();
+    let value = format!("DPoP {}", token(json!({})));
+    let decision = decide(&mut gate, head("GET", "/v1", &[("authorization", &value)]));
+    assert_eq!(decision.reason(), Some(Reason::ClaimMissing));
+}
+
+#[test]
 fn every_scope_of_the_route_must_be_granted() {
     let config =
         || config(|c| c["routes"] = json!([{ "match": { "path_prefix": "/" }, "scopes": ["a.b", "c"] }]));
@@ -391,8 +435,31 @@ fn every_kind_of_fault_denies() {
     ] {
         let policies = Scripted::default().with("guard", Err(fault)).with("after", allow());
         let decision = decide_by(json!([{ "name": "guard" }, { "name": "after" }]), &policies);
-        assert_eq!(decision.reason(), Some(Reason::PolicyFault), "{code}");
+        let Outcome::Deny(denial) = decision.outcome() else { panic!("{decision:?}") };
+        assert_eq!(denial.reason, Reason::PolicyFault, "{code}");
+        assert_eq!(denial.policy, None, "{code}: which policy fails, and how, is for the record only");
         assert_eq!(verdicts(&decision), [("guard", "fault", Some(code))]);
+    }
+}
+
+#[test]
+fn a_denial_whose_code_is_not_of_its_form_is_a_malformed_fault() {
+    let long = "a".repeat(65);
+    for bad in ["", "Upper", "a b", "a.b", "a:b", "a/b", "a\n", "a\0", "é", "user:alice", "\"", long.as_str()]
+    {
+        let policies = Scripted::default().with("guard", deny(bad)).with("after", allow());
+        let decision = decide_by(json!([{ "name": "guard" }, { "name": "after" }]), &policies);
+        let Outcome::Deny(denial) = decision.outcome() else { panic!("{decision:?}") };
+        assert_eq!((denial.reason, &denial.policy), (Reason::PolicyFault, &None), "{bad:?}");
+        assert_eq!(verdicts(&decision), [("guard", "fault", Some("malformed"))], "{bad:?}");
+        assert_eq!(decision.policies()[0].message, None, "{bad:?}");
+        assert_eq!(*policies.asked.borrow(), ["guard"], "{bad:?}: a fault ends the asking");
+    }
+    for good in ["a", "0", "-", "_", "too-late_2", &long[..64]] {
+        let decision =
+            decide_by(json!([{ "name": "guard" }]), &Scripted::default().with("guard", deny(good)));
+        assert_eq!(decision.reason(), Some(Reason::PolicyDenied), "{good}");
+        assert_eq!(verdicts(&decision), [("guard", "deny", Some(good))]);
     }
 }
 

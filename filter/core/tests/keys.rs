@@ -133,6 +133,24 @@ fn a_jwk_that_is_not_a_public_verification_key_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_key_with_any_private_part_is_refused_whatever_its_type() {
+    let akp = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA" });
+    for jwk in [ed25519(1), p256(1), p384(1), vectors::rfc7515_a2_jwk(), akp] {
+        for part in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+            // Also one that is no number: whatever it is, it was not meant to be published.
+            for value in [json!(vectors::RFC7515_A2_P), json!([]), json!(""), json!(null)] {
+                let jwk = with(jwk.clone(), json!({ part: value }));
+                assert_eq!(error(&jwk), Some(KeyError::Private), "{jwk}");
+            }
+        }
+    }
+    // Purpose and algorithm do not excuse it, and the good keys of its set stay.
+    let leaked = with(vectors::rfc7515_a2_jwk(), json!({ "use": "enc", "q": vectors::RFC7515_A2_P }));
+    let set = set(json!([leaked, ed25519(1)])).unwrap();
+    assert_eq!((set.rejected(), set.keys().len()), (&[(0, KeyError::Private)][..], 1));
+}
+
+#[test]
 fn an_ed25519_point_of_small_order_is_no_key() {
     // The eight points of the torsion subgroup, and two encodings of them that are not canonical: under such a key
     // one signature fits many texts.

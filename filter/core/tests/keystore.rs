@@ -357,6 +357,114 @@ fn a_worker_takes_over_a_fetch_whose_worker_is_gone() {
     assert_eq!(here.find(KID, lapse), "wait");
 }
 
+/// A ledger as it lies in shared memory; times in milliseconds after the start.
+fn ledger(busy_until: u64, not_before: u64, unknown_kid_at: u64) -> Ledger {
+    let times = [busy_until, not_before, unknown_kid_at].map(|ms| at(ms).as_millis());
+    let bytes: Vec<u8> = times.into_iter().chain([START_MS, 0]).flat_map(u64::to_le_bytes).collect();
+    Ledger::from_bytes(&bytes)
+}
+
+/// The longest that a fetch may be under way, whichever timeout its worker was configured with.
+const LONGEST_FETCH_MS: u64 = *limits::KEYS_TIMEOUT_MS.end() + limits::KEYS_FETCH_GRACE_MS;
+
+#[test]
+fn a_claim_that_lasts_longer_than_any_fetch_is_not_believed() {
+    let now = 1000;
+    for (lasts, busy) in [
+        (1, true),
+        (LONGEST_FETCH_MS, true),
+        (LONGEST_FETCH_MS + 1, false),
+        (STALE_MS, false),
+        // The end of time.
+        (u64::MAX - START_MS - now, false),
+    ] {
+        let mut worker = Worker::new();
+        worker.store().observe(ledger(now + lasts, 0, 0));
+        assert_eq!(worker.store().is_busy(at(now)), busy, "{lasts}");
+        assert_eq!(worker.due(now), !busy, "{lasts}");
+    }
+    // The one that fetches then leaves a claim that is believed again.
+    let mut worker = Worker::new();
+    worker.store().observe(ledger(now + STALE_MS, 0, 0));
+    worker.claim(now);
+    assert!(worker.store().is_busy(at(now)) && !worker.due(now));
+}
+
+#[test]
+fn a_claim_with_the_longest_timeout_is_believed_to_its_end() {
+    let mut store = RemoteStore::new(RemoteKeys {
+        timeout_ms: *limits::KEYS_TIMEOUT_MS.end(),
+        ..new_store().config().clone()
+    });
+    store.observe(store.claim(at(0)));
+    let mut other = new_store();
+    other.observe(store.claim(at(0)));
+    for (ms, busy) in [(0, true), (LONGEST_FETCH_MS - 1, true), (LONGEST_FETCH_MS, false)] {
+        assert_eq!(store.is_busy(at(ms)), busy, "{ms}");
+        assert_eq!(other.is_busy(at(ms)), busy, "{ms}: here with a shorter timeout of its own");
+    }
+}
+
+#[test]
+fn a_pause_longer_than_any_is_not_believed() {
+    // Late enough that the ledger's last fetch for an unknown `kid` does not bound another.
+    let now = limits::UNKNOWN_KID_REFETCH_S * 1000;
+    for (lasts, pauses) in [
+        (1, true),
+        (limits::KEYS_BACKOFF_MAX_MS, true),
+        (limits::KEYS_BACKOFF_MAX_MS + 1, false),
+        (STALE_MS, false),
+        (u64::MAX - START_MS - now, false),
+    ] {
+        let mut worker = Worker::new();
+        worker.store().observe(ledger(0, now + lasts, 0));
+        assert_eq!(worker.due(now), !pauses, "{lasts}");
+        assert_eq!(worker.find(KID, now), if pauses { "unavailable" } else { "wait" }, "{lasts}");
+
+        let mut worker = Worker::ready();
+        worker.store().observe(ledger(0, now + lasts, 0));
+        assert_eq!(worker.find("key-2", now), if pauses { "unknown" } else { "wait" }, "{lasts}");
+        assert_eq!(worker.due(now), !pauses, "{lasts}: for the unknown kid");
+    }
+}
+
+#[test]
+fn an_unknown_kid_that_was_fetched_for_in_the_future_does_not_block() {
+    let (now, pause) = (1000, limits::UNKNOWN_KID_REFETCH_S * 1000);
+    for (last, waits) in [
+        (now, false),
+        (now + 1, true),
+        (now + pause, true),
+        (now + STALE_MS, true),
+        (u64::MAX - START_MS, true),
+    ] {
+        let mut worker = Worker::ready();
+        worker.store().observe(ledger(0, 0, last));
+        assert_eq!(worker.find("key-2", now), if waits { "wait" } else { "unknown" }, "{last}");
+        assert_eq!(worker.due(now), waits, "{last}");
+        // After one fetch the ledger has the time of this clock, and the bound holds again.
+        if waits {
+            worker.claim(now);
+            worker.accept(&document(), now + 10);
+            assert_eq!(worker.find("key-2", now + pause - 1), "unknown", "{last}");
+            assert_eq!(worker.find("key-2", now + pause), "wait", "{last}");
+        }
+    }
+}
+
+#[test]
+fn after_the_clock_was_set_back_keys_are_fetched_as_ever() {
+    let (late, early) = (STALE_MS * 10, 1000);
+    let mut worker = Worker::new();
+    worker.claim(late);
+    assert!(!worker.due(late) && worker.due(early), "a fetch under way then");
+    worker.fail(late);
+    assert!(!worker.due(late) && worker.due(early), "a pause then");
+    worker.claim(early);
+    worker.accept(&document(), early);
+    assert_eq!(worker.find(KID, early), "found");
+}
+
 #[test]
 fn an_unknown_kid_that_another_worker_fetched_for_is_not_fetched_for_again() {
     let (mut one, mut two) = (Worker::ready(), Worker::ready());

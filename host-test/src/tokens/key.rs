@@ -197,7 +197,8 @@ impl SigningKey {
         let jwk: Value = serde_json::from_str(text).unwrap_or_default();
         let member = |name| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
         let name = member("alg");
-        let algorithm = Algorithm::from_name(name).ok_or_else(|| TokenError::UnknownAlgorithm(name.to_owned()))?;
+        let algorithm =
+            Algorithm::from_name(name).ok_or_else(|| TokenError::UnknownAlgorithm(name.to_owned()))?;
         let kid = member("kid");
         let pair = make_pair!(algorithm, kid, from_jwk(text))?;
         Ok(Self { algorithm, kid: kid.to_owned(), pair })

@@ -61,9 +61,18 @@ impl Observed {
     fn denied(status: u16, challenge: Option<&str>, body: &[u8]) -> Self {
         let mut body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let id = body.as_object_mut().and_then(|members| members.remove("decision"));
-        assert!(id.is_some_and(|id| id.as_str().is_some_and(|id| id.len() > 17)), "a denial names its decision");
+        assert!(
+            id.is_some_and(|id| id.as_str().is_some_and(|id| id.len() > 17)),
+            "a denial names its decision"
+        );
         let reason = body["code"].as_str().map(str::to_owned);
-        Self { status: Some(status), reason, challenge: challenge.map(str::to_owned), body: Some(body), upstream: None }
+        Self {
+            status: Some(status),
+            reason,
+            challenge: challenge.map(str::to_owned),
+            body: Some(body),
+            upstream: None,
+        }
     }
 }
 
@@ -81,7 +90,8 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
     };
     match Reply::new(&decision, Some(gate.config())) {
         Reply::Answer(answer) => {
-            let challenge = answer.headers.iter().find(|(n, _)| *n == "www-authenticate").map(|(_, v)| v.as_str());
+            let challenge =
+                answer.headers.iter().find(|(n, _)| *n == "www-authenticate").map(|(_, v)| v.as_str());
             Observed::denied(answer.status, challenge, &answer.body)
         }
         Reply::Forward(forward) => {
@@ -103,7 +113,10 @@ pub fn harness(filter: &Filter, config: &Value, case: &Case, now: u64) -> Observ
         }
         Outcome::Forwarded(forwarded) => {
             let path = forwarded.headers.text(":path").unwrap().to_owned();
-            let headers = forwarded.headers.iter().map(|(n, v)| (n.to_owned(), String::from_utf8_lossy(v).into_owned()));
+            let headers = forwarded
+                .headers
+                .iter()
+                .map(|(n, v)| (n.to_owned(), String::from_utf8_lossy(v).into_owned()));
             Observed::allowed(Received::new(&path, headers))
         }
         other => panic!("{}: {other:?}: {:?}", case.name, vm.logs()),
@@ -125,7 +138,8 @@ impl Gateway {
         std::fs::write(&path, FILTER).unwrap();
         let upstream = Upstream::start().unwrap();
         let setup = EnvoySetup::new(upstream.address()).filter(path, config.to_string());
-        let envoy = Envoy::start(binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
+        let envoy =
+            Envoy::start(binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
         let address = envoy.listener().unwrap();
         Self { envoy, address, upstream, _module: module }
     }
@@ -141,7 +155,8 @@ impl Gateway {
             }
             Some(got) => {
                 assert_eq!((response.status, received.len()), (200, 1), "{}", case.name);
-                let headers = got.headers.iter().map(|(n, v)| (n.clone(), String::from_utf8_lossy(v).into_owned()));
+                let headers =
+                    got.headers.iter().map(|(n, v)| (n.clone(), String::from_utf8_lossy(v).into_owned()));
                 Observed::allowed(Received::new(&got.path, headers))
             }
         }
@@ -155,4 +170,3 @@ fn on_the_wire(request: &RequestFile) -> client::Request {
     wire.body = request.body.clone().unwrap_or_default().into_bytes();
     wire
 }
-

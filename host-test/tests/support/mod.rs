@@ -26,7 +26,9 @@ pub fn envoy() -> Option<EnvoyBinary> {
     let target_dir = paths::target_dir().expect("a folder to keep Envoy in");
     match EnvoyBinary::locate_or_install(&target_dir, &version, |line| eprintln!("{line}")) {
         Ok(binary) => Some(binary),
-        Err(error) if std::env::var_os("MANDATE_REQUIRE_ENVOY").is_some() => panic!("Envoy is required: {error}"),
+        Err(error) if std::env::var_os("MANDATE_REQUIRE_ENVOY").is_some() => {
+            panic!("Envoy is required: {error}")
+        }
         Err(error) => {
             // Past the capture of the test runner, so that it is seen.
             writeln!(std::io::stderr(), "skipped: {error}").unwrap();
@@ -44,7 +46,12 @@ pub fn keys() -> &'static BTreeMap<Algorithm, SigningKey> {
     static KEYS: OnceLock<BTreeMap<Algorithm, SigningKey>> = OnceLock::new();
     KEYS.get_or_init(|| {
         let target_dir = paths::target_dir().expect("a folder to keep keys in");
-        let rsa = SigningKey::load_or_generate(&paths::key_file(&target_dir, "test-rsa"), Algorithm::Rs256, "RS256").unwrap();
+        let rsa = SigningKey::load_or_generate(
+            &paths::key_file(&target_dir, "test-rsa"),
+            Algorithm::Rs256,
+            "RS256",
+        )
+        .unwrap();
         let make = |algorithm: Algorithm| {
             let key = if algorithm.is_rsa() {
                 rsa.under(algorithm, algorithm.name()).unwrap()
@@ -103,7 +110,8 @@ pub fn configuration() -> Value {
 /// The same with keys that are fetched from the cluster `idp`.
 pub fn remote_configuration(uri: &str) -> Value {
     let mut config = configuration();
-    config["issuers"][0]["keys"] = json!({ "remote": { "cluster": "idp", "uri": uri, "refresh_s": 60, "stale_s": 600 } });
+    config["issuers"][0]["keys"] =
+        json!({ "remote": { "cluster": "idp", "uri": uri, "refresh_s": 60, "stale_s": 600 } });
     config
 }
 

@@ -133,7 +133,7 @@ stand_ins! {
     /// The name of a cluster.
     ClusterName = text(r"^[\x21-\x7E]+$", limits::CLUSTER_BYTES);
     /// A path prefix in normal form, as far as a pattern can tell.
-    Prefix = text(r"^/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*$", limits::PATH_BYTES);
+    Prefix = text(r"^/([A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-F]{2})*$", limits::PATH_BYTES);
     /// A JWK set.
     JwkSet = json_schema!({
         "type": "object",

@@ -49,7 +49,8 @@ impl Check {
             for warning in &warnings {
                 output::line(&format!("warning: {warning}"))?;
             }
-            let verdict = if problems.is_empty() { "is valid" } else { "is not valid: every request would be denied" };
+            let verdict =
+                if problems.is_empty() { "is valid" } else { "is not valid: every request would be denied" };
             output::progress(&format!("`{}` {verdict}", file.display()));
         }
         Ok(problems.is_empty())

@@ -41,7 +41,8 @@ impl Decide {
         let jwks = self.jwks.as_deref().map(output::read).transpose()?;
         let filter = match &self.filter {
             Some(path) => {
-                let wasm = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+                let wasm =
+                    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
                 Filter::compile(&wasm)?
             }
             None => Filter::compile(FILTER)?,
@@ -53,7 +54,9 @@ impl Decide {
             return Ok(decided.allowed());
         }
         match (&decided.reason, decided.status) {
-            (Some(reason), Some(status)) => output::line(&format!("{}: {reason} ({status})", decided.result))?,
+            (Some(reason), Some(status)) => {
+                output::line(&format!("{}: {reason} ({status})", decided.result))?
+            }
             _ => output::line(decided.result)?,
         }
         let mut table = output::table(&["header", "value"]);

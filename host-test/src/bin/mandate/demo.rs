@@ -61,7 +61,13 @@ impl Demo {
             let mut table = output::table(&["", "case", "expected", "decided", "seen by upstream or client"]);
             for row in &rows {
                 let mark = output::verdict(row.ok, if row.ok { "✓" } else { "✗" });
-                table.add_row([mark, row.case.into(), (&row.expected).into(), (&row.got).into(), (&row.seen).into()]);
+                table.add_row([
+                    mark,
+                    row.case.into(),
+                    (&row.expected).into(),
+                    (&row.got).into(),
+                    (&row.seen).into(),
+                ]);
             }
             output::line(&table.to_string())?;
         }
@@ -149,7 +155,13 @@ impl Stage {
     }
 
     /// Sends a token to `path` and compares the outcome: `None` is an allow.
-    fn expect(&self, case: &'static str, path: &str, token: Option<&str>, reason: Option<&str>) -> Result<Row> {
+    fn expect(
+        &self,
+        case: &'static str,
+        path: &str,
+        token: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Row> {
         let request = Request::get(path).header("x-mandate-principal", "user:root");
         let request = token.iter().fold(request, |request, token| request.bearer(token));
         self.compare(case, &request, reason)
@@ -167,7 +179,10 @@ impl Stage {
         } else {
             let code = response.json().ok().and_then(|body| Some(body.get("code")?.as_str()?.to_owned()));
             let code = code.unwrap_or_else(|| format!("no reason, status {}", response.status));
-            (format!("deny: {code}"), format!("{} {}", response.status, response.header("www-authenticate").unwrap_or("")))
+            (
+                format!("deny: {code}"),
+                format!("{} {}", response.status, response.header("www-authenticate").unwrap_or("")),
+            )
         };
         // Nothing of a denied request may reach the upstream, whatever the client was told.
         let ok = expected == got && reached == reason.is_none();
@@ -177,10 +192,13 @@ impl Stage {
     fn play(&self) -> Result<Vec<Row>> {
         let good = self.sign(self.claims())?;
         let elsewhere = SigningKey::generate(Algorithm::Es256, self.key.kid())?;
-        let unsigned =
-            unsigned(&json!({ "alg": "none", "typ": "at+jwt" }), self.claims().to_json().to_string().as_bytes());
+        let unsigned = unsigned(
+            &json!({ "alg": "none", "typ": "at+jwt" }),
+            self.claims().to_json().to_string().as_bytes(),
+        );
         let expired = self.claims().valid_from(self.now - 3600, 300);
-        let foreign = self.claims().delegation([mandate_host::tokens::Hop::new("https://elsewhere.example", "agent")]);
+        let foreign =
+            self.claims().delegation([mandate_host::tokens::Hop::new("https://elsewhere.example", "agent")]);
         let mut rows = vec![
             self.expect("no credential on an anonymous route", "/healthz", None, None)?,
             self.expect("direct: the principal itself", "/v1/tickets", Some(&good), None)?,
@@ -210,9 +228,19 @@ impl Stage {
                 Some(&self.sign(self.through(&["agent:a", "agent:b", "agent:a"]))?),
                 Some("delegation_cycle"),
             )?,
-            self.expect("an agent of another issuer", "/v1/tickets", Some(&self.sign(foreign)?), Some("actor_untrusted"))?,
+            self.expect(
+                "an agent of another issuer",
+                "/v1/tickets",
+                Some(&self.sign(foreign)?),
+                Some("actor_untrusted"),
+            )?,
             self.expect("expired", "/v1/tickets", Some(&self.sign(expired)?), Some("token_expired"))?,
-            self.expect("one bit of the signature flipped", "/v1/tickets", Some(&forge(&good)?), Some("signature_invalid"))?,
+            self.expect(
+                "one bit of the signature flipped",
+                "/v1/tickets",
+                Some(&forge(&good)?),
+                Some("signature_invalid"),
+            )?,
             self.expect(
                 "signed by somebody else under the same key id",
                 "/v1/tickets",
@@ -265,10 +293,18 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(100));
             row = self.expect("the issuer's new key, no restart", "/v1/tickets", Some(&token), None)?;
         }
-        let retired =
-            self.expect("a token of the retired key, seen before", "/v1/tickets", Some(old_token), Some("key_unknown"))?;
+        let retired = self.expect(
+            "a token of the retired key, seen before",
+            "/v1/tickets",
+            Some(old_token),
+            Some("key_unknown"),
+        )?;
         let unknown = SigningKey::generate(Algorithm::EdDsa, "nobody-knows")?;
         let unknown = TokenBuilder::new(self.claims()).sign(&unknown)?;
-        Ok(vec![row, retired, self.expect("unknown key", "/v1/tickets", Some(&unknown), Some("key_unknown"))?])
+        Ok(vec![
+            row,
+            retired,
+            self.expect("unknown key", "/v1/tickets", Some(&unknown), Some("key_unknown"))?,
+        ])
     }
 }

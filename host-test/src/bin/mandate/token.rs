@@ -196,7 +196,11 @@ impl Verify {
             .with_context(|| format!("`{}` is no JSON", self.jwks.display()))?;
         let keys = KeySet::from_value(&document).with_context(|| format!("`{}`", self.jwks.display()))?;
         let config = self.config(&keys, &document)?;
-        let result = config.issuers.first().context("no issuer").map(|issuer| verify(&text, issuer, &config, &keys, now))?;
+        let result = config
+            .issuers
+            .first()
+            .context("no issuer")
+            .map(|issuer| verify(&text, issuer, &config, &keys, now))?;
         match (&result, self.json) {
             (Ok(chain), true) => output::json(&json!({
                 "valid": true,

@@ -96,7 +96,8 @@ impl Up {
 }
 
 fn address(text: &str) -> Result<SocketAddr> {
-    let mut all = text.to_socket_addrs().with_context(|| format!("`{text}` is no HOST:PORT that can be reached"))?;
+    let mut all =
+        text.to_socket_addrs().with_context(|| format!("`{text}` is no HOST:PORT that can be reached"))?;
     all.next().with_context(|| format!("`{text}` has no address"))
 }
 

@@ -1,0 +1,72 @@
+//! What the benches share: one configuration, and requests that it allows.
+
+use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder, TokenError, jwks};
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://idp.example";
+const AUDIENCE: &str = "https://tools.example";
+
+/// The time at which every bench decides, in seconds since the Unix epoch.
+pub const NOW: u64 = 1_790_000_000;
+/// The path that every bench asks for.
+pub const PATH: &str = "/v1/tickets";
+
+/// A key and the configuration that trusts it.
+#[derive(Debug)]
+pub struct Setup {
+    key: SigningKey,
+    /// The plugin configuration.
+    pub configuration: Value,
+}
+
+impl Setup {
+    /// A configuration with a new key of `algorithm`.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn new(algorithm: Algorithm) -> Result<Self, TokenError> {
+        let key = SigningKey::generate(algorithm, "bench")?;
+        let configuration = json!({
+            "issuers": [{
+                "issuer": ISSUER,
+                "audiences": [AUDIENCE],
+                "algorithms": [algorithm.name()],
+                "keys": { "inline": jwks(&[&key]) },
+            }],
+            "routes": [{ "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"] }],
+            "audit": { "log": "none" },
+        });
+        Ok(Self { key, configuration })
+    }
+
+    /// The `authorization` header of a token that came through three agents; each `serial` gives another token.
+    ///
+    /// # Errors
+    /// If the token cannot be signed.
+    pub fn authorization(&self, serial: u64) -> Result<String, TokenError> {
+        let agents = ["agent:a", "agent:b", "agent:c"];
+        let claims = Claims::new()
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .subject("user:alice")
+            .client_id("bench")
+            .scope("tickets.read tickets.write repo.read")
+            .valid_from(NOW.cast_signed(), 3000)
+            .id(&format!("bench-{serial}"))
+            .delegation(agents.map(|agent| Hop::new(ISSUER, agent)));
+        Ok(format!("Bearer {}", TokenBuilder::new(claims).sign(&self.key)?))
+    }
+}
+
+/// The headers of a request beside the credential, as many as a small client sends.
+pub fn headers(authorization: &str) -> Vec<(String, Vec<u8>)> {
+    let mut headers = vec![
+        (":method".to_owned(), b"GET".to_vec()),
+        (":path".to_owned(), PATH.into()),
+        (":authority".to_owned(), b"tools.example".to_vec()),
+        (":scheme".to_owned(), b"https".to_vec()),
+        ("authorization".to_owned(), authorization.into()),
+    ];
+    headers.extend((0..8).map(|i| (format!("x-h{i}"), format!("some header value {i}").into_bytes())));
+    headers
+}

@@ -1,1 +1,0 @@
-//! mandate-benches

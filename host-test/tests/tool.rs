@@ -1,0 +1,266 @@
+//! The tool as its users type it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use support::{AUDIENCE, ISSUER};
+
+/// A folder of a user, outside of the repository.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, value: &Value) {
+        std::fs::write(self.path(name), value.to_string()).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_mandate"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("CARGO_TARGET_DIR", target())
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A key, its set in `jwks.json`, and a token of it.
+    fn token(&self, extra: &[&str]) -> String {
+        if !self.path("key.json").exists() {
+            let jwks =
+                self.ok(&["token", "keygen", "--key", "key.json", "--algorithm", "EdDSA", "--kid", "k1"]);
+            std::fs::write(self.path("jwks.json"), jwks).unwrap();
+        }
+        let mint = [
+            "token",
+            "mint",
+            "--key",
+            "key.json",
+            "--issuer",
+            ISSUER,
+            "--audience",
+            AUDIENCE,
+            "--subject",
+            "user:alice",
+        ];
+        self.ok(&[&mint, extra].concat())
+    }
+
+    fn verify(&self, token: &str, extra: &[&str]) -> (Option<i32>, Value) {
+        let verify =
+            ["token", "verify", "--jwks", "jwks.json", "--issuer", ISSUER, "--audience", AUDIENCE, "--json"];
+        let output = self.run(&[&verify, extra, &[token]].concat());
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    }
+}
+
+fn target() -> PathBuf {
+    mandate_host::paths::target_dir().unwrap()
+}
+
+#[test]
+fn a_token_that_is_not_right_is_refused_with_the_filters_own_reason() {
+    let desk = Desk::new();
+    let token = desk.token(&["--now", "1790000000", "--lifetime", "60"]);
+    assert_eq!(
+        desk.verify(&token, &["--now", "1790000200"]),
+        (
+            Some(1),
+            json!({
+                "valid": false, "reason": "token_expired", "detail": "the token has expired",
+            })
+        )
+    );
+    let (code, result) = desk.verify(&mandate_host::tokens::forge(&token).unwrap(), &["--now", "1790000001"]);
+    assert_eq!((code, &result["reason"]), (Some(1), &json!("signature_invalid")));
+    let deep = desk.token(&["--act", "a", "--act", "b"]);
+    let (code, result) = desk.verify(&deep, &["--max-depth", "1"]);
+    assert_eq!((code, &result["reason"]), (Some(1), &json!("delegation_too_deep")));
+}
+
+#[test]
+fn a_minted_token_verifies_and_shows_its_chain() {
+    let desk = Desk::new();
+    let token = desk.token(&["--act", "agent:old", "--act", "agent:new", "--claim", "tier=3"]);
+    let (code, result) = desk.verify(&token, &[]);
+    assert_eq!((code, &result["depth"], &result["claims"]["tier"]), (Some(0), &json!(2), &json!(3)));
+    let subjects: Vec<&str> =
+        result["chain"].as_array().unwrap().iter().map(|hop| hop["sub"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["user:alice", "agent:old", "agent:new"]);
+    let inspected: Value = serde_json::from_str(&desk.ok(&["token", "inspect", &token])).unwrap();
+    assert_eq!(
+        (&inspected["verified"], &inspected["claims"]["act"]["sub"]),
+        (&json!(false), &json!("agent:new"))
+    );
+}
+
+#[test]
+fn decide_answers_for_one_request_without_a_proxy() {
+    let desk = Desk::new();
+    let token = desk.token(&["--scope", "tickets.read", "--act", "agent:1"]);
+    let jwks: Value =
+        serde_json::from_str(&std::fs::read_to_string(desk.path("jwks.json")).unwrap()).unwrap();
+    let config = |keys: Value| {
+        json!({
+            "issuers": [{ "issuer": ISSUER, "audiences": [AUDIENCE], "algorithms": ["EdDSA"], "keys": keys }],
+            "routes": [{ "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"] }],
+            "audit": { "log": "none" },
+        })
+    };
+    desk.write("inline.json", &config(json!({ "inline": jwks })));
+    desk.write(
+        "remote.json",
+        &config(json!({ "remote": { "cluster": "idp", "uri": "https://idp.example/keys" } })),
+    );
+    let request = |path: &str| json!({ "method": "GET", "path": path, "headers": [["authorization", format!("Bearer {token}")]] });
+    desk.write("good.json", &request("/v1/x"));
+    desk.write("bad.json", &request("/v2/x"));
+    let decide = |config: &str, file: &str, extra: &[&str]| {
+        let output =
+            desk.run(&[&["decide", "--config", config, "--request", file, "--json"], extra].concat());
+        let decided: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+        (output.status.code(), decided)
+    };
+    let (code, decided) = decide("inline.json", "bad.json", &[]);
+    assert_eq!(
+        (code, &decided["reason"], &decided["status"]),
+        (Some(1), &json!("route_unmatched"), &json!(403))
+    );
+    let (code, decided) = decide("inline.json", "good.json", &["--now", "1000000000"]);
+    assert_eq!((code, &decided["reason"]), (Some(1), &json!("token_not_yet_valid")));
+    let (code, decided) = decide("remote.json", "good.json", &[]);
+    assert_eq!((code, &decided["reason"]), (Some(1), &json!("keys_unavailable")));
+    for (config, extra) in [("inline.json", vec![]), ("remote.json", vec!["--jwks", "jwks.json"])] {
+        let (code, decided) = decide(config, "good.json", &extra);
+        assert_eq!((code, &decided["result"]), (Some(0), &json!("allow")), "{decided}");
+        assert_eq!(decided["audit"]["chain"][1]["sub"], "agent:1", "the desk always shows the record");
+    }
+}
+
+#[test]
+fn misuse_is_told_apart_from_a_no() {
+    let desk = Desk::new();
+    for arguments in [
+        vec!["decide", "--config", "absent.json", "--request", "absent.json"],
+        vec!["check", "absent.json"],
+        vec!["check"],
+        vec!["nonsense"],
+        vec!["token", "inspect", "x"],
+        vec!["up", "--config", "absent.json", "--upstream", "127.0.0.1:1"],
+    ] {
+        let output = desk.run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn outside_of_a_checkout_build_writes_the_filter_that_the_tool_carries() {
+    let desk = Desk::new();
+    desk.ok(&["build", "-o", "out/mandate.wasm"]);
+    assert!(std::fs::read(desk.path("out/mandate.wasm")).unwrap() == mandate_host::FILTER);
+}
+
+#[test]
+fn the_demo_comes_out_as_it_should_embedded() {
+    demo("embedded");
+}
+
+#[test]
+fn the_demo_comes_out_as_it_should_in_envoy() {
+    if support::envoy().is_some() {
+        demo("envoy");
+    }
+}
+
+fn demo(engine: &str) {
+    let desk = Desk::new();
+    let rows: Value = serde_json::from_str(&desk.ok(&["demo", "--engine", engine, "--json"])).unwrap();
+    let rows = rows.as_array().unwrap();
+    assert!(rows.len() >= 20 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
+    let decided: Vec<&str> = rows.iter().map(|row| row["got"].as_str().unwrap()).collect();
+    for must in [
+        "allow",
+        "deny: delegation_too_deep",
+        "deny: token_expired",
+        "deny: signature_invalid",
+        "deny: key_unknown",
+    ] {
+        assert!(decided.contains(&must), "{must} not in {decided:?}");
+    }
+}
+
+#[test]
+fn the_gateway_of_up_runs_until_it_is_stopped() {
+    use std::io::{BufRead as _, BufReader};
+    let desk = Desk::new();
+    desk.write("config.json", &support::configuration());
+    let upstream = mandate_host::upstream::Upstream::start().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mandate"))
+        .args([
+            "up",
+            "--config",
+            "config.json",
+            "--listen",
+            "127.0.0.1:0",
+            "--engine",
+            "embedded",
+            "--upstream",
+        ])
+        .arg(upstream.address().to_string())
+        .current_dir(desk.0.path())
+        .env("CARGO_TARGET_DIR", target())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let listening = lines
+        .find_map(|line| Some(line.split_once("listening on ")?.1.split_once(',')?.0.to_owned()))
+        .unwrap();
+    let send = |path| {
+        mandate_host::client::blocking::send(
+            listening.parse().unwrap(),
+            &mandate_host::client::Request::get(path),
+        )
+        .unwrap()
+    };
+    assert_eq!(send("/v1/x").status, 401);
+    assert_eq!(send("/healthz").status, 200);
+    assert!(lines.any(|line| line.contains("\"reason\":\"token_missing\"")), "the audit record is shown");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(upstream.requests(), 1);
+}
+
+#[test]
+fn help_teaches() {
+    let desk = Desk::new();
+    let help = desk.ok(&["--help"]);
+    for command in ["demo", "up", "build", "check", "decide", "token"] {
+        assert!(help.contains(command), "{command}");
+        assert!(desk.ok(&[command, "--help"]).len() > 100, "{command}");
+    }
+    assert!(help.contains("mandate demo"));
+}
