@@ -466,6 +466,19 @@ fn after_the_clock_was_set_back_keys_are_fetched_as_ever() {
 }
 
 #[test]
+fn a_set_from_the_future_is_fetched_again_for_nobody_knows_its_age() {
+    let (late, early) = (STALE_MS * 10, 1000);
+    let mut worker = Worker::new();
+    worker.claim(late);
+    worker.accept(&document(), late);
+    assert!(!worker.due(late));
+    assert!(worker.due(early));
+    worker.claim(early);
+    worker.accept(&document(), early);
+    assert!(!worker.due(early));
+}
+
+#[test]
 fn an_unknown_kid_that_another_worker_fetched_for_is_not_fetched_for_again() {
     let (mut one, mut two) = (Worker::ready(), Worker::ready());
     assert_eq!(one.find("key-2", 1000), "wait");
