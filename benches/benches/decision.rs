@@ -1,7 +1,12 @@
 //! One decision: a token that was never seen, and one that was. Every one is asserted to be an allow.
 //!
 //! `core` is the core in native code; `harness` is the module under Wasmtime, with all its host calls.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that measures something else must not go on")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench that measures something else must not go on"
+)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use mandate_benches::{NOW, Setup, headers};
@@ -72,7 +77,7 @@ fn harness(c: &mut Criterion) {
                     let used_up = next == tokens.len();
                     seen.set(if used_up { 1 } else { next + 1 });
                     let vm = if used_up { start() } else { machine.take().unwrap_or_else(start) };
-                    (vm, tokens.get(seen.get() - 1).unwrap())
+                    (vm, &tokens[seen.get() - 1])
                 },
                 |(mut vm, token)| {
                     send(&mut vm, token);

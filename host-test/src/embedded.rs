@@ -65,7 +65,7 @@ impl Embedded {
     /// # Errors
     /// If the filter does not start, or the address cannot be had.
     pub fn start(
-        filter: Filter,
+        filter: &Filter,
         configuration: &str,
         upstream: SocketAddr,
         clusters: Vec<(String, SocketAddr)>,

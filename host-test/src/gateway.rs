@@ -88,7 +88,7 @@ impl Gateway {
                 let filter = Filter::compile(setup.wasm).map_err(EmbeddedError::from)?;
                 let clusters = setup.clusters.clone();
                 let embedded =
-                    Embedded::start(filter, setup.configuration, setup.upstream, clusters, setup.listen)?;
+                    Embedded::start(&filter, setup.configuration, setup.upstream, clusters, setup.listen)?;
                 Ok(Self::Embedded(embedded))
             }
             Engine::Envoy => {

@@ -231,7 +231,7 @@ fn a_host_that_lies_about_signatures_is_caught_at_the_trial() {
         (VerifySignature::Absent, 0),
         (VerifySignature::Real, 5),
     ] {
-        let mut vm = builder(good).verify_signature(mode.clone()).start().unwrap();
+        let mut vm = builder(good).verify_signature(mode).start().unwrap();
         assert_eq!(vm.metric("mandate.signatures.by_host"), Some(by_host), "{mode:?}");
         let exchange = play(&mut vm, &forged);
         assert_eq!(exchange.property("mandate.reason"), Some("signature_invalid"), "{mode:?}");

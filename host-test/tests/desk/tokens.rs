@@ -223,9 +223,7 @@ fn keys_and_names_of_the_wrong_kind_are_told_apart() {
         key(Algorithm::EdDsa).under(Algorithm::Es256, "k"),
         Err(TokenError::OtherFamily { from: Algorithm::EdDsa, to: Algorithm::Es256 })
     ));
-    assert!(matches!("HS256".parse::<Algorithm>(), Err(TokenError::UnknownAlgorithm(_))));
+    let symmetric = SigningKey::from_private_jwk(r#"{"kty":"oct","alg":"HS256","kid":"k","k":"AA"}"#);
+    assert!(matches!(symmetric, Err(TokenError::UnknownAlgorithm(name)) if name == "HS256"));
     assert!(matches!(SigningKey::from_pem(Algorithm::Rs256, "k", "no"), Err(TokenError::Key { .. })));
-    for algorithm in Algorithm::ALL {
-        assert_eq!(algorithm.name().parse::<Algorithm>().unwrap(), algorithm);
-    }
 }

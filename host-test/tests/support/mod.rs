@@ -31,7 +31,7 @@ pub fn envoy() -> Option<EnvoyBinary> {
         }
         Err(error) => {
             // Past the capture of the test runner, so that it is seen.
-            writeln!(std::io::stderr(), "skipped: {error}").unwrap();
+            std::io::stderr().write_all(format!("skipped: {error}\n").as_bytes()).unwrap();
             None
         }
     }
