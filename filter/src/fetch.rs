@@ -5,9 +5,11 @@
 
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::worker::{Worker, say};
+use mandate_core::decision::Decision;
 use mandate_core::flow::Step;
 use mandate_core::keystore::{Ledger, RemoteStore};
 use mandate_core::limits;
+use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +42,10 @@ impl Fetcher {
                     }
                     Err(error) => {
                         worker.metrics.refreshed(false);
-                        say(LogLevel::Warn, &format!("keys of {}: {error}", store.config().uri));
+                        say(
+                            LogLevel::Warn,
+                            &format!("keys from the cluster {}: {error}", store.config().cluster),
+                        );
                         shared.publish_ledger(store, store.failed(now));
                     }
                 }
@@ -70,7 +75,10 @@ impl Fetcher {
             Err(error) => {
                 say(
                     LogLevel::Warn,
-                    &format!("keys of {}: {error}; the last good set is kept", store.config().uri),
+                    &format!(
+                        "keys from the cluster {}: {error}; the last good set is kept",
+                        store.config().cluster
+                    ),
                 );
                 store.failed(now)
             }
@@ -79,19 +87,47 @@ impl Fetcher {
         self.settle(worker, now);
     }
 
-    /// Lets every waiting request go as far as it can now, and ends those that waited too long.
+    /// Ends every request that waits, and forgets the calls under way: they belong to a configuration that is no more.
+    pub fn abandon(&mut self, worker: &mut Worker) {
+        self.calls.clear();
+        if worker.waiting.is_empty() {
+            return;
+        }
+        let at = host::now().unwrap_or_default();
+        for context in std::mem::take(&mut worker.waiting).into_keys() {
+            let refusal = Decision::refusal(worker.ids.next_id(), at, Reason::KeysUnavailable);
+            if host::set_effective_context(context).is_ok() {
+                worker.carry_out(refusal);
+            }
+        }
+        host::set_effective_context(self.root).ok();
+    }
+
+    /// Lets waiting requests go as far as they can now, and ends those that waited too long.
     fn settle(&self, worker: &mut Worker, now: UnixTime) {
+        let mut settled = 0;
         for (context, mut waiting) in std::mem::take(&mut worker.waiting) {
             let Some(gate) = &mut worker.gate else { return };
+            // Looking at a token costs something, and nothing can have changed while its issuer's fetch is under way.
+            let has_news = gate.remote_store(waiting.issuer).is_none_or(|store| {
+                store.fetched_at() != waiting.seen || !(store.is_busy(now) || store.is_due(now))
+            });
+            let is_late = now >= waiting.deadline;
+            if !(has_news || is_late) || settled >= limits::SETTLED_AT_ONCE {
+                worker.waiting.insert(context, waiting);
+                continue;
+            }
             let decision = match waiting.flow.advance(gate, &worker.verifier, now) {
                 Step::Done(decision) => *decision,
-                Step::NeedKeys(issuer) if now < waiting.deadline => {
+                Step::NeedKeys(issuer) if !is_late => {
                     waiting.issuer = issuer;
+                    waiting.seen = gate.remote_store(issuer).and_then(|store| store.fetched_at());
                     worker.waiting.insert(context, waiting);
                     continue;
                 }
-                Step::NeedKeys(_) => waiting.flow.give_up(now),
+                Step::NeedKeys(_) => waiting.flow.give_up(gate, now),
             };
+            settled += 1;
             if let Err(error) = host::set_effective_context(context) {
                 // It can be neither answered nor let go: it stays paused until its client or the proxy gives up on it.
                 say(LogLevel::Error, &format!("a request stays paused because the proxy failed: {error}"));

@@ -42,14 +42,17 @@ impl Request {
         match step {
             Step::Done(decision) => Ok(worker.carry_out(*decision)),
             Step::NeedKeys(issuer) => {
-                let timeout = gate.remote_store(issuer).map_or(0, |store| store.config().timeout_ms);
-                if worker.waiting.len() >= limits::WAITING_REQUESTS {
-                    let decision = flow.give_up(now);
+                let store = gate.remote_store(issuer);
+                let seen = store.as_ref().and_then(|store| store.fetched_at());
+                let timeout = store.map_or(0, |store| store.config().timeout_ms);
+                let bytes = worker.waiting.values().map(|w| w.flow.head().size()).sum::<usize>();
+                if worker.waiting.len() >= limits::WAITING_REQUESTS || bytes >= limits::WAITING_BYTES {
+                    let decision = flow.give_up(gate, now);
                     return Ok(worker.carry_out(decision));
                 }
                 let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
                 let passed = Rc::clone(&self.passed);
-                worker.waiting.insert(self.context, Waiting { flow, issuer, deadline, passed });
+                worker.waiting.insert(self.context, Waiting { flow, issuer, seen, deadline, passed });
                 worker.metrics.waiting(worker.waiting.len());
                 worker.set_ticks();
                 Ok(false)
@@ -99,8 +102,14 @@ impl HttpContext for Request {
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
         let stripped = match host::headers(Map::RequestTrailers) {
             Ok(trailers) if trailers.len() < count => Err("some trailers are not shown".to_owned()),
-            Ok(trailers) => strip(Map::RequestTrailers, trailers.iter().map(|(name, _)| name.as_str()))
-                .map_err(|e| e.to_string()),
+            Ok(trailers) => {
+                let names = trailers.iter().map(|(name, _)| name.as_str());
+                let credential = names.clone().find(|name| *name == "authorization");
+                let removed =
+                    credential.map_or(Ok(()), |name| host::remove_header(Map::RequestTrailers, name));
+                removed.and_then(|()| strip(Map::RequestTrailers, names))
+            }
+            .map_err(|e| e.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = stripped {

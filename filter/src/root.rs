@@ -34,6 +34,7 @@ impl RootContext for Root {
     /// the reason why every request is denied.
     fn on_configure(&mut self, _: usize) -> bool {
         if let Ok(mut worker) = self.worker.try_borrow_mut() {
+            self.fetcher.abandon(&mut worker);
             worker.configure();
         }
         true

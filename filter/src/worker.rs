@@ -34,6 +34,8 @@ pub struct Worker {
 pub struct Waiting {
     pub flow: Flow,
     pub issuer: usize,
+    /// When the issuer's set was fetched that did not have the key.
+    pub seen: Option<UnixTime>,
     pub deadline: UnixTime,
     /// Set once the request may go on; the request's own callbacks look at it.
     pub passed: Rc<Cell<bool>>,

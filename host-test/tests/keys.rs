@@ -128,6 +128,31 @@ fn only_so_many_requests_wait() {
 }
 
 #[test]
+fn those_who_wait_take_bounded_memory_whatever_they_send() {
+    let mut vm = machine(&SharedData::new());
+    // Nothing is dearer to keep in memory, byte for byte, than JSON objects in objects.
+    let deep = |levels: usize| format!("{}0{}", "{\"\":".repeat(levels), "}".repeat(levels));
+    let many = vec![deep(28); 30].join(",");
+    let claims = format!(r#"{{"iss":"{}","a":[{many}]}}"#, support::ISSUER);
+    let header = serde_json::json!({ "alg": "ES256", "typ": "at+jwt", "kid": "any" });
+    let hostile = mandate_host::tokens::unsigned(&header, claims.as_bytes()) + "AAAA";
+    let padding = vec![b'a'; 50_000];
+    let (mut waiting, mut denied) = (0, 0);
+    for _ in 0..mandate_core::limits::WAITING_REQUESTS {
+        let exchange = vm.send(with(&hostile).header("x-padding", padding.clone())).unwrap();
+        match exchange.property("mandate.reason") {
+            None => waiting += 1,
+            Some(reason) => {
+                assert_eq!(reason, "keys_unavailable");
+                denied += 1;
+            }
+        }
+    }
+    assert!(waiting > 100 && denied > 100, "{waiting} wait, {denied} were denied");
+    assert!(vm.memory_size() < 32 << 20, "{} bytes", vm.memory_size());
+}
+
+#[test]
 fn a_client_that_goes_away_is_waited_for_no_more() {
     let mut vm = machine(&SharedData::new());
     let stream = waits(&mut vm, &sign(claims(NOW)));

@@ -52,10 +52,11 @@ impl<'a> RequestContext<'a> {
         self.path.as_str()
     }
 
-    /// The first header of this name; names compare without regard to case. The credential is never shown.
+    /// The first header of this name; names compare without regard to case. The credential is never shown, nor is a
+    /// pseudo-header: what was decided on is [`method`](Self::method) and [`path`](Self::path).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        if name.eq_ignore_ascii_case("authorization") {
+        if name.eq_ignore_ascii_case("authorization") || name.starts_with(':') {
             return None;
         }
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())

@@ -146,20 +146,12 @@ pub enum Step {
     Done(Box<Decision>),
 }
 
-/// One request on its way.
+/// One request on its way. It keeps the head only: what was parsed of it is parsed again after a wait, for those who
+/// wait are many, unverified, and cheap to make.
 #[derive(Debug)]
 pub struct Flow {
     id: String,
     head: RequestHead,
-    waiting: Option<Waiting>,
-}
-
-/// A token that waits for its issuer's keys.
-#[derive(Debug)]
-struct Waiting {
-    token: ParsedToken,
-    path: NormalPath,
-    route: usize,
 }
 
 /// What is known when the outcome is reached.
@@ -174,7 +166,7 @@ struct Known {
 /// Why the machine stopped before it allowed.
 enum Stop {
     Deny(Denial),
-    Wait(usize, Box<ParsedToken>),
+    Wait(usize),
 }
 
 impl From<Reason> for Stop {
@@ -187,48 +179,32 @@ impl Flow {
     /// A request at the gate; `id` will be its decision's.
     #[must_use]
     pub fn new(id: String, head: RequestHead) -> Self {
-        Self { id, head, waiting: None }
+        Self { id, head }
+    }
+
+    /// The head of the request.
+    #[must_use]
+    pub fn head(&self) -> &RequestHead {
+        &self.head
     }
 
     /// Goes as far as it can.
     pub fn advance(&mut self, gate: &mut Gate, verifier: &dyn SignatureVerifier, now: UnixTime) -> Step {
         let mut known = Known::default();
-        let result = match self.waiting.take() {
-            None => self.start(gate, verifier, now, &mut known),
-            Some(Waiting { token, path, route }) => {
-                known.path = Some(path);
-                known.route = Some(route);
-                verify(gate, token, verifier, now).and_then(|token| {
-                    known.token = Some(Rc::clone(&token));
-                    self.with_token(gate, token, now, &mut known)
-                })
-            }
-        };
-        let outcome = match result {
+        let outcome = match self.start(gate, verifier, now, &mut known) {
             Ok(permit) => Outcome::Allow(permit),
             Err(Stop::Deny(denial)) => Outcome::Deny(denial),
-            Err(Stop::Wait(issuer, token)) => {
-                // Both are known once a token was parsed; without them the request could not go on.
-                if let (Some(path), Some(route)) = (known.path.take(), known.route) {
-                    self.waiting = Some(Waiting { token: *token, path, route });
-                    return Step::NeedKeys(issuer);
-                }
-                Outcome::Deny(Reason::Internal.into())
-            }
+            Err(Stop::Wait(issuer)) => return Step::NeedKeys(issuer),
         };
         Step::Done(Box::new(self.decide(known, outcome, now)))
     }
 
     /// Ends a request that waited for keys in vain.
-    pub fn give_up(&mut self, now: UnixTime) -> Decision {
-        self.deny(Reason::KeysUnavailable, now)
-    }
-
-    /// Ends a request because something outside of it failed.
-    pub fn deny(&mut self, reason: Reason, now: UnixTime) -> Decision {
-        let waited = self.waiting.take();
-        let (path, route) = waited.map_or((None, None), |w| (Some(w.path), Some(w.route)));
-        self.decide(Known { path, route, ..Known::default() }, Outcome::Deny(reason.into()), now)
+    pub fn give_up(&mut self, gate: &Gate, now: UnixTime) -> Decision {
+        let path = NormalPath::normalise(self.head.path()).ok();
+        let route = path.as_ref().and_then(|path| find_route(&gate.config, self.head.method(), path));
+        let known = Known { route: route.map(|(index, _)| index), path, ..Known::default() };
+        self.decide(known, Outcome::Deny(Reason::KeysUnavailable.into()), now)
     }
 
     fn start(
@@ -240,6 +216,9 @@ impl Flow {
     ) -> Result<Permit, Stop> {
         let path = NormalPath::normalise(self.head.path()).map_err(|_| Reason::PathInvalid)?;
         let path = known.path.insert(path);
+        if !self.head.has_plain_method() {
+            return Err(Reason::RouteUnmatched.into());
+        }
         let (index, route) =
             find_route(&gate.config, self.head.method(), path).ok_or(Reason::RouteUnmatched)?;
         known.route = Some(index);
@@ -330,11 +309,14 @@ fn verify(
         Lookup::Found(key, generation) => (key, generation),
         Lookup::Unknown => return Err(Reason::KeyUnknown.into()),
         Lookup::Unavailable => return Err(Reason::KeysUnavailable.into()),
-        Lookup::Wait => return Err(Stop::Wait(index, Box::new(token))),
+        Lookup::Wait => return Err(Stop::Wait(index)),
     };
     let bytes = token.as_str().to_owned();
     let verified = Rc::new(SignedToken::verify(token, index, issuer, key, verifier)?);
-    cache.insert(&bytes, Rc::clone(&verified), generation);
+    // A token that has expired is judged by its own merits each time, and takes no other's place.
+    if now < verified.expires_at() {
+        cache.insert(&bytes, Rc::clone(&verified), generation);
+    }
     Ok(verified)
 }
 

@@ -42,6 +42,12 @@ pub enum JsonError {
         /// The bound that was passed.
         max_depth: usize,
     },
+    /// More values than are accepted.
+    #[error("the document holds more than {max_values} values")]
+    TooMany {
+        /// The bound that was passed.
+        max_values: usize,
+    },
     /// A complete value is followed by something other than white space.
     #[error("text follows the document at line {line} column {column}")]
     TrailingData {
@@ -75,18 +81,25 @@ pub enum JsonError {
 /// # Errors
 /// The first fault found, see [`JsonError`].
 pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
+    parse_within(bytes, max_depth, usize::MAX)
+}
+
+/// The same, of at most `max_values` values: a value takes up to a hundred times the bytes that it is written in.
+///
+/// # Errors
+/// The first fault found, see [`JsonError`].
+pub fn parse_within(bytes: &[u8], max_depth: usize, max_values: usize) -> Result<Value, JsonError> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(JsonError::ByteOrderMark);
     }
     let text = core::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;
-    let mut violation = None;
+    let mut state = State { violation: None, values_left: max_values };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let max_depth = max_depth.min(DEEPEST);
-    let value =
-        match (Strict { remaining: max_depth, violation: &mut violation }).deserialize(&mut deserializer) {
-            Ok(value) => value,
-            Err(error) => return Err(refusal(violation, &error, max_depth)),
-        };
+    let value = match (Strict { remaining: max_depth, state: &mut state }).deserialize(&mut deserializer) {
+        Ok(value) => value,
+        Err(error) => return Err(refusal(state.violation, &error, max_depth, max_values)),
+    };
     deserializer
         .end()
         .map_err(|error| JsonError::TrailingData { line: error.line(), column: error.column() })?;
@@ -114,9 +127,21 @@ enum Violation {
     /// The way to the member, innermost first: every level adds its own segment while the error passes through.
     Duplicate(Vec<String>),
     TooDeep,
+    TooMany,
 }
 
-fn refusal(violation: Option<Violation>, error: &serde_json::Error, max_depth: usize) -> JsonError {
+/// What all levels of one document share.
+struct State {
+    violation: Option<Violation>,
+    values_left: usize,
+}
+
+fn refusal(
+    violation: Option<Violation>,
+    error: &serde_json::Error,
+    max_depth: usize,
+    max_values: usize,
+) -> JsonError {
     let (line, column) = (error.line(), error.column());
     match violation {
         Some(Violation::Duplicate(segments)) => {
@@ -125,6 +150,7 @@ fn refusal(violation: Option<Violation>, error: &serde_json::Error, max_depth: u
             JsonError::DuplicateMember { pointer }
         }
         Some(Violation::TooDeep) => JsonError::TooDeep { max_depth },
+        Some(Violation::TooMany) => JsonError::TooMany { max_values },
         None if error.is_eof() => JsonError::Truncated { line, column },
         None => JsonError::Syntax { line, column },
     }
@@ -133,21 +159,21 @@ fn refusal(violation: Option<Violation>, error: &serde_json::Error, max_depth: u
 /// One value, with the number of levels that may still be opened below.
 struct Strict<'v> {
     remaining: usize,
-    violation: &'v mut Option<Violation>,
+    state: &'v mut State,
 }
 
 impl Strict<'_> {
     /// The reader of a child, or an error when no further level may be opened.
     fn open<E: de::Error>(&mut self) -> Result<usize, E> {
         self.remaining.checked_sub(1).ok_or_else(|| {
-            *self.violation = Some(Violation::TooDeep);
+            self.state.violation = Some(Violation::TooDeep);
             E::custom("too deep")
         })
     }
 
     /// Notes on the way out where an error came from.
     fn passing(&mut self, segment: impl FnOnce() -> String) {
-        if let Some(Violation::Duplicate(segments)) = self.violation {
+        if let Some(Violation::Duplicate(segments)) = &mut self.state.violation {
             segments.push(segment());
         }
     }
@@ -157,6 +183,11 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let Some(left) = self.state.values_left.checked_sub(1) else {
+            self.state.violation = Some(Violation::TooMany);
+            return Err(de::Error::custom("too many values"));
+        };
+        self.state.values_left = left;
         deserializer.deserialize_any(self)
     }
 }
@@ -200,7 +231,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let remaining = self.open()?;
         let mut elements = Vec::new();
         loop {
-            match access.next_element_seed(Strict { remaining, violation: self.violation }) {
+            match access.next_element_seed(Strict { remaining, state: self.state }) {
                 Ok(Some(element)) => elements.push(element),
                 Ok(None) => return Ok(Value::Array(elements)),
                 Err(error) => {
@@ -216,10 +247,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut members = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             if members.contains_key(&name) {
-                *self.violation = Some(Violation::Duplicate(vec![name]));
+                self.state.violation = Some(Violation::Duplicate(vec![name]));
                 return Err(de::Error::custom("duplicate member"));
             }
-            match access.next_value_seed(Strict { remaining, violation: self.violation }) {
+            match access.next_value_seed(Strict { remaining, state: self.state }) {
                 Ok(value) => {
                     members.insert(name, value);
                 }

@@ -95,7 +95,8 @@ impl KeySet {
         if document.len() > limits::KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
         }
-        let value = json::parse(document, limits::JSON_DEPTH).map_err(|_| KeySetError::Malformed)?;
+        let value = json::parse_within(document, limits::JSON_DEPTH, limits::KEY_SET_VALUES)
+            .map_err(|_| KeySetError::Malformed)?;
         Self::from_value(&value)
     }
 

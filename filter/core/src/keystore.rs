@@ -13,6 +13,11 @@ use crate::{limits, time::UnixTime};
 /// No fetch is under way for longer.
 const LONGEST_FETCH_MS: u64 = *limits::KEYS_TIMEOUT_MS.end() + limits::KEYS_FETCH_GRACE_MS;
 
+/// A set that was fetched in the future means that the clock was set back: nobody knows how old it is.
+fn is_from_the_future(fetched_at: UnixTime, now: UnixTime) -> bool {
+    fetched_at > now.plus_millis(LONGEST_FETCH_MS)
+}
+
 /// The keys of one issuer.
 #[derive(Debug)]
 pub enum KeyStore {
@@ -158,14 +163,21 @@ impl RemoteStore {
                 return Lookup::Wait;
             }
             self.unknown_kid = self.may_refetch_for_unknown_kid(now);
-            return if self.unknown_kid { Lookup::Wait } else { Lookup::Unknown };
+            return match self.unknown_kid {
+                true => Lookup::Wait,
+                // The issuer may have the key by now; nobody could ask.
+                false if self.ledger.failures > 0 => Lookup::Unavailable,
+                false => Lookup::Unknown,
+            };
         }
         let found = self.set.as_ref().and_then(|(set, _)| set.find(kid, algorithm));
         found.map_or(Lookup::Unknown, |key| Lookup::Found(key, self.generation))
     }
 
     fn is_usable(&self, now: UnixTime) -> bool {
-        self.set.as_ref().is_some_and(|(_, at)| now < at.plus_secs(self.config.stale_s))
+        self.set
+            .as_ref()
+            .is_some_and(|(_, at)| now < at.plus_secs(self.config.stale_s) && !is_from_the_future(*at, now))
     }
 
     /// Whether a fetch is under way, here or in another worker.
@@ -181,10 +193,8 @@ impl RemoteStore {
         if self.is_busy(now) || self.must_pause(now) {
             return false;
         }
-        // A set from the future means that the clock was set back: nobody knows how old it is.
-        let is_old = |at: &UnixTime| {
-            now >= at.plus_secs(self.config.refresh_s) || *at > now.plus_millis(LONGEST_FETCH_MS)
-        };
+        let is_old =
+            |at: &UnixTime| now >= at.plus_secs(self.config.refresh_s) || is_from_the_future(*at, now);
         let refresh = self.set.as_ref().is_none_or(|(_, at)| is_old(at));
         refresh || (self.unknown_kid && self.may_refetch_for_unknown_kid(now))
     }

@@ -6,6 +6,10 @@
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
 pub const JSON_DEPTH: usize = 32;
+/// Most values in the header, and in the claims, of one token: the memory that JSON takes grows with them.
+pub const TOKEN_VALUES: usize = 1024;
+/// Most values in one key set document.
+pub const KEY_SET_VALUES: usize = 4096;
 /// Longest `kid`, in bytes; a `kid` is hostile input (RFC 8725 §3.10).
 pub const KID_BYTES: usize = 256;
 /// Longest `sub`, `iss`, `client_id` or `jti`, in bytes.
@@ -64,7 +68,7 @@ pub const UNKNOWN_KID_REFETCH_S: u64 = 30;
 
 /// Most verified tokens kept in one cache.
 pub const CACHE_ENTRIES: usize = 4096;
-/// Most bytes of tokens kept in one cache; claims parsed from them come on top, at a small multiple.
+/// Most bytes of tokens kept in one cache. Their claims come on top: some ten times as much for usual ones.
 pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most entries of `token_types`, `actor_issuers`, a route's `methods` and a route's `policies`.
@@ -98,6 +102,10 @@ pub const CLUSTER_BYTES: usize = 512;
 
 /// Most requests of one worker that wait for keys at the same time; one more is denied at once.
 pub const WAITING_REQUESTS: usize = 1024;
+/// Most bytes of the heads of requests that wait for keys at the same time in one worker.
+pub const WAITING_BYTES: usize = 8 * 1024 * 1024;
+/// Most requests that are decided at one go once keys came; the rest follow with the next tick, so that others get their turn.
+pub const SETTLED_AT_ONCE: usize = 64;
 /// How often a worker looks after its keys while a fetch is owed or a request waits, in milliseconds.
 pub const TICK_BUSY_MS: u32 = 20;
 /// How often it does otherwise.

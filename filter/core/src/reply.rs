@@ -12,12 +12,17 @@ use sfv::{ListSerializer, RefBareItem, StringRef, key_ref};
 /// Every header with this prefix is ours: what a client sends under it is removed, on every route.
 pub const RESERVED_PREFIX: &str = "x-mandate-";
 
-/// Whether a client may not send this header. An underscore counts as a dash: CGI and its heirs show a server
-/// `x_mandate_principal` and `x-mandate-principal` under one name (RFC 3875 §4.1.18).
+/// Headers by which a client asks some servers to take the request for another one than was authorised.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// Whether a client may not send this header. Every separator counts as a dash: CGI and its heirs show a server
+/// `x_mandate_principal`, `x.mandate.principal` and `x-mandate-principal` under one name (RFC 3875 §4.1.18).
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    let same = |(a, b): (u8, u8)| a.to_ascii_lowercase() == b || (a == b'_' && b == b'-');
-    name.len() >= RESERVED_PREFIX.len() && name.bytes().zip(RESERVED_PREFIX.bytes()).all(same)
+    let same = |(a, b): (u8, u8)| a.to_ascii_lowercase() == b || (b == b'-' && !a.is_ascii_alphanumeric());
+    let begins_with = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(same);
+    begins_with(RESERVED_PREFIX) || OVERRIDES.iter().any(|o| name.len() == o.len() && begins_with(o))
 }
 
 /// What to do with the request.
@@ -192,12 +197,28 @@ mod tests {
 
     #[test]
     fn a_header_that_only_looks_different_is_reserved_too() {
-        for name in
-            ["x-mandate-principal", "X-Mandate-Chain", "x_mandate_principal", "x-mandate_x", "x-mandate-"]
-        {
+        for name in [
+            "x-mandate-principal",
+            "X-Mandate-Chain",
+            "x_mandate_principal",
+            "x-mandate_x",
+            "x-mandate-",
+            "x.mandate!chain",
+            "X-HTTP-Method-Override",
+            "x_original_url",
+        ] {
             assert!(is_reserved(name), "{name}");
         }
-        for name in ["x-mandat", "x-mandate", "y-mandate-principal", "x-mandates-a", "authorization", ""] {
+        for name in [
+            "x-mandat",
+            "x-mandate",
+            "y-mandate-principal",
+            "x-mandates-a",
+            "authorization",
+            "x-http-methods",
+            "x-original-url-2",
+            "",
+        ] {
             assert!(!is_reserved(name), "{name}");
         }
     }

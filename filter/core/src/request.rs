@@ -22,7 +22,7 @@ pub struct Credential<'a> {
 
 impl RequestHead {
     /// From headers as a proxy has them, pseudo-headers among them (RFC 9113 §8.3.1). A missing `:method` or `:path`
-    /// reads as empty, which no route matches.
+    /// reads as empty, and is denied.
     #[must_use]
     pub fn new(headers: Headers) -> Self {
         let pseudo = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
@@ -34,6 +34,21 @@ impl RequestHead {
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
+    }
+
+    /// Whether the method is a token without lower-case letters (RFC 9110 §9.1). Methods are case-sensitive, but some servers
+    /// fold them: `delete` would slip by a route for `DELETE`, and be carried out as one.
+    #[must_use]
+    pub fn has_plain_method(&self) -> bool {
+        let is_plain = |b: u8| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_');
+        !self.method.is_empty() && self.method.bytes().all(is_plain)
+    }
+
+    /// How many bytes the head takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        headers.fold(self.path.len(), usize::saturating_add)
     }
 
     /// The path with its query, as it came.

@@ -141,7 +141,7 @@ impl Header {
 
 fn object(part: &str) -> Result<Map<String, Value>, Reason> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::TokenMalformed)?;
-    match json::parse(&bytes, limits::JSON_DEPTH) {
+    match json::parse_within(&bytes, limits::JSON_DEPTH, limits::TOKEN_VALUES) {
         Ok(Value::Object(map)) => Ok(map),
         _ => Err(Reason::TokenMalformed),
     }

@@ -15,6 +15,7 @@ use mandate_core::decision::{Decision, DecisionIds, Outcome};
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::policy::{Fault, NoPolicies, Policies, Verdict};
 use mandate_core::reason::Reason;
+use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use serde_json::{Value, json};
@@ -262,17 +263,12 @@ fn a_request_that_waited_is_judged_by_the_time_when_it_goes_on() {
 #[test]
 fn a_request_that_waited_in_vain_is_denied_with_what_is_known_of_it() {
     let mut gate = remote_gate();
-    for (reason, end) in [
-        (Reason::KeysUnavailable, (|flow: &mut Flow| flow.give_up(NOW)) as fn(&mut Flow) -> Decision),
-        (Reason::Internal, |flow| flow.deny(Reason::Internal, NOW)),
-    ] {
-        let mut flow = Flow::new("decision-1".to_owned(), get(&token(json!({}))));
-        assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedKeys(0)));
-        let decision = end(&mut flow);
-        assert_eq!(decision.reason(), Some(reason));
-        assert_eq!((decision.id(), decision.method(), decision.route()), ("decision-1", "GET", Some(0)));
-        assert!(decision.path().is_some() && decision.token().is_none());
-    }
+    let mut flow = Flow::new("decision-1".to_owned(), get(&token(json!({}))));
+    assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedKeys(0)));
+    let decision = flow.give_up(&gate, NOW);
+    assert_eq!(decision.reason(), Some(Reason::KeysUnavailable));
+    assert_eq!((decision.id(), decision.method(), decision.route()), ("decision-1", "GET", Some(0)));
+    assert!(decision.path().is_some() && decision.token().is_none());
 }
 
 #[test]
@@ -588,4 +584,30 @@ fn two_entries_may_use_one_policy() {
     let decision = decide_by(entries, &policies);
     assert_eq!(verdicts(&decision), [("soft", "deny", Some("no")), ("hard", "deny", Some("no"))]);
     assert_eq!(decision.reason(), Some(Reason::PolicyDenied));
+}
+
+#[test]
+fn a_method_that_a_server_might_fold_does_not_slip_by_a_stricter_route() {
+    let config = config(|c| {
+        c["routes"] = json!([
+            { "match": { "path_prefix": "/v1", "methods": ["DELETE"] }, "scopes": ["admin"] },
+            { "match": { "path_prefix": "/v1" } },
+        ]);
+    });
+    let mut gate = gate(config);
+    let with_method = |method: &str| {
+        let mut headers = get(&token(json!({}))).headers().clone();
+        headers.retain(|(name, _)| name != ":method");
+        headers.push((":method".to_owned(), method.as_bytes().to_vec()));
+        RequestHead::new(headers)
+    };
+    for method in ["delete", "Delete", "dELETE", "", "DEL ETE", "DELETE\0", "D\u{00c9}LETE"] {
+        assert_eq!(
+            decide(&mut gate, with_method(method)).reason(),
+            Some(Reason::RouteUnmatched),
+            "{method:?}"
+        );
+    }
+    assert_eq!(decide(&mut gate, with_method("DELETE")).reason(), Some(Reason::ScopeInsufficient));
+    assert_eq!(decide(&mut gate, with_method("M-SEARCH")).reason(), None);
 }

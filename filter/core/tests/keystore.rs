@@ -291,9 +291,9 @@ fn an_unknown_kid_does_not_fetch_while_fetches_fail() {
     assert_eq!(worker.find("key-2", 1000), "wait");
     worker.claim(1000);
     worker.fail(1100);
-    assert_eq!(worker.find("key-2", 1101), "unknown");
+    assert_eq!(worker.find("key-2", 1101), "unavailable");
     assert!(!worker.due(1101));
-    assert_eq!(worker.find("key-2", 30_999), "unknown");
+    assert_eq!(worker.find("key-2", 30_999), "unavailable");
     assert_eq!(worker.find("key-2", 31_000), "wait");
 }
 

@@ -232,6 +232,11 @@ fn tokens(now: u64) -> Vec<Case> {
             }),
         ),
         deny(
+            "more values than a token may have",
+            "token_malformed",
+            with("/v1/x", &sign(claims(now).claim("many", vec![0; 1100]))),
+        ),
+        deny(
             "claims that are no object",
             "token_malformed",
             with(
@@ -407,6 +412,7 @@ fn routes(now: u64) -> Vec<Case> {
     let spoofing = header(with("/v1/x", &good), "x-mandate-principal", "user:root");
     let spoofing =
         header(header(spoofing, "X-Mandate-Ext-Role", "admin"), "x_mandate_chain", "\"user:root\"");
+    let spoofing = header(header(spoofing, "x.mandate.agent", "root"), "X-HTTP-Method-Override", "DELETE");
     vec![
         deny("no route", "route_unmatched", with("/v2/x", &good)),
         deny("a prefix is whole segments", "route_unmatched", with("/v10/x", &good)),
@@ -443,7 +449,11 @@ fn routes(now: u64) -> Vec<Case> {
             &[
                 ("x-mandate-principal", Some("user:alice")),
                 ("x-mandate-ext-role", None),
+                ("x.mandate.agent", None),
+                ("x-http-method-override", None),
                 ("x_mandate_chain", None),
+                ("x.mandate.agent", None),
+                ("x-http-method-override", None),
                 ("authorization", None),
             ],
         ),

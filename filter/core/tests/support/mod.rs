@@ -415,8 +415,9 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
     let config = strict_config();
     let mut flow =
         Flow::new("decision-1".to_owned(), get("/v1", &marked(json!({ "iss": "https://remote.example" }))));
-    assert!(matches!(flow.advance(&mut strict_gate(config.clone()), &InModule, NOW), Step::NeedKeys(1)));
-    let decision = flow.give_up(NOW);
+    let mut waited_at = strict_gate(config.clone());
+    assert!(matches!(flow.advance(&mut waited_at, &InModule, NOW), Step::NeedKeys(1)));
+    let decision = flow.give_up(&waited_at, NOW);
     denials.push(Denied { reason: Reason::KeysUnavailable, decision, config: Some(config) });
 
     let config = strict_config();
