@@ -267,3 +267,36 @@ fn no_token_is_ever_logged() {
         assert!(!vm.logs().iter().any(|line| line.message.contains(signature)), "{}", scenario.name);
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_comes_the_machine_lives_and_lets_nothing_through(
+        method in "[ -~]{0,12}",
+        path in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64),
+        scheme in "(Bearer|bearer|DPoP|Basic|)",
+        token in "[A-Za-z0-9_.=-]{0,200}",
+        noise in proptest::collection::vec(("[a-z-]{1,20}", proptest::collection::vec(1_u8..=255, 0..40)), 0..8),
+    ) {
+        thread_local! {
+            static MACHINE: std::cell::RefCell<Vm> = std::cell::RefCell::new(
+                support::filter().vm().configuration(support::configuration().to_string()).now(NOW).start().unwrap(),
+            );
+        }
+        let mut request = Request::default().header(":method", method).header(":path", [b"/".as_slice(), &path].concat());
+        request = request.header("authorization", format!("{scheme} {token}"));
+        for (name, value) in noise {
+            // What ends a line never reaches a filter.
+            let value: Vec<u8> = value.into_iter().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+            request = request.header(&name, value);
+        }
+        let forwarded = MACHINE.with_borrow_mut(|vm| {
+            let exchange = vm.send(request).unwrap();
+            assert_eq!(vm.dead(), None);
+            exchange.outcome.forwarded().map(|f| f.headers.text(":path").unwrap_or_default().to_owned())
+        });
+        // By chance only the anonymous route could be met.
+        assert!(forwarded.is_none_or(|path| path.starts_with("/healthz")));
+    }
+}

@@ -295,6 +295,11 @@ fn in_envoy_two_workers_fetch_once_and_follow_a_rotation_and_outlive_an_outage()
         assert!(started.elapsed() < Duration::from_secs(5), "a worker still trusts the withdrawn key");
     }
 
+    // Counted by Envoy, over all workers.
+    let stat = |name: &str| envoy.stat(&format!("wasmcustom.mandate.{name}")).unwrap().unwrap_or(0);
+    assert!(stat("decisions.allow") >= 30 && stat("decisions.deny.key_unknown") >= 1);
+    assert_eq!(stat("keys.refresh.success"), issuer.requests());
+
     issuer.behave(Behaviour::Status(500));
     let nobody = SigningKey::generate(Algorithm::Es256, "nobody").unwrap();
     let denied = send(&fresh(&nobody));

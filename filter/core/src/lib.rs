@@ -6,6 +6,34 @@
 //! bytes → ParsedToken → SignedToken → VerifiedChain → RequestContext → verdicts → Decision → (Reply, AuditRecord)
 //! ```
 //!
+//! A proof cannot be made by hand:
+//!
+//! ```compile_fail,E0451
+//! # use mandate_core::{chain::VerifiedChain, claims::SignedToken};
+//! fn skip_the_checks(token: std::rc::Rc<SignedToken>) -> VerifiedChain {
+//!     VerifiedChain { token }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! # use mandate_core::{chain::VerifiedChain, context::{Headers, RequestContext}, path::NormalPath, time::UnixTime};
+//! fn skip_the_scopes<'a>(path: &'a NormalPath, headers: &'a Headers, chain: &'a VerifiedChain) -> RequestContext<'a> {
+//!     RequestContext { method: "GET", path, headers, chain, now: UnixTime::default() }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0423
+//! # use mandate_core::decision::{Outcome, Permit};
+//! let outcome = Outcome::Allow(Permit(todo!()));
+//! ```
+//!
+//! ```compile_fail,E0616
+//! # use mandate_core::token::ParsedToken;
+//! fn trust_what_nobody_signed(token: ParsedToken) -> usize {
+//!     token.claims.len()
+//! }
+//! ```
+//!
 //! [`flow`] is the machine that takes these steps; the modules are listed in the order in which they build on each other.
 
 pub mod limits;

@@ -50,7 +50,7 @@ fn config_with(change: impl FnOnce(&mut Value)) -> Config {
     config(change)
 }
 
-/// The table of DESIGN §6: reason, status, `error` of the challenge. The error is `None` for a challenge without
+/// The contract, written out independently of the code: reason, status, `error` of the challenge. The error is `None` for a challenge without
 /// one, and `Some("")` for no challenge at all.
 const TABLE: [(&str, u16, Option<&str>); 27] = [
     ("token_missing", 401, None),

@@ -24,8 +24,8 @@ fn least() -> Value {
     })
 }
 
-/// The example of `DESIGN.md` §4 without its comments, and with a digest in place of the ellipsis.
-pub(crate) fn design_example() -> Value {
+/// A configuration with every member that there is.
+pub(crate) fn whole_example() -> Value {
     json!({
         "issuers": [{
             "issuer": "https://idp.example",
@@ -60,7 +60,7 @@ pub(crate) fn design_example() -> Value {
 
 #[test]
 fn the_example_of_the_design_is_accepted() {
-    let config = config(&design_example());
+    let config = config(&whole_example());
     assert_eq!(config.issuers[0].algorithms, [Algorithm::EdDsa, Algorithm::Es256]);
     assert_eq!(config.issuers[0].keys, KeySource::Inline(json!({ "keys": [] })));
     assert_eq!(config.delegation.actor_issuers.as_deref(), Some(&["https://idp.example".to_owned()][..]));
@@ -80,7 +80,7 @@ fn its_other_key_source_is_accepted_too() {
     let remote = json!({ "remote": {
         "cluster": "idp", "uri": "https://idp.example/jwks.json", "timeout_ms": 1000, "refresh_s": 300, "stale_s": 3600
     } });
-    let config = config(&edited(&design_example(), "/issuers/0/keys", Some(remote)));
+    let config = config(&edited(&whole_example(), "/issuers/0/keys", Some(remote)));
     let KeySource::Remote(remote) = &config.issuers[0].keys else { panic!("not remote") };
     assert_eq!((remote.scheme(), remote.authority(), remote.path()), ("https", "idp.example", "/jwks.json"));
 }

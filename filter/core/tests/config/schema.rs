@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    accepted::design_example,
+    accepted::whole_example,
     random::{damaged, json_value},
     table::{Kind, rows, valid},
 };
@@ -25,7 +25,7 @@ fn the_schema_is_a_schema() {
 
 #[test]
 fn the_schema_accepts_the_valid_configurations() {
-    for document in [valid(), design_example()] {
+    for document in [valid(), whole_example()] {
         let errors: Vec<String> = validator().iter_errors(&document).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
