@@ -45,14 +45,14 @@ impl Request {
                 let store = gate.remote_store(issuer);
                 let seen = store.as_ref().and_then(|store| store.fetched_at());
                 let timeout = store.map_or(0, |store| store.config().timeout_ms);
-                let bytes = worker.waiting.values().map(|w| w.flow.head().size()).sum::<usize>();
+                let bytes = worker.waiting.values().map(|waiting| waiting.size).sum::<usize>();
                 if worker.waiting.len() >= limits::WAITING_REQUESTS || bytes >= limits::WAITING_BYTES {
                     let decision = flow.give_up(gate, now);
                     return Ok(worker.carry_out(decision));
                 }
                 let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
-                let passed = Rc::clone(&self.passed);
-                worker.waiting.insert(self.context, Waiting { flow, issuer, seen, deadline, passed });
+                let (size, passed) = (flow.head().size(), Rc::clone(&self.passed));
+                worker.waiting.insert(self.context, Waiting { flow, size, issuer, seen, deadline, passed });
                 worker.metrics.waiting(worker.waiting.len());
                 worker.set_ticks();
                 Ok(false)

@@ -33,6 +33,8 @@ pub struct Worker {
 #[derive(Debug)]
 pub struct Waiting {
     pub flow: Flow,
+    /// Bytes of the request's head.
+    pub size: usize,
     pub issuer: usize,
     /// When the issuer's set was fetched that did not have the key.
     pub seen: Option<UnixTime>,

@@ -106,12 +106,6 @@ impl Ledger {
             _ => Self::default(),
         }
     }
-
-    /// When the newest set was fetched that lies in shared memory.
-    #[must_use]
-    pub fn fetched_at(self) -> UnixTime {
-        self.fetched_at
-    }
 }
 
 /// A key set that is fetched over HTTP.
