@@ -11,6 +11,7 @@ mod host;
 mod metrics;
 mod request;
 mod root;
+mod seam;
 mod verifier;
 mod worker;
 

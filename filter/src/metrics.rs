@@ -1,7 +1,9 @@
 //! Counters and gauges. They inform; nothing depends on them, so a proxy that refuses one loses that one only.
 
 use crate::host::{self, MetricKind};
+use mandate_core::config::PolicyEntry;
 use mandate_core::reason::Reason;
+use std::collections::BTreeMap;
 
 /// The metrics of one worker.
 #[derive(Debug, Default)]
@@ -15,11 +17,16 @@ pub struct Metrics {
     cache_misses: Option<u32>,
     host_signatures: Option<u32>,
     waiting: Option<u32>,
+    /// By the entry's name, and what it said.
+    policies: BTreeMap<(String, &'static str), u32>,
 }
+
+/// What a policy's record may say.
+const VERDICTS: [&str; 4] = ["allow", "deny", "abstain", "fault"];
 
 impl Metrics {
     /// Defines all metrics; `remote_issuers` are the positions of the issuers whose keys are fetched.
-    pub fn define(remote_issuers: &[usize]) -> Self {
+    pub fn define(remote_issuers: &[usize], policies: &[PolicyEntry]) -> Self {
         let counter = |name: &str| host::define_metric(MetricKind::Counter, name).ok();
         let gauge = |name: &str| host::define_metric(MetricKind::Gauge, name).ok();
         Self {
@@ -38,7 +45,20 @@ impl Metrics {
             cache_misses: counter("mandate.tokens.cache.miss"),
             host_signatures: gauge("mandate.signatures.by_host"),
             waiting: gauge("mandate.requests.waiting"),
+            policies: policies
+                .iter()
+                .flat_map(|entry| VERDICTS.map(|verdict| (entry.name.clone(), verdict)))
+                .filter_map(|(name, verdict)| {
+                    let id = counter(&format!("mandate.policies.{name}.{verdict}"))?;
+                    Some(((name, verdict), id))
+                })
+                .collect(),
         }
+    }
+
+    /// Counts what a policy said.
+    pub fn answered(&self, policy: &str, verdict: &'static str) {
+        add(self.policies.get(&(policy.to_owned(), verdict)).copied(), 1);
     }
 
     /// Counts a decision: `None` is an allow.

@@ -2,15 +2,17 @@
 
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::metrics::Metrics;
+use crate::seam::Seam;
 use crate::verifier::Verifier;
 use mandate_core::audit::AuditRecord;
 use mandate_core::config::{Config, Problem};
 use mandate_core::decision::{Decision, DecisionIds};
 use mandate_core::flow::{Flow, Gate};
 use mandate_core::limits;
-use mandate_core::policy::NoPolicies;
+use mandate_core::policy::{LogLevel as PolicyLevel, PolicyRecord};
 use mandate_core::reason::Reason;
 use mandate_core::reply::{Answer, Forward, Reply};
+use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -51,11 +53,11 @@ impl Worker {
         match self.read_configuration() {
             Ok(mut gate) => {
                 let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
-                self.metrics = Metrics::define(&remote);
+                self.metrics = Metrics::define(&remote, &gate.config().policies);
                 self.gate = Some(gate);
             }
             Err(problems) => {
-                self.metrics = Metrics::define(&[]);
+                self.metrics = Metrics::define(&[], &[]);
                 for problem in problems {
                     say(LogLevel::Error, &format!("configuration: {problem}"));
                 }
@@ -75,7 +77,8 @@ impl Worker {
         self.ids = DecisionIds::new(seed);
         let bytes = host::plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
         let config = Config::parse(&bytes).map_err(texts)?;
-        Gate::new(config, Box::new(NoPolicies), seed).map_err(texts)
+        let policies = LinkedPolicies::new(Seam).map_err(|error| vec![error])?;
+        Gate::new(config, Box::new(policies), seed).map_err(texts)
     }
 
     /// Ticks fast while somebody waits or keys are missing, slowly otherwise, and not at all without remote keys.
@@ -97,6 +100,10 @@ impl Worker {
     /// An allow that cannot be carried out to the letter becomes a denial.
     pub fn carry_out(&mut self, decision: Decision) -> bool {
         let config = self.gate.as_ref().map(Gate::config);
+        for record in decision.policies() {
+            self.metrics.answered(&record.policy, record.verdict);
+            pass_on(record);
+        }
         let reply = Reply::new(&decision, config);
         let decision = match &reply {
             Reply::Forward(forward) => {
@@ -163,6 +170,24 @@ fn record(decision: &Decision, config: Option<&Config>) -> HostResult<()> {
     match AuditRecord::wanted(decision, config) {
         Some(record) => host::log(LogLevel::Info, &format!("audit {}", record.to_json())),
         None => Ok(()),
+    }
+}
+
+/// What a policy logged.
+fn pass_on(record: &PolicyRecord) {
+    for (level, line) in record.log.lines() {
+        let level = match level {
+            PolicyLevel::Debug => LogLevel::Debug,
+            PolicyLevel::Info => LogLevel::Info,
+            PolicyLevel::Warn => LogLevel::Warn,
+        };
+        say(level, &format!("policy {}: {line}", record.policy));
+    }
+    if record.log.dropped() > 0 {
+        say(
+            LogLevel::Debug,
+            &format!("policy {}: {} more lines were dropped", record.policy, record.log.dropped()),
+        );
     }
 }
 

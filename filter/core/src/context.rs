@@ -17,7 +17,26 @@ pub struct RequestContext<'a> {
     path: &'a NormalPath,
     headers: &'a Headers,
     chain: &'a VerifiedChain,
+    route: MatchedRoute<'a>,
     now: UnixTime,
+}
+
+/// The route that matched, and its position in the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct MatchedRoute<'a> {
+    /// From 0.
+    pub index: usize,
+    /// The route.
+    pub route: &'a Route,
+}
+
+/// Why a header has no one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderError {
+    /// It came more than once, and who reads only one of them may be fooled by the other.
+    Repeated,
+    /// Its value is no UTF-8.
+    NotText,
 }
 
 impl<'a> RequestContext<'a> {
@@ -30,14 +49,14 @@ impl<'a> RequestContext<'a> {
         path: &'a NormalPath,
         headers: &'a Headers,
         chain: &'a VerifiedChain,
-        route: &Route,
+        route: MatchedRoute<'a>,
         now: UnixTime,
     ) -> Result<Self, Reason> {
         let granted = chain.token().scopes();
-        if !route.scopes.iter().all(|needed| granted.contains(needed)) {
+        if !route.route.scopes.iter().all(|needed| granted.contains(needed)) {
             return Err(Reason::ScopeInsufficient);
         }
-        Ok(Self { method, path, headers, chain, now })
+        Ok(Self { method, path, headers, chain, route, now })
     }
 
     /// The request method, as it came.
@@ -52,14 +71,28 @@ impl<'a> RequestContext<'a> {
         self.path.as_str()
     }
 
-    /// The first header of this name; names compare without regard to case. The credential is never shown, nor is a
-    /// pseudo-header: what was decided on is [`method`](Self::method) and [`path`](Self::path).
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
+    /// The value of the one header of this name; names compare without regard to case. The credential is never shown, nor
+    /// is a pseudo-header: what was decided on is [`method`](Self::method) and [`path`](Self::path).
+    ///
+    /// # Errors
+    /// If there is no one value, or it is no text.
+    pub fn header(&self, name: &str) -> Result<Option<&str>, HeaderError> {
         if name.eq_ignore_ascii_case("authorization") || name.starts_with(':') {
-            return None;
+            return Ok(None);
         }
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        let mut values =
+            self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| HeaderError::NotText),
+            (Some(_), Some(_)) => Err(HeaderError::Repeated),
+        }
+    }
+
+    /// The route that matched.
+    #[must_use]
+    pub fn route(&self) -> MatchedRoute<'a> {
+        self.route
     }
 
     /// A claim of the token by JSON pointer (RFC 6901).

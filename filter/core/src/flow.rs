@@ -11,12 +11,12 @@ use crate::cache::TokenCache;
 use crate::chain::VerifiedChain;
 use crate::claims::SignedToken;
 use crate::config::{Config, Issuer, KeySource, Problem, Route};
-use crate::context::RequestContext;
+use crate::context::{MatchedRoute, RequestContext};
 use crate::decision::{Decision, Denial, Grant, Outcome, Permit};
 use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::keystore::{KeyStore, Lookup, RemoteStore};
 use crate::path::NormalPath;
-use crate::policy::{Fold, Policies};
+use crate::policy::{Complaint, Fold, Policies};
 use crate::request::RequestHead;
 use crate::signature::SignatureVerifier;
 use crate::token::ParsedToken;
@@ -78,9 +78,9 @@ impl Gate {
                     ));
                 }
                 Some(_) => {
-                    if let Err(messages) = policies.configure(entry) {
-                        problems
-                            .extend(messages.into_iter().map(|m| problem(format!("{pointer}/settings"), m)));
+                    if let Err(complaints) = policies.configure(entry) {
+                        let place = |c: &Complaint| format!("{pointer}/settings{}", c.pointer);
+                        problems.extend(complaints.into_iter().map(|c| problem(place(&c), c.message)));
                     }
                 }
             }
@@ -255,10 +255,13 @@ impl Flow {
         let issuer = config.issuers.get(token.issuer_index()).ok_or(Reason::Internal)?;
         let chain = VerifiedChain::verify(token, issuer, &config.delegation, route.max_depth, now)?;
         let (method, headers) = (self.head.method(), self.head.headers());
-        let context = RequestContext::authorize(method, path, headers, &chain, route, now)?;
+        let matched = MatchedRoute { index: known.route.unwrap_or_default(), route };
+        let context = RequestContext::authorize(method, path, headers, &chain, matched, now)?;
         for name in &route.policies {
             let entry = config.policies.iter().find(|entry| entry.name == *name).ok_or(Reason::Internal)?;
-            known.fold.add(entry, policies.check(entry, &context));
+            let answer = policies.check(entry, &context);
+            let linked = policies.linked().iter().find(|l| l.name == entry.policy).ok_or(Reason::Internal)?;
+            known.fold.add(entry, &linked.sha256, answer);
             if let Some((reason, at)) = known.fold.denied {
                 // How a policy fails is for the audit record only.
                 let record = known.fold.records.get(at).filter(|_| reason == Reason::PolicyDenied);

@@ -62,6 +62,11 @@ pub mod request;
 
 pub mod policy;
 
+pub mod canonical;
+pub mod visit;
+
+pub mod sandbox;
+
 pub mod decision;
 
 pub mod audit;

@@ -110,3 +110,23 @@ pub const SETTLED_AT_ONCE: usize = 64;
 pub const TICK_BUSY_MS: u32 = 20;
 /// How often it does otherwise.
 pub const TICK_IDLE_MS: u32 = 1000;
+/// Most lines that a policy may log in one call; what goes beyond is dropped.
+pub const POLICY_LOG_LINES: usize = 16;
+/// Most bytes that a policy may log in one call.
+pub const POLICY_LOG_BYTES: usize = 2048;
+/// Most problems that a policy may find with its settings.
+pub const POLICY_PROBLEMS: usize = 32;
+/// What one question of a policy costs it in fuel, beside what its answer takes.
+pub const HOST_CALL_FUEL: u64 = 100;
+/// How many bytes are copied for one unit of fuel.
+pub const BYTES_PER_FUEL: u64 = 16;
+/// Longest text that a policy may hand over at once, as a question, a log line or a part of its answer.
+pub const POLICY_TEXT_BYTES: u32 = 64 * 1024;
+/// What each obligation or problem takes of the budget for answers, beside its text.
+pub const POLICY_ELEMENT_BYTES: u32 = 16;
+/// The budget for an answer of `configure`.
+pub const POLICY_CONFIGURE_OUTPUT_BYTES: u32 = 16 * 1024;
+/// The fuel of `configure`, which runs once for each entry.
+pub const POLICY_CONFIGURE_FUEL: u64 = 100_000_000;
+/// Most mutable globals of one policy.
+pub const POLICY_GLOBALS: usize = 256;

@@ -5,6 +5,7 @@
 
 use crate::config::{Mode, PolicyEntry};
 use crate::context::RequestContext;
+use crate::limits;
 use crate::reason::Reason;
 use serde::Serialize;
 
@@ -25,7 +26,8 @@ pub enum Verdict {
 }
 
 /// What an allowing policy asks to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Obligation {
     /// Add the header `x-mandate-ext-<name>` to the request that the upstream gets.
     Header {
@@ -64,9 +66,91 @@ pub enum Fault {
     /// It answered something that the contract does not allow.
     #[error("malformed")]
     Malformed,
+    /// It wants a header to say something else than another policy wants.
+    #[error("conflict")]
+    Conflict,
     /// It did not answer.
     #[error("missing")]
     Missing,
+}
+
+/// What a policy finds wrong with the settings of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// JSON pointer (RFC 6901) into the settings; empty for the whole.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Complaint {
+    /// About the settings, or the entry, as a whole.
+    #[must_use]
+    pub fn whole(message: impl Into<String>) -> Self {
+        Self { pointer: String::new(), message: message.into() }
+    }
+}
+
+/// How much a line of a policy's log matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For the author.
+    Debug,
+    /// For the operator.
+    Info,
+    /// For the operator, soon.
+    Warn,
+}
+
+/// What a policy logged during one call, within [`limits::POLICY_LOG_LINES`] and [`limits::POLICY_LOG_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyLog {
+    lines: Vec<(LogLevel, String)>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl PolicyLog {
+    /// Keeps a line if there is room for it. A line is one line: control characters become spaces.
+    pub fn push(&mut self, level: LogLevel, message: &str) {
+        let bytes = self.bytes.saturating_add(message.len());
+        if self.lines.len() >= limits::POLICY_LOG_LINES || bytes > limits::POLICY_LOG_BYTES {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        self.bytes = bytes;
+        let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.lines.push((level, message));
+    }
+
+    /// The lines that were kept, in order.
+    #[must_use]
+    pub fn lines(&self) -> &[(LogLevel, String)] {
+        &self.lines
+    }
+
+    /// How many lines were not kept.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// What came of asking one policy about one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What it said, or how it failed.
+    pub verdict: Result<Verdict, Fault>,
+    /// The fuel that it used; only a linked policy is metered.
+    pub fuel: Option<u64>,
+    /// What it logged.
+    pub log: PolicyLog,
+}
+
+impl From<Result<Verdict, Fault>> for Answer {
+    fn from(verdict: Result<Verdict, Fault>) -> Self {
+        Self { verdict, fuel: None, log: PolicyLog::default() }
+    }
 }
 
 /// A policy that is linked into this module.
@@ -86,14 +170,11 @@ pub trait Policies {
     /// Prepares one entry of the configuration: its settings and its limits.
     ///
     /// # Errors
-    /// What the policy finds wrong with its settings, one sentence each.
-    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<String>>;
+    /// What the policy finds wrong with its settings, or that it failed.
+    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>>;
 
     /// Asks the entry about a request.
-    ///
-    /// # Errors
-    /// How the policy failed.
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Result<Verdict, Fault>;
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer;
 }
 
 /// A module without policies: the plain filter. Every entry of a configuration is then unknown, which fails it.
@@ -105,12 +186,12 @@ impl Policies for NoPolicies {
         &[]
     }
 
-    fn configure(&mut self, _: &PolicyEntry) -> Result<(), Vec<String>> {
-        Err(vec!["no policy is linked into this module".to_owned()])
+    fn configure(&mut self, _: &PolicyEntry) -> Result<(), Vec<Complaint>> {
+        Err(vec![Complaint::whole("no policy is linked into this module")])
     }
 
-    fn check(&mut self, _: &PolicyEntry, _: &RequestContext<'_>) -> Result<Verdict, Fault> {
-        Err(Fault::Missing)
+    fn check(&mut self, _: &PolicyEntry, _: &RequestContext<'_>) -> Answer {
+        Err(Fault::Missing).into()
     }
 }
 
@@ -119,6 +200,8 @@ impl Policies for NoPolicies {
 pub struct PolicyRecord {
     /// The entry's name.
     pub policy: String,
+    /// SHA-256 of the policy's component.
+    pub sha256: String,
     /// `allow`, `deny`, `abstain` or `fault`.
     pub verdict: &'static str,
     /// The policy's own code of a denial, or the kind of fault.
@@ -127,8 +210,17 @@ pub struct PolicyRecord {
     /// The policy's message of a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What it asked for. In shadow mode nothing of it is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
+    /// The fuel that it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
     /// Whether the entry is in shadow mode: recorded, never decides.
     pub shadow: bool,
+    /// What it logged; written as lines of their own.
+    #[serde(skip)]
+    pub log: PolicyLog,
 }
 
 /// The fold of several verdicts.
@@ -143,30 +235,61 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Adds one answer. The caller stops asking once [`denied`](Self::denied) is set: deny wins, whatever follows.
-    pub fn add(&mut self, entry: &PolicyEntry, answer: Result<Verdict, Fault>) {
+    /// Adds what the policy of this digest answered. The caller stops asking once [`denied`](Self::denied) is set: deny
+    /// wins, whatever follows.
+    pub fn add(&mut self, entry: &PolicyEntry, sha256: &str, answer: Answer) {
         let shadow = entry.mode == Mode::Shadow;
-        let (verdict, code, message, reason) = match answer {
-            Ok(Verdict::Allow(obligations)) if obligations.iter().all(Obligation::is_valid) => {
-                if !shadow {
-                    self.obligations.extend(obligations);
-                }
-                ("allow", None, None, None)
-            }
-            Ok(Verdict::Abstain) => ("abstain", None, None, None),
-            Ok(Verdict::Deny { code, message }) if is_code(&code) => {
-                ("deny", Some(code), Some(message), Some(Reason::PolicyDenied))
-            }
-            // What goes on to the upstream or the client is held to its form: a header is one header, a code no place for claims.
-            Ok(Verdict::Allow(_) | Verdict::Deny { .. }) => {
-                ("fault", Some(Fault::Malformed.to_string()), None, Some(Reason::PolicyFault))
-            }
-            Err(fault) => ("fault", Some(fault.to_string()), None, Some(Reason::PolicyFault)),
+        let mut record = PolicyRecord {
+            policy: entry.name.clone(),
+            sha256: sha256.to_owned(),
+            verdict: "fault",
+            code: None,
+            message: None,
+            obligations: Vec::new(),
+            fuel: answer.fuel,
+            shadow,
+            log: answer.log,
         };
-        if let (Some(reason), false, None) = (reason, shadow, self.denied) {
+        let denied = match self.judge(answer.verdict) {
+            Ok(Verdict::Allow(obligations)) => {
+                record.verdict = "allow";
+                if !shadow {
+                    self.obligations.extend(obligations.iter().cloned());
+                }
+                record.obligations = obligations;
+                None
+            }
+            Ok(Verdict::Abstain) => {
+                record.verdict = "abstain";
+                None
+            }
+            Ok(Verdict::Deny { code, message }) => {
+                (record.verdict, record.code, record.message) = ("deny", Some(code), Some(message));
+                Some(Reason::PolicyDenied)
+            }
+            Err(fault) => {
+                record.code = Some(fault.to_string());
+                Some(Reason::PolicyFault)
+            }
+        };
+        if let (Some(reason), false, None) = (denied, shadow, self.denied) {
             self.denied = Some((reason, self.records.len()));
         }
-        self.records.push(PolicyRecord { policy: entry.name.clone(), verdict, code, message, shadow });
+        self.records.push(record);
+    }
+
+    /// What goes on to the upstream or the client is held to its form: a header is one header, a code no place for claims.
+    fn judge(&self, verdict: Result<Verdict, Fault>) -> Result<Verdict, Fault> {
+        match verdict? {
+            Verdict::Deny { code, .. } if !is_code(&code) => Err(Fault::Malformed),
+            Verdict::Allow(new) if !new.iter().all(Obligation::is_valid) => Err(Fault::Malformed),
+            Verdict::Allow(new) => {
+                let all = || self.obligations.iter().chain(&new);
+                let conflict = new.iter().any(|one| all().any(|other| one.contradicts(other)));
+                if conflict { Err(Fault::Conflict) } else { Ok(Verdict::Allow(new)) }
+            }
+            other => Ok(other),
+        }
     }
 }
 
@@ -177,6 +300,16 @@ fn is_code(code: &str) -> bool {
 }
 
 impl Obligation {
+    /// Whether both want one header to say something.
+    fn contradicts(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, value }, Self::Header { name: same, value: differs }) => {
+                name == same && value != differs
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it can be done without doing anything else: no other header, no line break.
     fn is_valid(&self) -> bool {
         let is_name = |name: &str| {

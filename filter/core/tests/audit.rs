@@ -16,7 +16,7 @@ use mandate_core::decision::Decision;
 use mandate_core::flow::Gate;
 use mandate_core::reason::Reason;
 use serde_json::{Value, json};
-use support::policies::{Scripted, allow_with, deny, note, set_header};
+use support::policies::{Scripted, allow_with, deny, digest, note, set_header};
 use support::{ISSUER, NOW, NOW_S, act, act_of_depth, config, decide, denials, gate, get, head, token};
 
 fn record(decision: &Decision, config: Option<&Config>) -> Value {
@@ -151,8 +151,12 @@ fn what_policies_said_and_asked_for_is_recorded() {
     let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
     let record = record(&decide(&mut gate, get(&token(json!({})))), Some(&config));
     let expected = json!([
-        { "policy": "one", "verdict": "allow", "shadow": false },
-        { "policy": "two", "verdict": "deny", "code": "too-late", "message": "because", "shadow": true },
+        { "policy": "one", "sha256": digest("one"), "verdict": "allow", "shadow": false, "obligations": [
+            { "header": { "name": "tier", "value": "gold" } },
+            { "audit": { "name": "why", "value": "a \"quote\"\n" } },
+            { "audit": { "name": "ticket", "value": "7" } },
+        ] },
+        { "policy": "two", "sha256": digest("two"), "verdict": "deny", "code": "too-late", "message": "because", "shadow": true },
     ]);
     assert_eq!(record["policies"], expected);
     let notes = json!([{ "name": "why", "value": "a \"quote\"\n" }, { "name": "ticket", "value": "7" }]);

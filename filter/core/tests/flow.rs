@@ -573,7 +573,8 @@ fn a_policy_sees_the_request_in_its_normal_form_and_never_the_credential() {
     let request = head("PUT", "/a/../v1//x?q=1", &[("Authorization", &bearer), ("x-tenant", "acme")]);
     assert_eq!(decide(&mut gate, request).reason(), None);
     let now = NOW.as_millis().to_string();
-    let expected = ["PUT", "/v1/x", "None", "Some(\"acme\")", "Some(String(\"agent-0\"))", "1", now.as_str()];
+    let expected =
+        ["PUT", "/v1/x", "Ok(None)", "Ok(Some(\"acme\"))", "Some(String(\"agent-0\"))", "1", now.as_str()];
     assert_eq!(*policies.seen.borrow(), expected);
 }
 

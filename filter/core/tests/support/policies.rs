@@ -2,7 +2,7 @@
 
 use mandate_core::config::PolicyEntry;
 use mandate_core::context::RequestContext;
-use mandate_core::policy::{Fault, Linked, Obligation, Policies, Verdict};
+use mandate_core::policy::{Answer, Complaint, Fault, Linked, Obligation, Policies, Verdict};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -42,25 +42,25 @@ impl Policies for Scripted {
         &self.linked
     }
 
-    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<String>> {
+    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>> {
         match self.refusals.iter().find(|(name, _)| *name == entry.policy) {
-            Some((_, messages)) => Err(messages.clone()),
+            Some((_, messages)) => Err(messages.iter().map(Complaint::whole).collect()),
             None => Ok(()),
         }
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Result<Verdict, Fault> {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
         self.asked.borrow_mut().push(entry.name.clone());
         *self.seen.borrow_mut() = vec![
             request.method().to_owned(),
             request.path().to_owned(),
             format!("{:?}", request.header("authorization")),
-            format!("{:?}", request.header("X-Tenant").map(String::from_utf8_lossy)),
+            format!("{:?}", request.header("X-Tenant")),
             format!("{:?}", request.claim("/act/sub")),
             request.chain().depth().to_string(),
             request.now().as_millis().to_string(),
         ];
-        self.answers.iter().find(|(name, _)| *name == entry.policy).unwrap().1.clone()
+        self.answers.iter().find(|(name, _)| *name == entry.policy).unwrap().1.clone().into()
     }
 }
 

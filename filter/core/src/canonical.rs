@@ -1,0 +1,304 @@
+//! The Canonical ABI of the contract `mandate:policy@0.1`: values between a policy's memory and ours.
+//!
+//! A policy is not trusted: every pointer, length, discriminant and byte of text that comes from it is checked, and what
+//! breaks a rule is [`Fault::Malformed`]. The types are closed, so their layouts are written out here; the linker takes
+//! no component whose types differ. Sizes and offsets follow from the Canonical ABI's `alignment` and `elem_size`.
+
+use crate::claims::Identity;
+use crate::context::{HeaderError, MatchedRoute};
+use crate::limits;
+use crate::policy::{Complaint, Fault, Obligation, Verdict};
+use serde_json::Value;
+
+/// The memory of one policy during one call.
+pub trait Sandbox {
+    /// Reads from the policy's memory.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] beyond its end.
+    fn read(&self, at: u32, into: &mut [u8]) -> Result<(), Fault>;
+
+    /// Writes into the policy's memory.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] beyond its end.
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Has the policy's own `cabi_realloc` find room for a new value.
+    ///
+    /// # Errors
+    /// How that call failed.
+    fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault>;
+
+    /// Takes fuel for work that is done on behalf of the policy.
+    ///
+    /// # Errors
+    /// [`Fault::Fuel`].
+    fn charge(&mut self, units: u64) -> Result<(), Fault>;
+}
+
+/// Reads the answer of `check`: `variant { allow(list<obligation>), deny(denial), abstain }`.
+///
+/// # Errors
+/// [`Fault::Malformed`], and [`Fault::Output`] if it is larger than `budget` bytes: its text, and
+/// [`limits::POLICY_ELEMENT_BYTES`] for each obligation.
+pub fn lift_verdict(inside: &dyn Sandbox, at: u32, budget: u32) -> Result<Verdict, Fault> {
+    let record: [u8; 20] = record(inside, at)?;
+    let budget = &mut Budget(budget);
+    match record[0] {
+        0 => lift_list(inside, &record, 4, budget, lift_obligation).map(Verdict::Allow),
+        1 => {
+            let (code, message) = lift_pair(inside, &record, 4, budget)?;
+            Ok(Verdict::Deny { code, message })
+        }
+        2 => Ok(Verdict::Abstain),
+        _ => Err(Fault::Malformed),
+    }
+}
+
+/// Reads the answer of `configure`: `result<_, list<problem>>`.
+///
+/// # Errors
+/// As [`lift_verdict`].
+pub fn lift_configured(
+    inside: &dyn Sandbox,
+    at: u32,
+    budget: u32,
+) -> Result<Result<(), Vec<Complaint>>, Fault> {
+    let record: [u8; 12] = record(inside, at)?;
+    match record[0] {
+        0 => Ok(Ok(())),
+        1 => lift_list(inside, &record, 4, &mut Budget(budget), lift_problem).map(Err),
+        _ => Err(Fault::Malformed),
+    }
+}
+
+/// `string`, in UTF-8: the linker takes no other encoding.
+pub(crate) fn lift_text(inside: &dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
+    if len > limits::POLICY_TEXT_BYTES {
+        return Err(Fault::Output);
+    }
+    let mut bytes = vec![0; len as usize];
+    inside.read(at, &mut bytes)?;
+    String::from_utf8(bytes).map_err(|_| Fault::Malformed)
+}
+
+/// What an answer may still take.
+struct Budget(u32);
+
+impl Budget {
+    fn take(&mut self, bytes: u32) -> Result<(), Fault> {
+        self.0 = self.0.checked_sub(bytes).ok_or(Fault::Output)?;
+        Ok(())
+    }
+}
+
+/// `variant obligation { header(field), audit(field) }`.
+fn lift_obligation(
+    inside: &dyn Sandbox,
+    element: &[u8; 20],
+    budget: &mut Budget,
+) -> Result<Obligation, Fault> {
+    let (name, value) = lift_pair(inside, element, 4, budget)?;
+    match element[0] {
+        0 => Ok(Obligation::Header { name, value }),
+        1 => Ok(Obligation::Audit { name, value }),
+        _ => Err(Fault::Malformed),
+    }
+}
+
+/// `record problem { pointer: string, message: string }`.
+fn lift_problem(inside: &dyn Sandbox, element: &[u8; 16], budget: &mut Budget) -> Result<Complaint, Fault> {
+    let (pointer, message) = lift_pair(inside, element, 0, budget)?;
+    Ok(Complaint { pointer, message })
+}
+
+/// Two strings, one after the other.
+fn lift_pair(
+    inside: &dyn Sandbox,
+    record: &[u8],
+    offset: usize,
+    budget: &mut Budget,
+) -> Result<(String, String), Fault> {
+    let mut text = |offset| {
+        let (at, len) = (word(record, offset)?, word(record, offset + 4)?);
+        budget.take(len)?;
+        lift_text(inside, at, len)
+    };
+    Ok((text(offset)?, text(offset + 8)?))
+}
+
+/// `list<T>` of elements that are aligned to four bytes; its pointer and length are at `offset` of `record`. Each element
+/// takes from the budget beside its text, so that a long list of nothing is bounded too.
+fn lift_list<T, const SIZE: usize>(
+    inside: &dyn Sandbox,
+    record: &[u8],
+    offset: usize,
+    budget: &mut Budget,
+    lift: fn(&dyn Sandbox, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let (at, len) = (word(record, offset)?, word(record, offset + 4)?);
+    aligned(at, 4)?;
+    budget.take(len.checked_mul(limits::POLICY_ELEMENT_BYTES).ok_or(Fault::Output)?)?;
+    let mut bytes = vec![0; len as usize * SIZE];
+    inside.read(at, &mut bytes)?;
+    let (elements, _) = bytes.as_chunks::<SIZE>();
+    elements.iter().map(|element| lift(inside, element, budget)).collect()
+}
+
+fn record<const SIZE: usize>(inside: &dyn Sandbox, at: u32) -> Result<[u8; SIZE], Fault> {
+    aligned(at, 4)?;
+    let mut bytes = [0; SIZE];
+    inside.read(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn word(record: &[u8], offset: usize) -> Result<u32, Fault> {
+    let bytes = record.get(offset..).and_then(|rest| rest.first_chunk()).ok_or(Fault::Malformed)?;
+    Ok(u32::from_le_bytes(*bytes))
+}
+
+fn aligned(at: u32, to: u32) -> Result<(), Fault> {
+    if at.is_multiple_of(to) { Ok(()) } else { Err(Fault::Malformed) }
+}
+
+/// A record under construction, to be written at once. Padding is zero.
+struct Record<const SIZE: usize>([u8; SIZE]);
+
+impl<const SIZE: usize> Record<SIZE> {
+    const fn new() -> Self {
+        Self([0; SIZE])
+    }
+
+    fn set<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> &mut Self {
+        // Offsets are constants of this file, and its tests write every one of them.
+        if let Some(place) = self.0.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = bytes;
+        }
+        self
+    }
+
+    fn byte(&mut self, offset: usize, byte: u8) -> &mut Self {
+        self.set(offset, [byte])
+    }
+
+    fn word(&mut self, offset: usize, word: u32) -> &mut Self {
+        self.set(offset, word.to_le_bytes())
+    }
+
+    /// Copies `text` into the policy, and its place into the record.
+    fn text(&mut self, inside: &mut dyn Sandbox, offset: usize, text: &str) -> Result<&mut Self, Fault> {
+        let (at, len) = lower_bytes(inside, 1, text.as_bytes())?;
+        Ok(self.word(offset, at).word(offset + 4, len))
+    }
+
+    fn identity(
+        &mut self,
+        inside: &mut dyn Sandbox,
+        offset: usize,
+        who: &Identity,
+    ) -> Result<&mut Self, Fault> {
+        self.text(inside, offset, &who.issuer)?.text(inside, offset + 8, &who.subject)
+    }
+
+    /// Writes the record to where the policy wants the result.
+    fn put(&self, inside: &mut dyn Sandbox, at: u32, align: u32) -> Result<(), Fault> {
+        aligned(at, align)?;
+        inside.write(at, &self.0)
+    }
+}
+
+fn lower_bytes(inside: &mut dyn Sandbox, align: u32, bytes: &[u8]) -> Result<(u32, u32), Fault> {
+    let len = u32::try_from(bytes.len()).map_err(|_| Fault::Memory)?;
+    inside.charge(u64::from(len) / limits::BYTES_PER_FUEL)?;
+    let at = inside.allocate(align, len)?;
+    aligned(at, align)?;
+    inside.write(at, bytes)?;
+    Ok((at, len))
+}
+
+/// `string`.
+pub(crate) fn put_text(inside: &mut dyn Sandbox, at: u32, text: &str) -> Result<(), Fault> {
+    Record::<8>::new().text(inside, 0, text)?.put(inside, at, 4)
+}
+
+/// `list<string>`.
+pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> Result<(), Fault> {
+    let mut elements = Vec::with_capacity(texts.len() * 8);
+    for text in texts {
+        elements.extend_from_slice(&Record::<8>::new().text(inside, 0, text)?.0);
+    }
+    let (list, _) = lower_bytes(inside, 4, &elements)?;
+    let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
+    Record::<8>::new().word(0, list).word(4, len).put(inside, at, 4)
+}
+
+/// `record identity { issuer: string, subject: string }`.
+pub(crate) fn put_identity(inside: &mut dyn Sandbox, at: u32, who: &Identity) -> Result<(), Fault> {
+    Record::<16>::new().identity(inside, 0, who)?.put(inside, at, 4)
+}
+
+/// `option<identity>`.
+pub(crate) fn put_optional_identity(
+    inside: &mut dyn Sandbox,
+    at: u32,
+    who: Option<&Identity>,
+) -> Result<(), Fault> {
+    let mut record = Record::<20>::new();
+    if let Some(who) = who {
+        record.byte(0, 1).identity(inside, 4, who)?;
+    }
+    record.put(inside, at, 4)
+}
+
+/// `result<option<string>, header-error>`.
+pub(crate) fn put_header(
+    inside: &mut dyn Sandbox,
+    at: u32,
+    header: Result<Option<&str>, HeaderError>,
+) -> Result<(), Fault> {
+    let mut record = Record::<16>::new();
+    match header {
+        Ok(None) => {}
+        Ok(Some(value)) => {
+            record.byte(4, 1).text(inside, 8, value)?;
+        }
+        Err(HeaderError::Repeated) => {
+            record.byte(0, 1);
+        }
+        Err(HeaderError::NotText) => {
+            record.byte(0, 1).byte(4, 1);
+        }
+    }
+    record.put(inside, at, 4)
+}
+
+/// `option<claim>`, of `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
+pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, claim: Option<&Value>) -> Result<(), Fault> {
+    const CASE: usize = 8;
+    const PAYLOAD: usize = 16;
+    let mut record = Record::<24>::new();
+    let Some(claim) = claim else { return record.put(inside, at, 8) };
+    let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    record.byte(0, 1);
+    match claim {
+        Value::Null => record.byte(CASE, 0),
+        Value::Bool(value) => record.byte(CASE, 1).byte(PAYLOAD, u8::from(*value)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => record.byte(CASE, 2).set(PAYLOAD, integer.to_le_bytes()),
+            (None, Some(float)) => record.byte(CASE, 3).set(PAYLOAD, float.to_le_bytes()),
+            (None, None) => return Err(Fault::Malformed),
+        },
+        Value::String(text) => record.byte(CASE, 4).text(inside, PAYLOAD, text)?,
+        Value::Array(elements) => record.byte(CASE, 5).word(PAYLOAD, count(elements.len())),
+        Value::Object(members) => record.byte(CASE, 6).word(PAYLOAD, count(members.len())),
+    };
+    record.put(inside, at, 8)
+}
+
+/// `record route { index: u32, path-prefix: string }`.
+pub(crate) fn put_route(inside: &mut dyn Sandbox, at: u32, matched: MatchedRoute<'_>) -> Result<(), Fault> {
+    let index = u32::try_from(matched.index).unwrap_or(u32::MAX);
+    let prefix = matched.route.matcher.path_prefix.as_str();
+    Record::<12>::new().word(0, index).text(inside, 4, prefix)?.put(inside, at, 4)
+}

@@ -1,0 +1,271 @@
+//! Running the policies that are linked into this module, each in a sandbox of its own.
+//!
+//! A [`Machine`] gives the few primitive operations that the linker provides; everything else is here, so it is the same
+//! in the proxy and at the desk. Every call starts from the state that `configure` left, to the byte: memory, globals
+//! and size. (Tables never change; the linker takes no policy that changes one.)
+
+use crate::canonical::{Sandbox, lift_configured, lift_verdict};
+use crate::config::PolicyEntry;
+use crate::context::RequestContext;
+use crate::json;
+use crate::limits;
+use crate::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
+use crate::visit::{REQUEST_HANDLE, Visit};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What can be called in a policy. The numbers are the linker's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Export {
+    /// Everything that runs when a component is instantiated.
+    Start = 0,
+    /// `configure(settings, length) -> result`
+    Configure = 1,
+    /// Frees what `configure` answered.
+    PostConfigure = 2,
+    /// `check(request) -> verdict`
+    Check = 3,
+    /// Frees what `check` answered.
+    PostCheck = 4,
+    /// `cabi_realloc(old, old size, align, new size) -> place`
+    Realloc = 5,
+}
+
+/// The primitive operations on linked policies, by position. One policy runs at a time.
+pub trait Machine {
+    /// The policies that are linked, as the linker's JSON: `[{"name", "sha256"}]`.
+    fn linked(&self) -> Vec<u8>;
+
+    /// Puts a policy into its initial state, and gives the bytes of its memory. Nothing of it has run.
+    fn initialise(&mut self, policy: u32) -> u32;
+
+    /// Sets what the next calls may use: fuel, and bytes of memory.
+    fn allow(&mut self, fuel: u64, memory_bytes: u32);
+
+    /// The fuel that is left.
+    fn fuel(&self) -> u64;
+
+    /// Takes fuel.
+    ///
+    /// # Errors
+    /// [`Fault::Fuel`] if that is more than there is.
+    fn charge(&mut self, units: u64) -> Result<(), Fault>;
+
+    /// Calls into a policy, which may ask `visit`; without one it may ask nothing.
+    ///
+    /// # Errors
+    /// How it failed.
+    fn call(
+        &mut self,
+        policy: u32,
+        export: Export,
+        args: [u32; 4],
+        visit: Option<&Visit<'_>>,
+    ) -> Result<u32, Fault>;
+
+    /// The bytes of the memory that a policy has now.
+    fn size(&self) -> u32;
+
+    /// Reads from a policy's memory.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] beyond its end.
+    fn read(&self, policy: u32, at: u32, into: &mut [u8]) -> Result<(), Fault>;
+
+    /// Writes into a policy's memory.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] beyond its end.
+    fn write(&mut self, policy: u32, at: u32, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Copies a policy's mutable globals, eight bytes each, and gives how many there are.
+    fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize;
+
+    /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`.
+    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64]);
+}
+
+/// The state of a policy after `configure`.
+#[derive(Debug)]
+struct Image {
+    policy: u32,
+    memory: Vec<u8>,
+    globals: Vec<u64>,
+}
+
+/// The policies that are linked into this module.
+#[derive(Debug)]
+pub struct LinkedPolicies<M> {
+    machine: M,
+    linked: Vec<Linked>,
+    /// By the name of the entry: two entries may use one policy.
+    images: BTreeMap<String, Image>,
+}
+
+/// The memory of the policy that is being called.
+struct Inside<'m, M> {
+    machine: &'m mut M,
+    policy: u32,
+}
+
+impl<M: Machine> LinkedPolicies<M> {
+    /// What is linked into the module of `machine`.
+    ///
+    /// # Errors
+    /// A sentence, if the module's own list cannot be read.
+    pub fn new(machine: M) -> Result<Self, String> {
+        let list = json::parse(&machine.linked(), limits::JSON_DEPTH)
+            .map_err(|error| format!("the module's list of policies cannot be read: {error}"))?;
+        let text = |policy: &Value, member: &str| Some(policy.get(member)?.as_str()?.to_owned());
+        let one = |policy| Some(Linked { name: text(policy, "name")?, sha256: text(policy, "sha256")? });
+        let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
+        let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
+        Ok(Self { machine, linked, images: BTreeMap::new() })
+    }
+
+    /// Runs what a component runs on instantiation, then `configure`.
+    fn prepare(&mut self, policy: u32, entry: &PolicyEntry) -> Result<Result<(), Vec<Complaint>>, Fault> {
+        let machine = &mut self.machine;
+        let memory_bytes = u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX);
+        let needed = machine.initialise(policy);
+        if needed > memory_bytes {
+            let message = format!(
+                "the policy needs {needed} bytes of memory, and its `limits.memory_bytes` is {memory_bytes}"
+            );
+            return Ok(Err(vec![Complaint::whole(message)]));
+        }
+        machine.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
+        // While a component is instantiated its imports are not all there yet, so nothing may be asked.
+        machine.call(policy, Export::Start, [0; 4], None)?;
+        let visit = Visit::default();
+        let settings = entry.settings.to_string();
+        let len = u32::try_from(settings.len()).map_err(|_| Fault::Memory)?;
+        let mut inside = Inside { machine, policy };
+        let at = inside.allocate(1, len)?;
+        inside.write(at, settings.as_bytes())?;
+        let result = inside.machine.call(policy, Export::Configure, [at, len, 0, 0], Some(&visit))?;
+        let configured = lift_configured(&inside, result, limits::POLICY_CONFIGURE_OUTPUT_BYTES)?;
+        inside.machine.call(policy, Export::PostConfigure, [result, 0, 0, 0], None)?;
+        Ok(configured)
+    }
+
+    /// Keeps the state that every call will start from.
+    fn keep(&mut self, policy: u32, entry: &PolicyEntry) -> Result<(), Fault> {
+        let mut memory = vec![0; self.machine.size() as usize];
+        self.machine.read(policy, 0, &mut memory)?;
+        let mut globals = [0; limits::POLICY_GLOBALS];
+        let count = self.machine.save_globals(policy, &mut globals);
+        let globals = globals.get(..count).ok_or(Fault::Malformed)?.to_vec();
+        self.images.insert(entry.name.clone(), Image { policy, memory, globals });
+        Ok(())
+    }
+
+    fn ask(machine: &mut M, image: &Image, entry: &PolicyEntry, visit: &Visit<'_>) -> Result<Verdict, Fault> {
+        let policy = image.policy;
+        let output_bytes = u32::try_from(entry.limits.output_bytes).unwrap_or(u32::MAX);
+        let result = machine.call(policy, Export::Check, [REQUEST_HANDLE, 0, 0, 0], Some(visit))?;
+        visit.end()?;
+        let verdict = lift_verdict(&Inside { machine, policy }, result, output_bytes)?;
+        machine.call(policy, Export::PostCheck, [result, 0, 0, 0], None)?;
+        Ok(verdict)
+    }
+}
+
+impl<M: Machine> Policies for LinkedPolicies<M> {
+    fn linked(&self) -> &[Linked] {
+        &self.linked
+    }
+
+    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>> {
+        let position = self.linked.iter().position(|l| l.name == entry.policy);
+        let Some(policy) = position.and_then(|p| u32::try_from(p).ok()) else {
+            return Err(vec![Complaint::whole(format!(
+                "no policy `{}` is linked into this module",
+                entry.policy
+            ))]);
+        };
+        let failed = |fault: Fault| vec![Complaint::whole(format!("the policy failed: {fault}"))];
+        self.prepare(policy, entry).map_err(failed)?.map_err(|mut complaints| {
+            complaints.truncate(limits::POLICY_PROBLEMS);
+            if complaints.is_empty() {
+                complaints.push(Complaint::whole("the policy refuses its settings and does not say why"));
+            }
+            complaints
+        })?;
+        self.keep(policy, entry).map_err(failed)
+    }
+
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+        let Self { machine, images, .. } = self;
+        let Some(image) = images.get(&entry.name) else {
+            return Err(Fault::Missing).into();
+        };
+        machine.restore(image.policy, &image.memory, &image.globals);
+        machine.allow(entry.limits.fuel, u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX));
+        let visit = Visit::with_request(request);
+        let verdict = Self::ask(machine, image, entry, &visit);
+        let fuel = Some(entry.limits.fuel.saturating_sub(machine.fuel()));
+        Answer { verdict, fuel, log: visit.into_log() }
+    }
+}
+
+impl<M: Machine> Sandbox for Inside<'_, M> {
+    fn read(&self, at: u32, into: &mut [u8]) -> Result<(), Fault> {
+        self.machine.read(self.policy, at, into)
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Fault> {
+        self.machine.write(self.policy, at, bytes)
+    }
+
+    fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
+        self.machine.call(self.policy, Export::Realloc, [0, 0, align, size], None)
+    }
+
+    fn charge(&mut self, units: u64) -> Result<(), Fault> {
+        self.machine.charge(units)
+    }
+}
+
+/// Answers a question of `policy` during a call: for a [`Machine`] whose policy came back with it.
+///
+/// # Errors
+/// What ends the call.
+pub fn answer<M: Machine>(
+    machine: &mut M,
+    policy: u32,
+    visit: &Visit<'_>,
+    function: u32,
+    args: [u32; 4],
+) -> Result<u64, Fault> {
+    let function = crate::visit::HostFunction::from_number(function).ok_or(Fault::Malformed)?;
+    visit.answer(&mut Inside { machine, policy }, function, args)
+}
+
+/// A fault by the linker's number: what a call comes back with when it does not come back with a result.
+#[must_use]
+pub fn fault(kind: u32) -> Option<Fault> {
+    match kind {
+        0 => None,
+        2 => Some(Fault::Fuel),
+        3 => Some(Fault::Stack),
+        4 => Some(Fault::Memory),
+        5 => Some(Fault::Malformed),
+        6 => Some(Fault::Output),
+        _ => Some(Fault::Trap),
+    }
+}
+
+/// The linker's number of a fault.
+#[must_use]
+pub fn kind(fault: Fault) -> u32 {
+    match fault {
+        Fault::Trap | Fault::Conflict | Fault::Missing => 1,
+        Fault::Fuel => 2,
+        Fault::Stack => 3,
+        Fault::Memory => 4,
+        Fault::Malformed => 5,
+        Fault::Output => 6,
+    }
+}

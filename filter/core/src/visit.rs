@@ -1,0 +1,178 @@
+//! What a policy may ask during one call, and how it is answered.
+
+use crate::canonical::{
+    Sandbox, lift_text as lift, put_claim, put_header, put_identity, put_optional_identity, put_route,
+    put_text, put_texts,
+};
+use crate::context::RequestContext;
+use crate::limits;
+use crate::policy::{Fault, LogLevel, PolicyLog};
+use std::cell::{Cell, RefCell};
+
+/// The functions that a policy may import, by the linker's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFunction {
+    /// `request.method`
+    Method,
+    /// `request.path`
+    Path,
+    /// `request.header`
+    Header,
+    /// `request.principal`
+    Principal,
+    /// `request.agent`
+    Agent,
+    /// `request.depth`
+    Depth,
+    /// `request.hop`
+    Hop,
+    /// `request.has-scope`
+    HasScope,
+    /// `request.scopes`
+    Scopes,
+    /// `request.claim`
+    Claim,
+    /// `request.route`
+    Route,
+    /// `request.now`
+    Now,
+    /// The end of the loan of the request.
+    Drop,
+    /// `log`
+    Log,
+}
+
+impl HostFunction {
+    /// By number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        const ALL: [HostFunction; 14] = [
+            HostFunction::Method,
+            HostFunction::Path,
+            HostFunction::Header,
+            HostFunction::Principal,
+            HostFunction::Agent,
+            HostFunction::Depth,
+            HostFunction::Hop,
+            HostFunction::HasScope,
+            HostFunction::Scopes,
+            HostFunction::Claim,
+            HostFunction::Route,
+            HostFunction::Now,
+            HostFunction::Drop,
+            HostFunction::Log,
+        ];
+        ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// The handle by which a policy knows the request: a fresh instance has no other, so its first is 1.
+pub const REQUEST_HANDLE: u32 = 1;
+
+/// One call into a policy, seen from the host: what it may ask, and what it logged.
+#[derive(Debug, Default)]
+pub struct Visit<'a> {
+    request: Option<&'a RequestContext<'a>>,
+    lent: Cell<bool>,
+    log: RefCell<PolicyLog>,
+}
+
+impl<'a> Visit<'a> {
+    /// A call that lends the request.
+    #[must_use]
+    pub fn with_request(request: &'a RequestContext<'a>) -> Self {
+        Self { request: Some(request), lent: Cell::new(true), log: RefCell::default() }
+    }
+
+    /// What was logged.
+    #[must_use]
+    pub fn into_log(self) -> PolicyLog {
+        self.log.into_inner()
+    }
+
+    /// A lent handle must be given back before the call returns (Canonical ABI, `exit_call`).
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] if the policy kept it.
+    pub fn end(&self) -> Result<(), Fault> {
+        if self.lent.get() { Err(Fault::Malformed) } else { Ok(()) }
+    }
+
+    /// Answers one question of the policy. `args` are the core arguments, in order, the rest zero.
+    ///
+    /// # Errors
+    /// What ends the call.
+    pub fn answer(
+        &self,
+        inside: &mut dyn Sandbox,
+        function: HostFunction,
+        args: [u32; 4],
+    ) -> Result<u64, Fault> {
+        use HostFunction as F;
+        inside.charge(limits::HOST_CALL_FUEL)?;
+        let [first, a, b, c] = args;
+        match function {
+            F::Log => return self.log(inside, first, a, b).map(|()| 0),
+            F::Drop => {
+                self.request(first)?;
+                self.lent.set(false);
+                return Ok(0);
+            }
+            _ => {}
+        }
+        let request = self.request(first)?;
+        match function {
+            F::Method => put_text(inside, a, request.method())?,
+            F::Path => put_text(inside, a, request.path())?,
+            F::Header => {
+                let name = Self::text(inside, a, b)?;
+                put_header(inside, c, request.header(&name))?;
+            }
+            F::Principal => put_identity(inside, a, request.chain().principal())?,
+            F::Agent => put_optional_identity(inside, a, request.chain().agent())?,
+            F::Hop => {
+                let hop = usize::try_from(a).ok().and_then(|index| request.chain().hops().get(index));
+                put_optional_identity(inside, b, hop)?;
+            }
+            F::Scopes => put_texts(inside, a, request.chain().token().scopes())?,
+            F::Claim => {
+                let pointer = Self::text(inside, a, b)?;
+                put_claim(inside, c, request.claim(&pointer))?;
+            }
+            F::Route => put_route(inside, a, request.route())?,
+            F::Depth => return Ok(u64::from(u32::try_from(request.chain().depth()).unwrap_or(u32::MAX))),
+            F::HasScope => {
+                let wanted = Self::text(inside, a, b)?;
+                return Ok(u64::from(request.chain().token().scopes().contains(&wanted)));
+            }
+            F::Now => return Ok(request.now().as_secs()),
+            F::Drop | F::Log => {}
+        }
+        Ok(0)
+    }
+
+    fn request(&self, handle: u32) -> Result<&'a RequestContext<'a>, Fault> {
+        match self.request {
+            Some(request) if handle == REQUEST_HANDLE && self.lent.get() => Ok(request),
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// Text of a question; its length is paid for before it is looked at.
+    fn text(inside: &mut dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
+        inside.charge(u64::from(len) / limits::BYTES_PER_FUEL)?;
+        lift(inside, at, len)
+    }
+
+    fn log(&self, inside: &mut dyn Sandbox, level: u32, at: u32, len: u32) -> Result<(), Fault> {
+        let level = match level {
+            0 => LogLevel::Debug,
+            1 => LogLevel::Info,
+            2 => LogLevel::Warn,
+            _ => return Err(Fault::Malformed),
+        };
+        let message = Self::text(inside, at, len)?;
+        self.log.borrow_mut().push(level, &message);
+        Ok(())
+    }
+}

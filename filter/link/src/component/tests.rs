@@ -1,0 +1,7 @@
+//! Every kind of component that is accepted, and every kind of refusal.
+
+mod accepted;
+mod fixtures;
+mod hostile;
+mod wiring;
+mod world;

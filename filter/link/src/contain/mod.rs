@@ -1,0 +1,62 @@
+//! Rewriting a policy's code so that whatever it does wrong becomes a fault of one call, and never a trap of the proxy's
+//! virtual machine.
+//!
+//! - What would trap is tested before, and throws instead; the glue catches (`../glue.rs`).
+//! - Loops and calls take fuel (`fuel`), calls take of a budget for the stack, weighted by the size of their frames.
+//! - Memory ends where the budget ends, not where the engine's memory ends: `memory.size` and `memory.grow` are
+//!   answered from a global, and addresses are compared with it.
+//!
+//! The shape of a rewritten function:
+//!
+//! ```text
+//! block $fault_n … block $fault_1 block $body
+//!   …                    ; a failed test branches to the block of its fault
+//! end
+//! restore the stack budget; return
+//! end  throw fault_1
+//! …
+//! end  throw fault_n
+//! ```
+
+mod body;
+mod facts;
+mod fuel;
+mod memory;
+
+pub(crate) use body::rewrite;
+
+/// Where the rewritten code finds what it needs, by index in the bundle.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    /// Added to the policy's own indices.
+    pub types: u32,
+    /// See `types`.
+    pub functions: u32,
+    /// See `types`.
+    pub globals: u32,
+    /// The policy's memory.
+    pub memory: u32,
+    /// The policy's table.
+    pub table: u32,
+    /// The tag of all faults.
+    pub tag: u32,
+    /// `i64`: the fuel that is left.
+    pub fuel: u32,
+    /// `i32`: the bytes of stack that are in use.
+    pub stack: u32,
+    /// `i32`: the bytes of memory that the policy has.
+    pub size: u32,
+    /// `(i32) -> i32`, instead of `memory.grow`.
+    pub grow: u32,
+    /// `(i32, i32, i32)`, instead of `memory.copy`.
+    pub copy: u32,
+    /// `(i32, i32, i32)`, instead of `memory.fill`.
+    pub fill: u32,
+}
+
+/// The stack that one call into a policy may take, in bytes: an engine's stack has far more.
+pub(crate) const STACK_BYTES: i32 = 256 * 1024;
+/// What a frame takes beside its values, generously.
+const FRAME_BYTES: u32 = 64;
+/// The largest frame: the budget is tested on entry, when the frame is already there.
+const LARGEST_FRAME_BYTES: u32 = 16 * 1024;

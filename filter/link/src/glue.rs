@@ -1,0 +1,424 @@
+//! The code between filter and policies: what the stubs of the seam do, and what a policy's imports do.
+//!
+//! Everything here is about moving bytes and catching faults. What the bytes mean is for the filter, in safe Rust
+//! (`mandate_core::canonical`).
+
+use crate::contain::Places;
+use crate::fault::Fault;
+use crate::filter::count;
+use crate::guest::{Guest, MOST_PAGES, PAGE};
+use crate::host_function::HostFunction;
+use crate::seam::VALUE_BITS;
+use wasm_encoder::{BlockType, Catch, Function, InstructionSink, MemArg, MemArgTarget, ValType};
+use wasmparser::ValType as Parsed;
+
+/// The globals that all policies share, for one runs at a time, and where the filter answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared {
+    /// See [`Places`].
+    pub fuel: u32,
+    /// See [`Places`].
+    pub stack: u32,
+    /// See [`Places`].
+    pub size: u32,
+    /// `i32`: the bytes of memory that the policy may have.
+    pub limit: u32,
+    /// `i32`: whether memory was refused in this call.
+    pub refused: u32,
+    pub tag: u32,
+    pub answer: u32,
+}
+
+/// One policy in the bundle: its module, where it went, and the functions that the glue adds.
+pub(crate) struct Placed<'g> {
+    pub guest: &'g Guest<'g>,
+    pub places: Places,
+    /// The first of its data segments in the bundle.
+    pub data: u32,
+    /// `i32`: the bytes of its memory that are not surely zero.
+    pub dirty: u32,
+    pub initialise: u32,
+    pub restore: u32,
+    pub save: u32,
+    pub call: u32,
+}
+
+/// A fresh policy was given this many units of fuel for each page that it takes: zeroing it afterwards takes as long.
+const FUEL_PER_PAGE: i64 = 1024;
+/// Bytes that are copied or filled for one unit of fuel, as a power of two.
+const BYTES_PER_FUEL_LOG2: i32 = 4;
+
+fn function(locals: &[ValType], code: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
+    let mut function = Function::new_with_locals_types(locals.iter().copied());
+    let mut sink = function.instructions();
+    code(&mut sink);
+    sink.end();
+    function
+}
+
+/// An import of a policy: asks the filter, and throws what it says.
+pub(crate) fn import(policy: i32, imported: HostFunction, shared: &Shared) -> Function {
+    let (params, results) = imported.signature();
+    // Parameters come first.
+    let answer = count(params.len());
+    function(&[ValType::I64], |code| {
+        code.i32_const(policy).i32_const(imported as i32);
+        for index in 0..4 {
+            if index < answer {
+                code.local_get(index);
+            } else {
+                code.i32_const(0);
+            }
+        }
+        code.call(shared.answer).local_tee(answer).i64_const(VALUE_BITS).i64_shr_u().i64_eqz().i32_eqz();
+        code.if_(BlockType::Empty);
+        code.local_get(answer).i64_const(VALUE_BITS).i64_shr_u().i32_wrap_i64().throw(shared.tag);
+        code.end();
+        match results {
+            [Parsed::I64] => code.local_get(answer),
+            [_] => code.local_get(answer).i32_wrap_i64(),
+            _ => code,
+        };
+    })
+}
+
+/// `memory.grow`, within the budget. A page costs fuel.
+pub(crate) fn grow(guest: &Guest<'_>, places: &Places, shared: &Shared, dirty: u32) -> Function {
+    const DELTA: u32 = 0;
+    const OLD: u32 = 1;
+    const NEW: u32 = 2;
+    let memory = places.memory;
+    function(&[ValType::I32, ValType::I64], |code| {
+        code.global_get(shared.size).i32_const(16).i32_shr_u().local_tee(OLD);
+        code.i64_extend_i32_u().local_get(DELTA).i64_extend_i32_u().i64_add().local_set(NEW);
+        // A module that bounds itself is told so, and that is not the budget's doing.
+        code.local_get(NEW).i64_const(guest.memory.maximum.cast_signed()).i64_gt_u();
+        code.if_(BlockType::Empty).i32_const(-1).return_().end();
+        code.local_get(NEW).i64_const(16).i64_shl().global_get(shared.limit).i64_extend_i32_u().i64_gt_u();
+        code.if_(BlockType::Empty);
+        code.i32_const(1).global_set(shared.refused).i32_const(-1).return_();
+        code.end();
+        burn(code, shared, |code| {
+            code.local_get(DELTA).i64_extend_i32_u().i64_const(FUEL_PER_PAGE).i64_mul();
+        });
+        // The engine's memory never shrinks, so it may be there from an earlier call.
+        code.local_get(NEW).i32_wrap_i64().memory_size(memory).i32_gt_u();
+        code.if_(BlockType::Empty);
+        code.local_get(NEW)
+            .i32_wrap_i64()
+            .memory_size(memory)
+            .i32_sub()
+            .memory_grow(memory)
+            .i32_const(-1)
+            .i32_eq();
+        code.if_(BlockType::Empty);
+        code.i32_const(1).global_set(shared.refused).i32_const(-1).return_();
+        code.end().end();
+        code.local_get(NEW).i32_wrap_i64().i32_const(16).i32_shl().global_set(shared.size);
+        code.global_get(shared.size).global_set(dirty);
+        code.local_get(OLD);
+    })
+}
+
+/// `memory.copy`, within the policy's memory; its length costs fuel.
+pub(crate) fn copy(places: &Places, shared: &Shared) -> Function {
+    function(&[], |code| {
+        within(code, shared, 0, 2, |code| throw(code, shared, Fault::Trap));
+        within(code, shared, 1, 2, |code| throw(code, shared, Fault::Trap));
+        burn(code, shared, |code| {
+            code.local_get(2).i32_const(BYTES_PER_FUEL_LOG2).i32_shr_u().i64_extend_i32_u();
+        });
+        code.local_get(0).local_get(1).local_get(2).memory_copy(places.memory, places.memory);
+    })
+}
+
+/// `memory.fill`, likewise.
+pub(crate) fn fill(places: &Places, shared: &Shared) -> Function {
+    function(&[], |code| {
+        within(code, shared, 0, 2, |code| throw(code, shared, Fault::Trap));
+        burn(code, shared, |code| {
+            code.local_get(2).i32_const(BYTES_PER_FUEL_LOG2).i32_shr_u().i64_extend_i32_u();
+        });
+        code.local_get(0).local_get(1).local_get(2).memory_fill(places.memory);
+    })
+}
+
+/// `initialise`: memory, globals and size as they are before anything ran.
+pub(crate) fn initialise(placed: &Placed<'_>, shared: &Shared) -> Function {
+    let Placed { guest, places, .. } = placed;
+    let least = i32_of(guest.least_bytes());
+    function(&[], |code| {
+        code.i32_const(0)
+            .i32_const(0)
+            .memory_size(places.memory)
+            .i32_const(16)
+            .i32_shl()
+            .memory_fill(places.memory);
+        for (index, segment) in (placed.data..).zip(&guest.segments) {
+            let len = i32_of(segment.bytes.len() as u64);
+            code.i32_const(segment.at.cast_signed()).i32_const(0).i32_const(len);
+            code.memory_init(places.memory, index);
+        }
+        for (index, global) in (places.globals..).zip(&guest.globals).filter(|(_, global)| global.mutable) {
+            match global.kind {
+                Parsed::I64 => code.i64_const(global.bits.cast_signed()),
+                Parsed::F32 => code.i32_const(low_word(global.bits)).f32_reinterpret_i32(),
+                Parsed::F64 => code.i64_const(global.bits.cast_signed()).f64_reinterpret_i64(),
+                _ => code.i32_const(low_word(global.bits)),
+            };
+            code.global_set(index);
+        }
+        code.i32_const(least).global_set(placed.dirty);
+        code.i32_const(least).global_set(shared.size);
+        code.i32_const(least);
+    })
+}
+
+/// `save_globals`: `(into) -> count`.
+pub(crate) fn save(placed: &Placed<'_>) -> Function {
+    let mutable = mutable_globals(placed);
+    function(&[], |code| {
+        for (slot, (index, kind)) in (0_u64..).zip(&mutable) {
+            code.local_get(0).global_get(*index);
+            match kind {
+                Parsed::I64 => &mut *code,
+                Parsed::F32 => code.i32_reinterpret_f32().i64_extend_i32_u(),
+                Parsed::F64 => code.i64_reinterpret_f64(),
+                _ => code.i64_extend_i32_u(),
+            };
+            code.i64_store(slot_of(slot));
+        }
+        code.i32_const(i32_of(mutable.len() as u64));
+    })
+}
+
+/// `restore`: `(memory, length, globals)`. What is beyond the image is zero already, or is made so.
+pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
+    const MEMORY: u32 = 0;
+    const LEN: u32 = 1;
+    const GLOBALS: u32 = 2;
+    let memory = placed.places.memory;
+    function(&[], |code| {
+        code.i32_const(0).local_get(MEMORY).local_get(LEN).memory_copy(memory, 0);
+        code.global_get(placed.dirty).local_get(LEN).i32_gt_u();
+        code.if_(BlockType::Empty);
+        code.local_get(LEN)
+            .i32_const(0)
+            .global_get(placed.dirty)
+            .local_get(LEN)
+            .i32_sub()
+            .memory_fill(memory);
+        code.end();
+        code.local_get(LEN).global_set(placed.dirty);
+        code.local_get(LEN).global_set(shared.size);
+        for (slot, (index, kind)) in (0_u64..).zip(mutable_globals(placed)) {
+            code.local_get(GLOBALS).i64_load(slot_of(slot));
+            match kind {
+                Parsed::I64 => &mut *code,
+                Parsed::F32 => code.i32_wrap_i64().f32_reinterpret_i32(),
+                Parsed::F64 => code.f64_reinterpret_i64(),
+                _ => code.i32_wrap_i64(),
+            };
+            code.global_set(index);
+        }
+    })
+}
+
+/// `call`: `(export, a, b, c, d) -> fault << 32 | result`. The numbers of the exports are `mandate_core::sandbox::Export`'s.
+pub(crate) fn call(placed: &Placed<'_>, shared: &Shared) -> Function {
+    const RESULT: u32 = 5;
+    let entries = &placed.guest.entries;
+    let at = |function: u32| placed.places.functions + function;
+    let post = |code: &mut InstructionSink<'_>, function: Option<u32>| {
+        if let Some(function) = function {
+            code.local_get(1).call(at(function));
+        }
+    };
+    function(&[ValType::I32], |code| {
+        code.block(BlockType::Result(ValType::I32));
+        code.try_table(BlockType::Empty, [Catch::One { tag: shared.tag, label: 0 }]);
+        switch(code, 6, |code, export| match export {
+            0 => {
+                for start in &entries.start {
+                    code.call(at(*start));
+                }
+            }
+            1 => {
+                code.local_get(1).local_get(2).call(at(entries.configure)).local_set(RESULT);
+            }
+            2 => post(code, entries.post_configure),
+            3 => {
+                code.local_get(1).call(at(entries.check)).local_set(RESULT);
+            }
+            4 => post(code, entries.post_check),
+            _ => {
+                code.local_get(1)
+                    .local_get(2)
+                    .local_get(3)
+                    .local_get(4)
+                    .call(at(entries.realloc))
+                    .local_set(RESULT);
+            }
+        });
+        code.local_get(RESULT).i64_extend_i32_u().return_();
+        code.end().unreachable().end();
+        // A trap after memory was refused is most often an allocator's way to say so.
+        code.local_tee(RESULT).i32_const(Fault::Trap.number()).i32_eq().global_get(shared.refused).i32_and();
+        code.if_(BlockType::Empty).i32_const(Fault::Memory.number()).local_set(RESULT).end();
+        code.local_get(RESULT).i64_extend_i32_u().i64_const(32).i64_shl();
+    })
+}
+
+/// `linked`: `(into, room) -> length`.
+pub(crate) fn linked(data: u32, len: usize) -> Function {
+    let len = i32_of(len as u64);
+    function(&[], |code| {
+        code.local_get(0).i32_const(0);
+        code.local_get(1).i32_const(len).local_get(1).i32_const(len).i32_lt_u().select();
+        code.memory_init(0, data);
+        code.i32_const(len);
+    })
+}
+
+/// `allow`: `(fuel, memory bytes) -> 0`.
+pub(crate) fn allow(shared: &Shared) -> Function {
+    function(&[], |code| {
+        code.local_get(0).global_set(shared.fuel).local_get(1).global_set(shared.limit);
+        code.i32_const(0).global_set(shared.stack).i32_const(0).global_set(shared.refused);
+        code.i32_const(0);
+    })
+}
+
+/// `fuel`: what is left, which may have been overdrawn.
+pub(crate) fn fuel(shared: &Shared) -> Function {
+    function(&[], |code| {
+        code.global_get(shared.fuel).i64_const(0);
+        code.global_get(shared.fuel).i64_const(0).i64_gt_s().select();
+    })
+}
+
+/// `charge`: `(units) -> fault`.
+pub(crate) fn charge(shared: &Shared) -> Function {
+    function(&[], |code| {
+        code.global_get(shared.fuel).local_get(0).i64_sub().global_set(shared.fuel);
+        code.i32_const(Fault::Fuel.number()).i32_const(0);
+        code.global_get(shared.fuel).i64_const(0).i64_lt_s().select();
+    })
+}
+
+/// `size`: the bytes of memory of the policy that ran last.
+pub(crate) fn size(shared: &Shared) -> Function {
+    function(&[], |code| {
+        code.global_get(shared.size);
+    })
+}
+
+/// `read` and `write`: `(policy, at, ours, length) -> fault`.
+pub(crate) fn transfer(placed: &[Placed<'_>], shared: &Shared, into_policy: bool) -> Function {
+    function(&[], |code| {
+        within(code, shared, 1, 3, |code| {
+            code.i32_const(Fault::Malformed.number()).return_();
+        });
+        switch(code, placed.len(), |code, policy| {
+            let Some(memory) = placed.get(policy).map(|placed| placed.places.memory) else { return };
+            if into_policy {
+                code.local_get(1).local_get(2).local_get(3).memory_copy(memory, 0);
+            } else {
+                code.local_get(2).local_get(1).local_get(3).memory_copy(0, memory);
+            }
+        });
+        code.i32_const(0);
+    })
+}
+
+/// A stub that passes the rest of its parameters on to the policy that the first one names. The filter names only those
+/// that are linked.
+pub(crate) fn dispatch(
+    placed: &[Placed<'_>],
+    params: u32,
+    has_result: bool,
+    to: fn(&Placed<'_>) -> u32,
+) -> Function {
+    function(&[], |code| {
+        switch(code, placed.len(), |code, policy| {
+            for index in 1..params {
+                code.local_get(index);
+            }
+            if let Some(placed) = placed.get(policy) {
+                code.call(to(placed));
+            }
+            if !has_result {
+                code.i32_const(0);
+            }
+            code.return_();
+        });
+        code.unreachable();
+    })
+}
+
+/// Does one of several things, by the number in the first parameter; anything else does the last.
+fn switch(
+    code: &mut InstructionSink<'_>,
+    cases: usize,
+    mut case: impl FnMut(&mut InstructionSink<'_>, usize),
+) {
+    let last = count(cases).saturating_sub(1);
+    for _ in 0..=cases {
+        code.block(BlockType::Empty);
+    }
+    code.local_get(0).br_table((0..last).collect::<Vec<u32>>(), last).end();
+    for (index, out) in (0..cases).zip((0..=last).rev()) {
+        case(code, index);
+        // Out of the outermost block.
+        code.br(out).end();
+    }
+}
+
+/// Does `otherwise` unless so many bytes (a local) at an address (a local) are within the policy's memory.
+fn within(
+    code: &mut InstructionSink<'_>,
+    shared: &Shared,
+    at: u32,
+    len: u32,
+    otherwise: impl FnOnce(&mut InstructionSink<'_>),
+) {
+    code.local_get(at).i64_extend_i32_u().local_get(len).i64_extend_i32_u().i64_add();
+    code.global_get(shared.size).i64_extend_i32_u().i64_gt_u();
+    code.if_(BlockType::Empty);
+    otherwise(code);
+    code.end();
+}
+
+fn burn(code: &mut InstructionSink<'_>, shared: &Shared, units: impl FnOnce(&mut InstructionSink<'_>)) {
+    code.global_get(shared.fuel);
+    units(code);
+    code.i64_sub().global_set(shared.fuel).global_get(shared.fuel).i64_const(0).i64_lt_s();
+    code.if_(BlockType::Empty);
+    throw(code, shared, Fault::Fuel);
+    code.end();
+}
+
+fn throw(code: &mut InstructionSink<'_>, shared: &Shared, fault: Fault) {
+    code.i32_const(fault.number()).throw(shared.tag);
+}
+
+fn mutable_globals(placed: &Placed<'_>) -> Vec<(u32, Parsed)> {
+    let all = (placed.places.globals..).zip(&placed.guest.globals);
+    all.filter(|(_, global)| global.mutable).map(|(index, global)| (index, global.kind)).collect()
+}
+
+/// An eight-byte slot in the filter's memory.
+fn slot_of(slot: u64) -> MemArg {
+    MemArg { offset: slot * 8, align: 3, target: MemArgTarget::Memory(0), ordering: None }
+}
+
+/// A number that was bounded when the policy was read.
+fn i32_of(number: u64) -> i32 {
+    debug_assert!(number <= MOST_PAGES * PAGE);
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn low_word(bits: u64) -> i32 {
+    let [a, b, c, d, ..] = bits.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}

@@ -1,0 +1,128 @@
+//! The linker of Mandate: a filter and policy components in, one module out, every fault contained.
+//!
+//! The bundle is an ordinary proxy-wasm module with the filter's own exports. Each policy in it keeps a memory, a table and
+//! globals of its own, which is WebAssembly's own isolation; its code is rewritten so that whatever it does wrong comes back
+//! to the filter as a fault of one call (`contain`), and it starts every call from the state that it had after it was
+//! configured (`glue`). The same inputs give the same bytes.
+//!
+//! ```text
+//! component → world and wiring → core module → rewritten code ┐
+//! filter ─────────────────────────────────────────────────────┴→ merged → validated
+//! ```
+
+mod component;
+mod contain;
+mod fault;
+mod filter;
+mod glue;
+mod guest;
+mod host_function;
+mod merge;
+mod refusal;
+mod seam;
+
+pub use refusal::{ImportProblem, Refusal, Wiring};
+
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// The custom section that names the policies of a bundle: JSON, `[{"name", "sha256"}]`.
+pub const SECTION: &str = "mandate.policies";
+
+/// Most policies in one bundle.
+pub const MOST_POLICIES: usize = 64;
+/// Longest name of a policy, in bytes.
+pub const NAME_BYTES: usize = 64;
+
+/// A policy to link.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'a> {
+    /// What configurations will call it: lower-case letters, digits and dashes.
+    pub name: &'a str,
+    /// The component.
+    pub component: &'a [u8],
+}
+
+/// Why there is no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The filter is not one that policies can be linked with.
+    #[error("the filter cannot be linked with: {0}")]
+    Filter(String),
+    /// A name cannot be used.
+    #[error("`{0}` is no name for a policy: take 1 to {NAME_BYTES} lower-case letters, digits and dashes")]
+    Name(String),
+    /// Two policies have one name.
+    #[error("two policies are called `{0}`: give one of them another name")]
+    Twice(String),
+    /// No policy, or too many.
+    #[error("{0} policies cannot be linked: a bundle has 1 to {MOST_POLICIES}")]
+    Count(usize),
+    /// A component is refused.
+    #[error("policy `{name}`: {refusal}")]
+    Refused {
+        /// The policy.
+        name: String,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
+    /// What came out is not valid: a defect of the linker.
+    #[error("the linker made a bundle that is not valid, which is its own defect: {0}")]
+    Bundle(String),
+}
+
+impl LinkError {
+    fn refused(name: &str, refusal: Refusal) -> Self {
+        Self::Refused { name: name.to_owned(), refusal: Box::new(refusal) }
+    }
+}
+
+/// Links policies into a filter.
+///
+/// # Errors
+/// What is wrong with the filter, with a name, or with a component.
+pub fn link(filter: &[u8], policies: &[Policy<'_>]) -> Result<Vec<u8>, LinkError> {
+    if policies.is_empty() || policies.len() > MOST_POLICIES {
+        return Err(LinkError::Count(policies.len()));
+    }
+    for (position, policy) in policies.iter().enumerate() {
+        if !is_name(policy.name) {
+            return Err(LinkError::Name(refusal::shown(policy.name)));
+        }
+        if policies.iter().take(position).any(|other| other.name == policy.name) {
+            return Err(LinkError::Twice(policy.name.to_owned()));
+        }
+    }
+    let filter = filter::Filter::read(filter)?;
+    let mut guests = Vec::with_capacity(policies.len());
+    let mut list = String::from("[");
+    for policy in policies {
+        let refused = |refusal| LinkError::refused(policy.name, refusal);
+        let module = component::read(policy.component).map_err(refused)?;
+        guests.push((policy.name.to_owned(), guest::Guest::read(&module).map_err(refused)?));
+        let comma = if guests.len() > 1 { "," } else { "" };
+        // Neither part needs escaping, and a string takes whatever is written to it.
+        write!(list, r#"{comma}{{"name":"{}","sha256":"{}"}}"#, policy.name, digest(policy.component)).ok();
+    }
+    list.push(']');
+    merge::merge(&filter, &guests, &list)
+}
+
+/// Checks that a component can be linked, without a filter.
+///
+/// # Errors
+/// Why not.
+pub fn check(component: &[u8]) -> Result<(), Refusal> {
+    guest::Guest::read(&component::read(component)?).map(drop)
+}
+
+/// SHA-256 of a component, in lower-case hex: what a configuration pins.
+#[must_use]
+pub fn digest(component: &[u8]) -> String {
+    Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain)
+}

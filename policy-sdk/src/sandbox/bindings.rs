@@ -1,0 +1,20 @@
+//! The contract of `wit/`, as `wit-bindgen` sees it. Records and variants are the SDK's own types: a contract that they do
+//! not fit does not compile.
+
+wit_bindgen::generate!({
+    path: "wit",
+    world: "policy",
+    pub_export_macro: true,
+    default_bindings_module: "mandate_policy::sandbox::bindings",
+    with: {
+        "mandate:policy/request@0.1.0/claim": crate::Claim,
+        "mandate:policy/request@0.1.0/identity": crate::Identity,
+        "mandate:policy/request@0.1.0/route": crate::Route,
+        "mandate:policy/types@0.1.0/denial": crate::Denial,
+        "mandate:policy/types@0.1.0/field": crate::Field,
+        "mandate:policy/types@0.1.0/obligation": crate::Obligation,
+        "mandate:policy/types@0.1.0/problem": crate::Problem,
+        "mandate:policy/types@0.1.0/verdict": crate::Verdict,
+    },
+    generate_all,
+});
