@@ -199,7 +199,7 @@ fn demo(engine: &str) {
     let desk = Desk::new();
     let rows: Value = serde_json::from_str(&desk.ok(&["demo", "--engine", engine, "--json"])).unwrap();
     let rows = rows.as_array().unwrap();
-    assert!(rows.len() >= 20 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
+    assert!(rows.len() >= 24 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
     let decided: Vec<&str> = rows.iter().map(|row| row["got"].as_str().unwrap()).collect();
     for must in [
         "allow",
@@ -207,6 +207,7 @@ fn demo(engine: &str) {
         "deny: token_expired",
         "deny: signature_invalid",
         "deny: key_unknown",
+        "deny: policy_denied",
     ] {
         assert!(decided.contains(&must), "{must} not in {decided:?}");
     }
@@ -258,9 +259,15 @@ fn the_gateway_of_up_runs_until_it_is_stopped() {
 fn help_teaches() {
     let desk = Desk::new();
     let help = desk.ok(&["--help"]);
-    for command in ["demo", "up", "build", "check", "decide", "token"] {
+    for command in ["demo", "up", "build", "bundle", "check", "decide", "token", "policy"] {
         assert!(help.contains(command), "{command}");
         assert!(desk.ok(&[command, "--help"]).len() > 100, "{command}");
     }
     assert!(help.contains("mandate demo"));
+    let help = desk.ok(&["policy", "--help"]);
+    for command in ["new", "build", "test", "bench", "inspect", "explain"] {
+        assert!(help.contains(command), "{command}");
+        assert!(desk.ok(&["policy", command, "--help"]).len() > 100, "{command}");
+    }
+    assert!(help.contains("mandate policy new"));
 }

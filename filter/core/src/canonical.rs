@@ -162,17 +162,25 @@ fn aligned(at: u32, to: u32) -> Result<(), Fault> {
     if at.is_multiple_of(to) { Ok(()) } else { Err(Fault::Malformed) }
 }
 
-/// A record under construction, to be written at once. Padding is zero.
-struct Record<const SIZE: usize>([u8; SIZE]);
+/// A record under construction, to be written at once. What a value does not take of it stays as the policy has it, as the
+/// Canonical ABI stores values: a policy may see what it should not look at.
+struct Record<const SIZE: usize> {
+    at: u32,
+    bytes: [u8; SIZE],
+}
 
 impl<const SIZE: usize> Record<SIZE> {
-    const fn new() -> Self {
-        Self([0; SIZE])
+    /// At the place where the policy wants the result, which is checked before anything is asked of the policy.
+    fn at(inside: &dyn Sandbox, at: u32, align: u32) -> Result<Self, Fault> {
+        aligned(at, align)?;
+        let mut bytes = [0; SIZE];
+        inside.read(at, &mut bytes)?;
+        Ok(Self { at, bytes })
     }
 
     fn set<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> &mut Self {
         // Offsets are constants of this file, and its tests write every one of them.
-        if let Some(place) = self.0.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+        if let Some(place) = self.bytes.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
             *place = bytes;
         }
         self
@@ -188,7 +196,7 @@ impl<const SIZE: usize> Record<SIZE> {
 
     /// Copies `text` into the policy, and its place into the record.
     fn text(&mut self, inside: &mut dyn Sandbox, offset: usize, text: &str) -> Result<&mut Self, Fault> {
-        let (at, len) = lower_bytes(inside, 1, text.as_bytes())?;
+        let (at, len) = lower_text(inside, text)?;
         Ok(self.word(offset, at).word(offset + 4, len))
     }
 
@@ -201,41 +209,51 @@ impl<const SIZE: usize> Record<SIZE> {
         self.text(inside, offset, &who.issuer)?.text(inside, offset + 8, &who.subject)
     }
 
-    /// Writes the record to where the policy wants the result.
-    fn put(&self, inside: &mut dyn Sandbox, at: u32, align: u32) -> Result<(), Fault> {
-        aligned(at, align)?;
-        inside.write(at, &self.0)
+    /// Writes the record.
+    fn put(&self, inside: &mut dyn Sandbox) -> Result<(), Fault> {
+        inside.write(self.at, &self.bytes)
     }
 }
 
-fn lower_bytes(inside: &mut dyn Sandbox, align: u32, bytes: &[u8]) -> Result<(u32, u32), Fault> {
-    let len = u32::try_from(bytes.len()).map_err(|_| Fault::Memory)?;
-    inside.charge(u64::from(len) / limits::BYTES_PER_FUEL)?;
-    let at = inside.allocate(align, len)?;
+/// Room in the policy, paid for before it is asked for.
+fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Fault> {
+    inside.charge(u64::from(size) / limits::BYTES_PER_FUEL)?;
+    let at = inside.allocate(align, size)?;
     aligned(at, align)?;
-    inside.write(at, bytes)?;
+    Ok(at)
+}
+
+/// Copies text into the policy, and gives its place and length.
+fn lower_text(inside: &mut dyn Sandbox, text: &str) -> Result<(u32, u32), Fault> {
+    let len = u32::try_from(text.len()).map_err(|_| Fault::Memory)?;
+    let at = allocate(inside, 1, len)?;
+    inside.write(at, text.as_bytes())?;
     Ok((at, len))
 }
 
 /// `string`.
 pub(crate) fn put_text(inside: &mut dyn Sandbox, at: u32, text: &str) -> Result<(), Fault> {
-    Record::<8>::new().text(inside, 0, text)?.put(inside, at, 4)
+    Record::<8>::at(inside, at, 4)?.text(inside, 0, text)?.put(inside)
 }
 
 /// `list<string>`.
 pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> Result<(), Fault> {
+    let mut record = Record::<8>::at(inside, at, 4)?;
+    let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
+    // The list before its elements: in which order memory is asked for is for a policy to see.
+    let list = allocate(inside, 4, len.checked_mul(8).ok_or(Fault::Memory)?)?;
     let mut elements = Vec::with_capacity(texts.len() * 8);
     for text in texts {
-        elements.extend_from_slice(&Record::<8>::new().text(inside, 0, text)?.0);
+        let (at, len) = lower_text(inside, text)?;
+        elements.extend([at, len].map(u32::to_le_bytes).as_flattened());
     }
-    let (list, _) = lower_bytes(inside, 4, &elements)?;
-    let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
-    Record::<8>::new().word(0, list).word(4, len).put(inside, at, 4)
+    inside.write(list, &elements)?;
+    record.word(0, list).word(4, len).put(inside)
 }
 
 /// `record identity { issuer: string, subject: string }`.
 pub(crate) fn put_identity(inside: &mut dyn Sandbox, at: u32, who: &Identity) -> Result<(), Fault> {
-    Record::<16>::new().identity(inside, 0, who)?.put(inside, at, 4)
+    Record::<16>::at(inside, at, 4)?.identity(inside, 0, who)?.put(inside)
 }
 
 /// `option<identity>`.
@@ -244,11 +262,12 @@ pub(crate) fn put_optional_identity(
     at: u32,
     who: Option<&Identity>,
 ) -> Result<(), Fault> {
-    let mut record = Record::<20>::new();
-    if let Some(who) = who {
-        record.byte(0, 1).identity(inside, 4, who)?;
-    }
-    record.put(inside, at, 4)
+    let mut record = Record::<20>::at(inside, at, 4)?;
+    match who {
+        None => record.byte(0, 0),
+        Some(who) => record.byte(0, 1).identity(inside, 4, who)?,
+    };
+    record.put(inside)
 }
 
 /// `result<option<string>, header-error>`.
@@ -257,28 +276,22 @@ pub(crate) fn put_header(
     at: u32,
     header: Result<Option<&str>, HeaderError>,
 ) -> Result<(), Fault> {
-    let mut record = Record::<16>::new();
+    let mut record = Record::<16>::at(inside, at, 4)?;
     match header {
-        Ok(None) => {}
-        Ok(Some(value)) => {
-            record.byte(4, 1).text(inside, 8, value)?;
-        }
-        Err(HeaderError::Repeated) => {
-            record.byte(0, 1);
-        }
-        Err(HeaderError::NotText) => {
-            record.byte(0, 1).byte(4, 1);
-        }
-    }
-    record.put(inside, at, 4)
+        Ok(None) => record.byte(0, 0).byte(4, 0),
+        Ok(Some(value)) => record.byte(0, 0).byte(4, 1).text(inside, 8, value)?,
+        Err(HeaderError::Repeated) => record.byte(0, 1).byte(4, 0),
+        Err(HeaderError::NotText) => record.byte(0, 1).byte(4, 1),
+    };
+    record.put(inside)
 }
 
 /// `option<claim>`, of `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
 pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, claim: Option<&Value>) -> Result<(), Fault> {
     const CASE: usize = 8;
     const PAYLOAD: usize = 16;
-    let mut record = Record::<24>::new();
-    let Some(claim) = claim else { return record.put(inside, at, 8) };
+    let mut record = Record::<24>::at(inside, at, 8)?;
+    let Some(claim) = claim else { return record.byte(0, 0).put(inside) };
     let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     record.byte(0, 1);
     match claim {
@@ -293,12 +306,12 @@ pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, claim: Option<&Value>
         Value::Array(elements) => record.byte(CASE, 5).word(PAYLOAD, count(elements.len())),
         Value::Object(members) => record.byte(CASE, 6).word(PAYLOAD, count(members.len())),
     };
-    record.put(inside, at, 8)
+    record.put(inside)
 }
 
 /// `record route { index: u32, path-prefix: string }`.
 pub(crate) fn put_route(inside: &mut dyn Sandbox, at: u32, matched: MatchedRoute<'_>) -> Result<(), Fault> {
     let index = u32::try_from(matched.index).unwrap_or(u32::MAX);
     let prefix = matched.route.matcher.path_prefix.as_str();
-    Record::<12>::new().word(0, index).text(inside, 4, prefix)?.put(inside, at, 4)
+    Record::<12>::at(inside, at, 4)?.word(0, index).text(inside, 4, prefix)?.put(inside)
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Export {
-    /// Everything that runs when a component is instantiated.
+    /// The start function of the policy's module.
     Start = 0,
     /// `configure(settings, length) -> result`
     Configure = 1,
@@ -30,6 +30,8 @@ pub enum Export {
     PostCheck = 4,
     /// `cabi_realloc(old, old size, align, new size) -> place`
     Realloc = 5,
+    /// What the component calls once its module is instantiated, such as `_initialize`.
+    Initialise = 6,
 }
 
 /// The primitive operations on linked policies, by position. One policy runs at a time.
@@ -136,9 +138,10 @@ impl<M: Machine> LinkedPolicies<M> {
             return Ok(Err(vec![Complaint::whole(message)]));
         }
         machine.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
-        // While a component is instantiated its imports are not all there yet, so nothing may be asked.
+        // While a module is instantiated its imports are not all there yet, so nothing may be asked.
         machine.call(policy, Export::Start, [0; 4], None)?;
         let visit = Visit::default();
+        machine.call(policy, Export::Initialise, [0; 4], Some(&visit))?;
         let settings = entry.settings.to_string();
         let len = u32::try_from(settings.len()).map_err(|_| Fault::Memory)?;
         let mut inside = Inside { machine, policy };

@@ -158,9 +158,9 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Text of a question; its length is paid for before it is looked at.
+    /// Text of a question; its length is paid for before it is looked at, as far as it could be taken at all.
     fn text(inside: &mut dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
-        inside.charge(u64::from(len) / limits::BYTES_PER_FUEL)?;
+        inside.charge(u64::from(len.min(limits::POLICY_TEXT_BYTES)) / limits::BYTES_PER_FUEL)?;
         lift(inside, at, len)
     }
 

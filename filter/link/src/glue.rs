@@ -91,13 +91,13 @@ pub(crate) fn grow(guest: &Guest<'_>, places: &Places, shared: &Shared, dirty: u
     function(&[ValType::I32, ValType::I64], |code| {
         code.global_get(shared.size).i32_const(16).i32_shr_u().local_tee(OLD);
         code.i64_extend_i32_u().local_get(DELTA).i64_extend_i32_u().i64_add().local_set(NEW);
-        // A module that bounds itself is told so, and that is not the budget's doing.
-        code.local_get(NEW).i64_const(guest.memory.maximum.cast_signed()).i64_gt_u();
-        code.if_(BlockType::Empty).i32_const(-1).return_().end();
         code.local_get(NEW).i64_const(16).i64_shl().global_get(shared.limit).i64_extend_i32_u().i64_gt_u();
         code.if_(BlockType::Empty);
         code.i32_const(1).global_set(shared.refused).i32_const(-1).return_();
         code.end();
+        // A module that bounds itself below the budget is told so, and that is not the budget's doing.
+        code.local_get(NEW).i64_const(guest.memory.maximum.cast_signed()).i64_gt_u();
+        code.if_(BlockType::Empty).i32_const(-1).return_().end();
         burn(code, shared, |code| {
             code.local_get(DELTA).i64_extend_i32_u().i64_const(FUEL_PER_PAGE).i64_mul();
         });
@@ -237,10 +237,10 @@ pub(crate) fn call(placed: &Placed<'_>, shared: &Shared) -> Function {
     function(&[ValType::I32], |code| {
         code.block(BlockType::Result(ValType::I32));
         code.try_table(BlockType::Empty, [Catch::One { tag: shared.tag, label: 0 }]);
-        switch(code, 6, |code, export| match export {
+        switch(code, 7, |code, export| match export {
             0 => {
-                for start in &entries.start {
-                    code.call(at(*start));
+                if let Some(start) = entries.start {
+                    code.call(at(start));
                 }
             }
             1 => {
@@ -251,13 +251,18 @@ pub(crate) fn call(placed: &Placed<'_>, shared: &Shared) -> Function {
                 code.local_get(1).call(at(entries.check)).local_set(RESULT);
             }
             4 => post(code, entries.post_check),
-            _ => {
+            5 => {
                 code.local_get(1)
                     .local_get(2)
                     .local_get(3)
                     .local_get(4)
                     .call(at(entries.realloc))
                     .local_set(RESULT);
+            }
+            _ => {
+                for initialiser in &entries.initialisers {
+                    code.call(at(*initialiser));
+                }
             }
         });
         code.local_get(RESULT).i64_extend_i32_u().return_();

@@ -62,7 +62,10 @@ pub(crate) struct Function<'a> {
 /// One of the functions that the host calls, by their index in the module.
 #[derive(Debug)]
 pub(crate) struct Entries {
-    pub start: Vec<u32>,
+    /// The module's own start function.
+    pub start: Option<u32>,
+    /// What the component calls once its module is instantiated, such as `_initialize`.
+    pub initialisers: Vec<u32>,
     pub configure: u32,
     pub post_configure: Option<u32>,
     pub check: u32,
@@ -88,6 +91,14 @@ pub(crate) struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     pub fn read(policy: &PolicyModule<'a>) -> Result<Self, Refusal> {
+        // The component is valid, so what is wrong now is that its module is made of more than policies may be made of.
+        Self::read_valid(policy).map_err(|refusal| match refusal {
+            Refusal::Invalid { problem, .. } => Refusal::Module(problem),
+            other => other,
+        })
+    }
+
+    fn read_valid(policy: &PolicyModule<'a>) -> Result<Self, Refusal> {
         let mut reader = Reader::default();
         let mut validator = Validator::new_with_features(FEATURES);
         let mut allocations = FuncValidatorAllocations::default();
@@ -299,12 +310,9 @@ impl<'a> Reader<'a> {
         };
         let maybe = |name: &Option<String>| name.as_ref().map(find).transpose();
         let exports = &policy.exports;
-        let mut start: Vec<u32> = self.start.into_iter().collect();
-        for name in &policy.start {
-            start.push(find(name)?);
-        }
         let entries = Entries {
-            start,
+            start: self.start,
+            initialisers: policy.start.iter().map(find).collect::<Result<_, _>>()?,
             configure: find(&exports.configure)?,
             post_configure: maybe(&exports.post_configure)?,
             check: find(&exports.check)?,
@@ -337,7 +345,13 @@ impl Guest<'_> {
             ("check", entries.check, &[I], &[I]),
             ("realloc", entries.realloc, &[I, I, I, I], &[I]),
         ];
-        wanted.extend(entries.start.iter().map(|start| ("its start function", *start, &[][..], &[][..])));
+        wanted.extend(
+            entries
+                .start
+                .iter()
+                .chain(&entries.initialisers)
+                .map(|start| ("its start function", *start, &[][..], &[][..])),
+        );
         let posts = [
             ("post-return of configure", entries.post_configure),
             ("post-return of check", entries.post_check),

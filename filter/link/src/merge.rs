@@ -22,13 +22,14 @@ pub(crate) fn merge(
     filter: &Filter<'_>,
     policies: &[(String, Guest<'_>)],
     list: &str,
+    contained: bool,
 ) -> Result<Vec<u8>, LinkError> {
     let (stubs, answer) = filter.seam()?;
     let mut bundle = Bundle::of_filter(filter)?;
     let shared = bundle.share(answer);
     let mut placed = Vec::with_capacity(policies.len());
     for (position, (name, guest)) in policies.iter().enumerate() {
-        let one = bundle.place(i32::try_from(position).unwrap_or(i32::MAX), guest, &shared);
+        let one = bundle.place(i32::try_from(position).unwrap_or(i32::MAX), guest, &shared, contained);
         placed.push(one.map_err(|refusal| LinkError::refused(name, refusal))?);
     }
     let list_data = bundle.data.len();
@@ -174,6 +175,7 @@ impl Bundle {
         policy: i32,
         guest: &'g Guest<'g>,
         shared: &Shared,
+        contained: bool,
     ) -> Result<Placed<'g>, crate::Refusal> {
         let types = self.types.len();
         for ty in &guest.types {
@@ -192,6 +194,7 @@ impl Bundle {
             fuel: shared.fuel,
             stack: shared.stack,
             size: shared.size,
+            contained,
             grow: helpers,
             copy: helpers + 1,
             fill: helpers + 2,

@@ -39,7 +39,8 @@ pub(crate) fn rewrite(
     if frame > LARGEST_FRAME_BYTES {
         return Err(at("its frame is larger than 16 KiB"));
     }
-    let calls = operators.iter().any(|o| matches!(o, O::Call { .. } | O::CallIndirect { .. }));
+    let calls =
+        places.contained && operators.iter().any(|o| matches!(o, O::Call { .. } | O::CallIndirect { .. }));
     let mut body = Body {
         guest,
         places,
@@ -257,7 +258,7 @@ impl Body<'_> {
                     continue;
                 }
             }
-            if let Some(units) = costs.get(&position) {
+            if let Some(units) = costs.get(&position).filter(|_| self.places.contained) {
                 self.take_fuel(*units);
             }
             self.operator(operator, *before, has_frame)?;
@@ -272,6 +273,13 @@ impl Body<'_> {
     }
 
     fn operator(&mut self, operator: &O<'_>, height: u32, has_frame: bool) -> Result<(), Refusal> {
+        let is_virtual = matches!(operator, O::MemorySize { .. } | O::MemoryGrow { .. });
+        if !self.places.contained
+            && !is_virtual
+            && !matches!(operator, O::Block { .. } | O::Loop { .. } | O::If { .. } | O::End)
+        {
+            return self.copy(operator);
+        }
         if let Some(access) = access(operator) {
             return self.access(operator, access, height);
         }

@@ -25,8 +25,17 @@ mod memory;
 
 pub(crate) use body::rewrite;
 
+use crate::guest::Guest;
+use crate::refusal::Refusal;
+
+/// Checks that all code of a policy can be contained, wherever it will be.
+pub(crate) fn check(guest: &Guest<'_>) -> Result<(), Refusal> {
+    let anywhere = Places { contained: true, ..Places::default() };
+    (0..guest.functions.len()).try_for_each(|index| rewrite(guest, &anywhere, index, &mut |_| 0).map(drop))
+}
+
 /// Where the rewritten code finds what it needs, by index in the bundle.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Places {
     /// Added to the policy's own indices.
     pub types: u32,
@@ -46,6 +55,8 @@ pub(crate) struct Places {
     pub stack: u32,
     /// `i32`: the bytes of memory that the policy has.
     pub size: u32,
+    /// Whether code is contained at all: only a bench links it bare.
+    pub contained: bool,
     /// `(i32) -> i32`, instead of `memory.grow`.
     pub grow: u32,
     /// `(i32, i32, i32)`, instead of `memory.copy`.
@@ -56,7 +67,7 @@ pub(crate) struct Places {
 
 /// The stack that one call into a policy may take, in bytes: an engine's stack has far more.
 pub(crate) const STACK_BYTES: i32 = 256 * 1024;
-/// What a frame takes beside its values, generously.
-const FRAME_BYTES: u32 = 64;
+/// What a frame takes beside the values of the policy: what the rewriting adds, and what engines keep.
+const FRAME_BYTES: u32 = 160;
 /// The largest frame: the budget is tested on entry, when the frame is already there.
 const LARGEST_FRAME_BYTES: u32 = 16 * 1024;

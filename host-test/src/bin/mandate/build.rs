@@ -1,6 +1,6 @@
 //! `mandate build`.
 
-use crate::output::{line, progress};
+use crate::output::{line, progress, size};
 use anyhow::{Context as _, Result, anyhow};
 use mandate_host::{FILTER, filter_build, paths};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ impl Build {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         }
         std::fs::write(&output, &module).with_context(|| format!("cannot write `{}`", output.display()))?;
-        line(&format!("{} ({} KB)", output.display(), module.len().div_ceil(1000)))?;
+        line(&format!("{} ({})", output.display(), size(module.len())))?;
         Ok(true)
     }
 }

@@ -1,22 +1,28 @@
 //! `mandate check`.
 
+use crate::bundle::Policies;
 use crate::output;
 use anyhow::Result;
-use mandate_core::config::{Config, Problem};
+use mandate_core::config::{Config, PolicyEntry, Problem};
 use mandate_core::flow::Gate;
-use mandate_core::policy::NoPolicies;
+use mandate_core::policy::Policies as _;
+use mandate_host::oracle::Oracle;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Find every mistake in a configuration, not only the first.
 ///
-/// Each problem comes with its place as a JSON pointer (RFC 6901). Exit status 1 if the filter would refuse the
+/// Each problem comes with its place as a JSON pointer (RFC 6901). The policies that it names are given with `--policy`, and
+/// check their settings themselves. Exit status 1 if the filter would refuse the
 /// configuration; warnings alone do not fail.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.
     #[arg(value_name = "FILE", required_unless_present = "schema")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    policies: Policies,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -32,7 +38,7 @@ impl Check {
             return Ok(true);
         };
         let text = output::read(&file)?;
-        let (problems, warnings) = inspect(text.as_bytes());
+        let (problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
         if self.json {
             let list = |problems: &[Problem]| -> Vec<_> {
                 let one = |p: &Problem| json!({ "pointer": p.pointer, "message": p.message, "suggestion": p.suggestion });
@@ -58,15 +64,30 @@ impl Check {
 }
 
 /// What the filter would refuse, and what is allowed but seldom meant.
-fn inspect(text: &[u8]) -> (Vec<Problem>, Vec<Problem>) {
+fn inspect(text: &[u8], policies: Oracle) -> (Vec<Problem>, Vec<Problem>) {
     let config = match Config::parse(text) {
         Ok(config) => config,
         Err(problems) => return (problems, Vec::new()),
     };
     let warnings = config.warnings();
+    // Where the configuration names a policy that was not given: there is nothing else to say about that place.
+    let unknown = |entry: &PolicyEntry| policies.linked().iter().all(|linked| linked.name != entry.policy);
+    let missing: BTreeMap<String, String> = (config.policies.iter().enumerate())
+        .filter(|(_, entry)| unknown(entry))
+        .flat_map(|(index, entry)| {
+            let hint = format!("to check its settings too, add `--policy {}=PATH`", entry.policy);
+            ["name", "policy"].map(|member| (format!("/policies/{index}/{member}"), hint.clone()))
+        })
+        .collect();
     // The seed keys a cache that this gate never uses.
-    match Gate::new(config, Box::new(NoPolicies), [0; 16]) {
+    match Gate::new(config, Box::new(policies), [0; 16]) {
         Ok(_) => (Vec::new(), warnings),
-        Err(problems) => (problems, warnings),
+        Err(mut problems) => {
+            for problem in &mut problems {
+                problem.suggestion =
+                    problem.suggestion.take().or_else(|| missing.get(&problem.pointer).cloned());
+            }
+            (problems, warnings)
+        }
     }
 }

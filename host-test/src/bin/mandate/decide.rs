@@ -1,8 +1,8 @@
 //! `mandate decide`.
 
+use crate::bundle::Module;
 use crate::output;
 use anyhow::{Context as _, Result};
-use mandate_host::FILTER;
 use mandate_host::decide::{RequestFile, decide};
 use mandate_host::harness::Filter;
 use std::path::PathBuf;
@@ -25,9 +25,8 @@ pub struct Decide {
     /// The key set that answers every fetch of remote keys; without it they are unavailable.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Another filter module than the one that this tool carries.
-    #[arg(long, value_name = "FILE")]
-    filter: Option<PathBuf>,
+    #[command(flatten)]
+    module: Module,
     /// Print the decision as JSON.
     #[arg(long)]
     json: bool,
@@ -39,14 +38,7 @@ impl Decide {
         let request: RequestFile = serde_json::from_str(&output::read(&self.request)?)
             .with_context(|| format!("`{}` is no request file", self.request.display()))?;
         let jwks = self.jwks.as_deref().map(output::read).transpose()?;
-        let filter = match &self.filter {
-            Some(path) => {
-                let wasm =
-                    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-                Filter::compile(&wasm)?
-            }
-            None => Filter::compile(FILTER)?,
-        };
+        let filter = Filter::compile(&self.module.read()?)?;
         let now = self.now.map_or_else(output::now, Ok)?;
         let decided = decide(&filter, &configuration, &request, now, jwks.as_deref().map(str::as_bytes))?;
         if self.json {

@@ -10,7 +10,7 @@ use mandate_host::gateway::{Engine, Gateway, GatewaySetup, clusters};
 use mandate_host::issuer::Issuer;
 use mandate_host::tokens::{Claims, SigningKey, TokenBuilder, forge, jwks, unsigned};
 use mandate_host::upstream::Upstream;
-use mandate_host::{FILTER, paths};
+use mandate_host::{FILTER, authoring, paths};
 use serde::Serialize;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -109,7 +109,16 @@ impl Stage {
             "routes": [
                 { "match": { "path_prefix": "/healthz", "methods": ["GET"] }, "anonymous": true },
                 { "match": { "path_prefix": "/v1/payments" }, "scopes": ["payments.write"], "max_depth": 1 },
+                { "match": { "path_prefix": "/v1/tools" }, "scopes": ["tools.call"], "policies": ["tool-allow-list"] },
+                { "match": { "path_prefix": "/v1/production" }, "scopes": ["production.write"], "policies": ["production-writes"] },
                 { "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"] },
+            ],
+            "policies": [
+                { "name": "tool-allow-list", "settings": {
+                    "prefix": "/v1/tools/",
+                    "agents": [{ "iss": ISSUER, "sub": "agent:research", "tools": ["search"] }],
+                } },
+                { "name": "production-writes", "settings": { "path_prefix": "/v1/production/", "max_age_s": 300 } },
             ],
             "audit": { "log": "all" },
         })
@@ -119,7 +128,7 @@ impl Stage {
             anyhow::anyhow!("the demo's own configuration: {}", list.join("; "))
         })?;
         let setup = GatewaySetup {
-            wasm: FILTER,
+            wasm: &authoring::bundle(FILTER, &authoring::examples()?)?,
             configuration: &configuration,
             upstream: upstream.address(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -177,12 +186,15 @@ impl Stage {
             let told = |name| received.last().and_then(|r| r.header(name)).map(str::to_owned);
             ("allow".to_owned(), told("x-mandate-chain").unwrap_or_else(|| "(anonymous)".to_owned()))
         } else {
-            let code = response.json().ok().and_then(|body| Some(body.get("code")?.as_str()?.to_owned()));
-            let code = code.unwrap_or_else(|| format!("no reason, status {}", response.status));
-            (
-                format!("deny: {code}"),
-                format!("{} {}", response.status, response.header("www-authenticate").unwrap_or("")),
-            )
+            let body = response.json().unwrap_or_default();
+            let member = |name| body.get(name).and_then(serde_json::Value::as_str);
+            let code = member("code")
+                .map_or_else(|| format!("no reason, status {}", response.status), str::to_owned);
+            let seen = match (member("policy"), member("policy_code")) {
+                (Some(policy), Some(code)) => format!("{policy}: {code}"),
+                _ => response.header("www-authenticate").unwrap_or_default().to_owned(),
+            };
+            (format!("deny: {code}"), format!("{} {seen}", response.status))
         };
         // Nothing of a denied request may reach the upstream, whatever the client was told.
         let ok = expected == got && reached == reason.is_none();
@@ -258,8 +270,55 @@ impl Stage {
             self.expect("no route", "/admin", Some(&good), Some("route_unmatched"))?,
             self.expect("a path that hides a slash", "/v1/..%2fadmin", Some(&good), Some("path_invalid"))?,
         ];
+        rows.extend(self.policies()?);
         rows.extend(self.rotate(&good)?);
         Ok(rows)
+    }
+
+    /// Rules of the operator's own, linked into the filter.
+    fn policies(&self) -> Result<Vec<Row>> {
+        let research = self.sign(self.through(&["agent:research"]).scope("tools.call"))?;
+        let posture = |age: i64| json!({ "state": "compliant", "checked_at": self.now - age });
+        let writer =
+            |age| self.through(&["agent:deploy"]).scope("production.write").claim("posture", posture(age));
+        let (fit, stale) = (self.sign(writer(10))?, self.sign(writer(3600))?);
+        let write = |token: &str| Request::post("/v1/production/orders", "{}").bearer(token);
+        Ok(vec![
+            self.expect(
+                "policy: a tool that the agent was given",
+                "/v1/tools/search",
+                Some(&research),
+                None,
+            )?,
+            self.denied_by(
+                "policy: a tool that it was not given",
+                &Request::get("/v1/tools/pay").bearer(&research),
+                "tool-allow-list: tool_not_allowed",
+            )?,
+            self.obliged("policy: a write to production from a fit device", &write(&fit))?,
+            self.denied_by(
+                "policy: the same from a device that was checked an hour ago",
+                &write(&stale),
+                "production-writes: posture_stale",
+            )?,
+        ])
+    }
+
+    /// The client is told which policy denied, and its code.
+    fn denied_by(&self, case: &'static str, request: &Request, told: &str) -> Result<Row> {
+        let mut row = self.compare(case, request, Some("policy_denied"))?;
+        row.ok &= row.seen == format!("403 {told}");
+        Ok(row)
+    }
+
+    /// What a policy wants the upstream to know must arrive.
+    fn obliged(&self, case: &'static str, request: &Request) -> Result<Row> {
+        let mut row = self.compare(case, request, None)?;
+        let received = self.upstream.received();
+        let told = received.last().and_then(|last| last.header("x-mandate-ext-posture-age"));
+        row.seen = format!("x-mandate-ext-posture-age: {}", told.unwrap_or("nothing"));
+        row.ok &= told.is_some_and(|age| age.parse::<u64>().is_ok_and(|age| (10..70).contains(&age)));
+        Ok(row)
     }
 
     /// The identity that a client claims for itself must not arrive.

@@ -1,10 +1,12 @@
 //! `mandate`: the tool of operators, authors and testers.
 
 mod build;
+mod bundle;
 mod check;
 mod decide;
 mod demo;
 mod output;
+mod policy;
 mod token;
 mod up;
 
@@ -26,22 +28,19 @@ Start here:
   mandate demo                              see it work: real tokens, a real gateway, real denials
   mandate check mandate.json                find every mistake in a configuration
   mandate decide --config mandate.json --request request.json
-                                            ask what would be decided, and why";
+                                            ask what would be decided, and why
+  mandate policy new ticket-guard           begin a policy of your own";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what is allowed and what is denied, in a gateway that is started for it.
     Demo(demo::Demo),
-    /// Run a gateway with this filter in front of an upstream.
     Up(up::Up),
-    /// Compile the plain filter, ready for Envoy.
     Build(build::Build),
-    /// Find every mistake in a configuration.
+    Bundle(bundle::Bundle),
     Check(check::Check),
-    /// Decide one request with the real filter, without a proxy.
     Decide(decide::Decide),
-    /// Make, read and verify tokens at the desk.
     Token(token::Token),
+    Policy(policy::Policy),
 }
 
 fn main() -> ExitCode {
@@ -49,9 +48,11 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Up(up) => up.run(),
         Command::Build(build) => build.run(),
+        Command::Bundle(bundle) => bundle.run(),
         Command::Check(check) => check.run(),
         Command::Decide(decide) => decide.run(),
         Command::Token(token) => token.run(),
+        Command::Policy(policy) => policy.run(),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

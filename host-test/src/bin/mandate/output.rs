@@ -1,7 +1,7 @@
 //! What every command prints the same way: results on standard output, everything else on standard error.
 
 use anyhow::{Context as _, Result};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::Path;
@@ -41,6 +41,16 @@ pub fn table(headings: &[&str]) -> Table {
 /// A cell that says yes or no. Colours are shown on a terminal only.
 pub fn verdict(good: bool, text: &str) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
+}
+
+/// A cell with a number.
+pub fn number(text: &str) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// A size, for people.
+pub fn size(bytes: usize) -> String {
+    format!("{} KB", bytes.div_ceil(1000))
 }
 
 /// The text of a file, or of standard input for `-`.

@@ -1,10 +1,10 @@
 //! `mandate up`.
 
+use crate::bundle::Module;
 use crate::output;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use mandate_core::config::Config;
-use mandate_host::FILTER;
 use mandate_host::envoy::{DEFAULT_VERSION, EnvoyBinary};
 use mandate_host::gateway::{Engine, Gateway, GatewaySetup, clusters};
 use mandate_host::paths;
@@ -54,6 +54,8 @@ pub struct Up {
     /// Where a cluster of the configuration is, in plain HTTP [default: the host of its key URI]; may be repeated.
     #[arg(long, value_name = "NAME=HOST:PORT", value_parser = cluster)]
     cluster: Vec<(String, SocketAddr)>,
+    #[command(flatten)]
+    module: Module,
     /// What runs the filter [default: envoy, or embedded where there is none].
     #[arg(long)]
     engine: Option<EngineName>,
@@ -71,10 +73,11 @@ impl Up {
                 bail!("`{}` is no valid configuration", self.config.display());
             }
         };
+        let module = self.module.read()?;
         let target_dir = paths::target_dir().context("no folder to keep Envoy in; set CARGO_TARGET_DIR")?;
         let engine = EngineName::choose(self.engine, &target_dir)?;
         let setup = GatewaySetup {
-            wasm: FILTER,
+            wasm: &module,
             configuration: &configuration,
             upstream: address(&self.upstream)?,
             listen: self.listen,
