@@ -1,11 +1,11 @@
 //! Linked policies under Wasmtime, called by the rig.
 
-use anyhow::{Context as _, Result, bail, ensure};
 use mandate_host::{filter_build, paths};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
-use wasmtime::{Config, Engine, Instance, Linker, Module, Store, TypedFunc};
+use wasmtime::error::Context as _;
+use wasmtime::{Config, Engine, Instance, Linker, Module, Result, Store, TypedFunc, bail, ensure};
 
 /// Compiles the rig, as the filter is compiled, and gives its module.
 ///

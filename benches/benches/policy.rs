@@ -138,8 +138,9 @@ fn unlinked(group: &mut BenchmarkGroup<'_, WallTime>, component: &Component, que
         group.bench_function(name, |b| {
             b.iter_custom(|turns| {
                 let took = Rc::new(Cell::default());
-                let reused =
-                    reuse.then(|| oracle.reusable(&config.policies[0]).unwrap_or_else(|p| panic!("{p:?}")));
+                let reused = reuse.then(|| {
+                    oracle.reusable(config.policies.first().unwrap()).unwrap_or_else(|p| panic!("{p:?}"))
+                });
                 let policies = Timed { oracle: oracle.clone(), reused, turns, took: Rc::clone(&took) };
                 question.decide(policies);
                 took.get()

@@ -2,7 +2,12 @@
 //! tell what the calls cost from what the proxy costs.
 
 #![expect(unsafe_code, reason = "functions that the bench calls, with a place for what it hands over")]
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a bench that goes wrong must stop")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that goes wrong must stop"
+)]
 
 #[path = "../../../filter/src/seam.rs"]
 mod seam;

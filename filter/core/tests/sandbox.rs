@@ -4,7 +4,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and its memories are small"
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, its memories are small, and it takes the `json!` that is written in place"
 )]
 
 mod support;

@@ -1,9 +1,9 @@
 //! What an author of policies does at the desk, from the first line to the bundle.
 //!
-//! - [`scaffold`] begins a crate; [`Project`] compiles one to a [`Component`].
+//! - [`scaffold()`] begins a crate; [`Project`] compiles one to a [`Component`].
 //! - [`PolicySource`] is a policy as a command line names it, and [`bundle`] puts policies into a filter.
 //! - [`Trial`] puts the cases of a table to the linked policy and to the oracle, and compares; [`Bench`] says what they cost.
-//! - [`inspect`] says what is in a component, or in a bundle.
+//! - [`inspect()`] says what is in a component, or in a bundle.
 
 mod bench;
 mod component;

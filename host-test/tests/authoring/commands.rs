@@ -3,6 +3,7 @@
 use super::{Built, Desk, NAME, built, configuration, nested, request, support, token};
 use mandate_host::client::{Request, blocking};
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::tokens::Algorithm;
 use mandate_host::upstream::Upstream;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -190,14 +191,19 @@ fn explain_shows_what_the_policy_read_and_said() {
     assert_eq!(explained["questions"], expected);
     assert_eq!(explained["outcome"]["verdict"], "allow");
     let desk = Desk::new();
+    // Of a whole configuration: keys that are fetched, and two entries for this policy.
     let mut config = configuration();
-    let others = json!({ "name": "other", "settings": {} });
-    config["policies"].as_array_mut().unwrap().insert(0, others);
-    config["routes"][0]["policies"] = json!(["other", NAME]);
+    config["issuers"] = support::remote_configuration("https://idp.example/keys")["issuers"].clone();
+    let lax = json!({ "name": "lax", "policy": NAME, "settings": { "prefix": "/v2/" } });
+    config["policies"].as_array_mut().unwrap().insert(0, lax);
+    config["routes"][0]["policies"] = json!(["lax", NAME]);
     desk.write("config.json", &config.to_string());
+    desk.write("jwks.json", &mandate_host::tokens::jwks(&[support::key(Algorithm::Es256)]).to_string());
     desk.write("request.json", &request("/v1/tenants/evil/x"));
-    let said =
-        desk.ok(&["policy", "explain", component, "--config", "config.json", "--request", "request.json"]);
+    let explain = ["policy", "explain", component, "--config", "config.json", "--request", "request.json"];
+    assert!(desk.exits(2, &explain).contains("pick one with `--entry`"));
+    assert!(desk.exits(2, &[&explain[..], &["--entry", NAME]].concat()).contains("give them with `--jwks`"));
+    let said = desk.ok(&[&explain[..], &["--entry", NAME, "--jwks", "jwks.json"]].concat());
     assert!(
         said.contains("deny (tenant_mismatch): `acme` asked for `evil`") && said.contains("fuel: "),
         "{said}"

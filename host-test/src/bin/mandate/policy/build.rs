@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Compile the crate of a policy to a component that can be linked.
 ///
-/// It is left in Cargo's target folder, at policy/<name>.wasm. Whatever the crate's own profile says, it is compiled for
+/// It is left in Cargo's target folder, at policy/NAME.wasm. Whatever the crate's own profile says, it is compiled for
 /// size, with a stack of 16 KiB. Components for the same contract that other toolchains make will do as well.
 #[derive(Debug, clap::Args)]
 pub struct Build {
