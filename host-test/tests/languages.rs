@@ -18,6 +18,7 @@ use mandate_host::authoring::{Component, Trial, componentize};
 use mandate_host::cases::{Subject, Table, on_oracle};
 use mandate_host::oracle::Oracle;
 use mandate_host::tokens::{Algorithm, SigningKey};
+use mandate_link::Refusal;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,15 +111,18 @@ fn the_bindings_for_c_are_those_of_the_contract() {
     }
 }
 
+/// The linker takes it, engine and all; what stands against it in the proxy is what `costs` prints.
 #[test]
 fn a_policy_in_javascript_says_the_same_on_the_oracle() {
     let Some(component) = build("javascript") else { return };
     assert_table_on_oracle(&component);
+    assert_eq!(mandate_link::check(&component.bytes), Ok(()));
 }
 
 #[test]
 fn a_policy_in_python_says_the_same_on_the_oracle() {
     let Some(component) = build("python") else { return };
     assert_table_on_oracle(&component);
-    mandate_link::check(&component.bytes).unwrap_err();
+    let refusal = mandate_link::check(&component.bytes).unwrap_err();
+    assert!(matches!(refusal, Refusal::TooLarge { .. }), "{refusal}");
 }

@@ -87,7 +87,8 @@ impl Recorded {
 /// Credentials, pseudo-headers, and what a client claims about itself.
 fn is_hidden(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name == "authorization" || name.starts_with(':') || name.starts_with("x-mandate-")
+    let credentials = ["authorization", "proxy-authorization", "cookie", "dpop"];
+    credentials.contains(&name.as_str()) || name.starts_with(':') || name.starts_with("x-mandate-")
 }
 
 fn number_claim(number: &Number) -> Claim {

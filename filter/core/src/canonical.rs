@@ -217,7 +217,7 @@ impl<const SIZE: usize> Record<SIZE> {
 
 /// Room in the policy, paid for before it is asked for.
 fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Fault> {
-    inside.charge(u64::from(size) / limits::BYTES_PER_FUEL)?;
+    inside.charge(limits::ALLOCATE_FUEL + u64::from(size) / limits::BYTES_PER_FUEL)?;
     let at = inside.allocate(align, size)?;
     aligned(at, align)?;
     Ok(at)

@@ -30,6 +30,9 @@ pub struct MatchedRoute<'a> {
     pub route: &'a Route,
 }
 
+/// Headers that carry credentials: no rule needs them, and a log is no place for them.
+const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "dpop"];
+
 /// Why a header has no one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderError {
@@ -71,13 +74,13 @@ impl<'a> RequestContext<'a> {
         self.path.as_str()
     }
 
-    /// The value of the one header of this name; names compare without regard to case. The credential is never shown, nor
+    /// The value of the one header of this name; names compare without regard to case. Credentials are never shown, nor
     /// is a pseudo-header: what was decided on is [`method`](Self::method) and [`path`](Self::path).
     ///
     /// # Errors
     /// If there is no one value, or it is no text.
     pub fn header(&self, name: &str) -> Result<Option<&str>, HeaderError> {
-        if name.eq_ignore_ascii_case("authorization") || name.starts_with(':') {
+        if CREDENTIALS.iter().any(|hidden| name.eq_ignore_ascii_case(hidden)) || name.starts_with(':') {
             return Ok(None);
         }
         let mut values =

@@ -16,7 +16,7 @@ use crate::decision::{Decision, Denial, Grant, Outcome, Permit};
 use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::keystore::{KeyStore, Lookup, RemoteStore};
 use crate::path::NormalPath;
-use crate::policy::{Complaint, Fold, Policies};
+use crate::policy::{Complaint, Fold, Policies, one_line};
 use crate::request::RequestHead;
 use crate::signature::SignatureVerifier;
 use crate::token::ParsedToken;
@@ -79,8 +79,8 @@ impl Gate {
                 }
                 Some(_) => {
                     if let Err(complaints) = policies.configure(entry) {
-                        let place = |c: &Complaint| format!("{pointer}/settings{}", c.pointer);
-                        problems.extend(complaints.into_iter().map(|c| problem(place(&c), c.message)));
+                        let place = |c: &Complaint| format!("{pointer}/settings{}", one_line(&c.pointer));
+                        problems.extend(complaints.iter().map(|c| problem(place(c), one_line(&c.message))));
                     }
                 }
             }

@@ -130,3 +130,9 @@ pub const POLICY_CONFIGURE_OUTPUT_BYTES: u32 = 16 * 1024;
 pub const POLICY_CONFIGURE_FUEL: u64 = 100_000_000;
 /// Most mutable globals of one policy.
 pub const POLICY_GLOBALS: usize = 256;
+/// Most obligations of one answer.
+pub const POLICY_OBLIGATIONS: usize = 64;
+/// What it costs a policy to have its own `cabi_realloc` called for an answer.
+pub const ALLOCATE_FUEL: u64 = 50;
+/// Most bytes of all images of one configuration together: each entry keeps the memory that its policy has after `configure`.
+pub const POLICY_IMAGE_BYTES: usize = 64 * 1024 * 1024;

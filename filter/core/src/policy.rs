@@ -119,8 +119,7 @@ impl PolicyLog {
             return;
         }
         self.bytes = bytes;
-        let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.lines.push((level, message));
+        self.lines.push((level, one_line(message)));
     }
 
     /// The lines that were kept, in order.
@@ -134,6 +133,15 @@ impl PolicyLog {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
+}
+
+/// Text of a policy on one line of a log: what would begin another line, or steer a terminal, becomes a space.
+pub(crate) fn one_line(text: &str) -> String {
+    let breaks = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if breaks(c) { ' ' } else { c }).collect()
 }
 
 /// What came of asking one policy about one request.
@@ -282,6 +290,7 @@ impl Fold {
     fn judge(&self, verdict: Result<Verdict, Fault>) -> Result<Verdict, Fault> {
         match verdict? {
             Verdict::Deny { code, .. } if !is_code(&code) => Err(Fault::Malformed),
+            Verdict::Allow(new) if new.len() > limits::POLICY_OBLIGATIONS => Err(Fault::Output),
             Verdict::Allow(new) if !new.iter().all(Obligation::is_valid) => Err(Fault::Malformed),
             Verdict::Allow(new) => {
                 let all = || self.obligations.iter().chain(&new);

@@ -155,6 +155,10 @@ impl<M: Machine> LinkedPolicies<M> {
 
     /// Keeps the state that every call will start from.
     fn keep(&mut self, policy: u32, entry: &PolicyEntry) -> Result<(), Fault> {
+        let kept: usize = self.images.values().map(|image| image.memory.len()).sum();
+        if kept.saturating_add(self.machine.size() as usize) > limits::POLICY_IMAGE_BYTES {
+            return Err(Fault::Memory);
+        }
         let mut memory = vec![0; self.machine.size() as usize];
         self.machine.read(policy, 0, &mut memory)?;
         let mut globals = [0; limits::POLICY_GLOBALS];

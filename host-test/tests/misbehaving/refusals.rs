@@ -84,9 +84,25 @@ fn what_cannot_be_contained_is_refused() {
         assert!(matches!(refused, Some(Refusal::Module(_))), "{name}: {refused:?}");
     }
     let frame = |locals: usize| module(&format!("(func (local {}))", "i64 ".repeat(locals)));
-    // 16 KiB, of which every frame takes some.
-    assert_eq!(refusal(&frame(2000)), None);
-    assert!(matches!(refusal(&frame(2048)), Some(Refusal::Module(_))));
+    // 64 KiB, of which every frame takes some.
+    assert_eq!(refusal(&frame(8000)), None);
+    assert!(matches!(refusal(&frame(8192)), Some(Refusal::Module(_))));
+    // What a branch or a return moves at once, for the fuel of one operator.
+    let zeros = |count: usize| "(i64.const 0)".repeat(count);
+    let (results, drops) =
+        (|n: usize| format!("(result {})", "i64 ".repeat(n)), |n: usize| "drop ".repeat(n));
+    let giving = |n: usize| module(&format!("(func {} {})", results(n), zeros(n)));
+    let block = |n: usize| module(&format!("(func (block {} {}) {})", results(n), zeros(n), drops(n)));
+    let turn =
+        |n: usize| module(&format!("(func {} (loop (param {}) {}))", zeros(n), "i64 ".repeat(n), drops(n)));
+    for carrying in [&giving as &dyn Fn(usize) -> Vec<u8>, &block, &turn] {
+        assert_eq!(refusal(&carrying(16)), None);
+        assert!(matches!(refusal(&carrying(17)), Some(Refusal::Module(_))));
+    }
+    // V8 takes no more.
+    let targets = |n: usize| module(&format!("(func (br_table {} 0 (i32.const 0)))", "0 ".repeat(n)));
+    assert_eq!(refusal(&targets(65_520)), None);
+    assert!(matches!(refusal(&targets(65_521)), Some(Refusal::Module(_))));
     let globals = |count: usize| module(&"(global (mut i64) (i64.const 0))".repeat(count));
     // The module has one of its own.
     assert_eq!(refusal(&globals(255)), None);

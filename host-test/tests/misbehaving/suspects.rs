@@ -391,10 +391,25 @@ fn recursions() -> Suspect {
     write!(fields, "(func $operands (result i64) {loads} (call $operands) {adds})").unwrap();
     let wide = "i64 ".repeat(400);
     let gets: String = (0..400).map(|i| format!("(local.get {i})")).collect();
-    let drops = "drop ".repeat(400);
     let zeros = "(i64.const 0)".repeat(400);
     write!(fields, "(func $parameters (param {wide}) {gets} (call $parameters))").unwrap();
-    write!(fields, "(func $results (result {wide}) (call $results) {drops} {zeros})").unwrap();
+    let few = "i64 ".repeat(16);
+    let (drop_few, few_zeros) = ("drop ".repeat(16), "(i64.const 0)".repeat(16));
+    write!(fields, "(func $results (result {few}) (call $results) {drop_few} {few_zeros})").unwrap();
+    // What is computed before a call and again after it, an engine keeps in the frame, though no local holds it.
+    let product = "(local.get $x) i64.mul ".repeat(1500);
+    let again = "(local.get $x) i64.mul (local.tee $t) (local.get $a) i64.xor (local.set $a) (local.get $t) "
+        .repeat(1500);
+    write!(
+        fields,
+        "(global $product (mut i64) (i64.const 0))
+         (func $computing (param $x i64) (result i64) (local $a i64) (local $t i64)
+            (local.get $x) {product} (global.set $product)
+            (local.set $a (call $computing (i64.add (local.get $x) (i64.const 3))))
+            (loop (local.get $x) {again} drop)
+            (local.get $a))"
+    )
+    .unwrap();
     Suspect::new("recursions")
         .with(&fields)
         .does(STACK, "of thin frames", "(drop (call $down (i32.const 0)))")
@@ -404,7 +419,8 @@ fn recursions() -> Suspect {
         .does(STACK, "of frames with many locals", "(drop (call $locals))")
         .does(STACK, "of frames with many operands", "(drop (call $operands))")
         .does(STACK, "of frames with many parameters", format!("(call $parameters {zeros})"))
-        .does(STACK, "of frames with many results", format!("(call $results) {drops}"))
+        .does(STACK, "of frames with many results", format!("(call $results) {drop_few}"))
+        .does(STACK, "of frames with much that is computed twice", "(drop (call $computing (i64.const 5)))")
         .does(
             Fine,
             "that comes to an end",

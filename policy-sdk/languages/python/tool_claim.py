@@ -25,22 +25,17 @@ class WitWorld:
         if settings != "{}":
             raise Err([Problem("", "this policy takes no settings")])
 
+    # The request is lent for the call, and given back by the bindings: no `with`.
     def check(self, request: Request) -> Verdict:
-        # The borrow ends with the call, whenever Python collects the object.
-        with request:
-            return judge(request)
-
-
-def judge(request: Request) -> Verdict:
-    path = request.path()
-    if not path.startswith(PREFIX):
-        return Verdict_Abstain()
-    tool = path.removeprefix(PREFIX).split("/", 1)[0]
-    if request.agent() is None:
-        return Verdict_Deny(Denial("agent_missing", "only agents use tools"))
-    if not is_named(request, tool):
-        return Verdict_Deny(Denial("tool_not_allowed", "the token does not name this tool"))
-    return Verdict_Allow([Obligation_Audit(Field("tool", tool))])
+        path = request.path()
+        if not path.startswith(PREFIX):
+            return Verdict_Abstain()
+        tool = path.removeprefix(PREFIX).split("/", 1)[0]
+        if request.agent() is None:
+            return Verdict_Deny(Denial("agent_missing", "only agents use tools"))
+        if not is_named(request, tool):
+            return Verdict_Deny(Denial("tool_not_allowed", "the token does not name this tool"))
+        return Verdict_Allow([Obligation_Audit(Field("tool", tool))])
 
 
 def is_named(request: Request, tool: str) -> bool:

@@ -2,7 +2,9 @@
 
 use super::facts::{Facts, Operand};
 use super::memory::{Access, access};
-use super::{FRAME_BYTES, LARGEST_FRAME_BYTES, Places, STACK_BYTES, fuel};
+use super::{
+    FRAME_BYTES, LARGEST_FRAME_BYTES, LOCALS_PER_FUEL, MOST_CARRIED, MOST_TARGETS, Places, STACK_BYTES, fuel,
+};
 use crate::fault::Fault;
 use crate::guest::{Guest, is_number};
 use crate::refusal::Refusal;
@@ -35,9 +37,18 @@ pub(crate) fn rewrite(
         locals.push((more, value_type(ty)));
     }
     let highest = function.heights.iter().map(|(_, after)| *after).max().unwrap_or(0);
-    let frame = count.saturating_add(highest).saturating_mul(8).saturating_add(FRAME_BYTES);
+    // What an engine keeps in a frame beside locals and operands are results that it may use again after a call: at most
+    // one for each operator that computes.
+    let computed = operators.iter().filter(|operator| computes(operator)).count();
+    let values = count.saturating_add(highest).saturating_add(u32::try_from(computed).unwrap_or(u32::MAX));
+    let frame = values.saturating_mul(8).saturating_add(FRAME_BYTES);
     if frame > LARGEST_FRAME_BYTES {
-        return Err(at("its frame is larger than 16 KiB"));
+        return Err(at(
+            "its frame may be larger than 64 KiB: it computes too much at once, or has too many locals",
+        ));
+    }
+    if ty.results().len() > MOST_CARRIED {
+        return Err(at("it has more than 16 results"));
     }
     let calls =
         places.contained && operators.iter().any(|o| matches!(o, O::Call { .. } | O::CallIndirect { .. }));
@@ -54,7 +65,11 @@ pub(crate) fn rewrite(
         reencoder: Shift(places),
     };
     let entered = calls.then(|| body.enter(frame));
-    let costs = fuel::costs(&operators);
+    let mut costs = fuel::costs(&operators);
+    // The one on entry is there for every function.
+    if let Some(entry) = costs.get_mut(&0) {
+        *entry += i64::from(count / LOCALS_PER_FUEL);
+    }
     body.operators(&operators, &function.heights, &costs, entered.is_some()).map_err(
         |problem| match problem {
             Refusal::Module(what) => at(&what),
@@ -246,6 +261,9 @@ impl Body<'_> {
         let mut dead = 0_u32;
         // The last operator ends the function.
         let Some((_, operators)) = operators.split_last() else { return Err(broken("it is empty")) };
+        if let Some(units) = costs.get(&0).filter(|_| operators.is_empty() && self.places.contained) {
+            self.take_fuel(*units);
+        }
         for (position, (operator, (before, after))) in operators.iter().zip(heights).enumerate() {
             if dead > 0 {
                 match operator {
@@ -285,11 +303,7 @@ impl Body<'_> {
         }
         match operator {
             O::Block { blockty } | O::Loop { blockty } | O::If { blockty } => {
-                if let ParsedBlock::Type(ty) = blockty
-                    && !is_number(ty)
-                {
-                    return Err(broken("a block gives a reference"));
-                }
+                self.check_block(*blockty)?;
                 self.copy(operator)?;
                 self.open += 1;
             }
@@ -330,6 +344,9 @@ impl Body<'_> {
             O::MemoryGrow { .. } => self.emit(&[I::Call(self.places.grow)]),
             O::MemoryCopy { .. } => self.emit(&[I::Call(self.places.copy)]),
             O::MemoryFill { .. } => self.emit(&[I::Call(self.places.fill)]),
+            O::BrTable { targets } if targets.len() > MOST_TARGETS => {
+                return Err(broken("a `br_table` has more targets than engines take"));
+            }
             O::CallIndirect { type_index, .. } => {
                 self.check_callee(*type_index)?;
                 self.copy(operator)?;
@@ -338,6 +355,21 @@ impl Body<'_> {
             other => return Err(Refusal::Module(format!("it uses `{}`", name(other)))),
         }
         Ok(())
+    }
+
+    fn check_block(&self, block: ParsedBlock) -> Result<(), Refusal> {
+        match block {
+            ParsedBlock::Empty => Ok(()),
+            ParsedBlock::Type(ty) if is_number(&ty) => Ok(()),
+            ParsedBlock::Type(_) => Err(broken("a block gives a reference")),
+            ParsedBlock::FuncType(index) => {
+                let ty = usize::try_from(index).ok().and_then(|index| self.guest.types.get(index));
+                match ty {
+                    Some(ty) if ty.params().len().max(ty.results().len()) <= MOST_CARRIED => Ok(()),
+                    _ => Err(broken("a block has more than 16 parameters or results")),
+                }
+            }
+        }
     }
 
     fn copy(&mut self, operator: &O<'_>) -> Result<(), Refusal> {
@@ -477,6 +509,21 @@ impl Body<'_> {
         self.emit(&[I::LocalGet(callee)]);
         Ok(())
     }
+}
+
+/// Whether an operator computes a value of others, which an engine may keep for later instead of computing it again. What
+/// is read from memory or a global may have changed after a call, and constants are not kept.
+fn computes(operator: &O<'_>) -> bool {
+    macro_rules! any_of { ($($name:ident)*) => { matches!(operator, $(O::$name { .. })|*) } }
+    is_plain(operator)
+        && !any_of! {
+            Nop Else Br BrIf BrTable Return Call Drop LocalGet LocalSet LocalTee GlobalGet GlobalSet
+            I32Const I64Const F32Const F64Const
+        }
+        || any_of! {
+            I32DivS I32DivU I32RemS I32RemU I64DivS I64DivU I64RemS I64RemU
+            I32TruncF32S I32TruncF32U I32TruncF64S I32TruncF64U I64TruncF32S I64TruncF32U I64TruncF64S I64TruncF64U
+        }
 }
 
 /// The name of an operator, without its operands.

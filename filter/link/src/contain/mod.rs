@@ -70,4 +70,10 @@ pub(crate) const STACK_BYTES: i32 = 256 * 1024;
 /// What a frame takes beside the values of the policy: what the rewriting adds, and what engines keep.
 const FRAME_BYTES: u32 = 160;
 /// The largest frame: the budget is tested on entry, when the frame is already there.
-const LARGEST_FRAME_BYTES: u32 = 16 * 1024;
+const LARGEST_FRAME_BYTES: u32 = 64 * 1024;
+/// Most parameters or results of a block, and results of a function: a branch moves them all, and pays for one operator.
+const MOST_CARRIED: usize = 16;
+/// Most targets of a `br_table`: V8 takes no more.
+const MOST_TARGETS: u32 = 65_520;
+/// A function pays on entry for its locals too, which are zeroed: so many for one unit.
+const LOCALS_PER_FUEL: u32 = 8;
