@@ -146,9 +146,10 @@ fn an_answer_within_its_budget_is_heard_and_one_byte_more_is_not() {
 
 #[test]
 fn a_long_list_of_nothing_is_too_large() {
-    // Sixteen bytes each; within the budget, they are still no obligations.
+    // Within the bounds, they are still no obligations. Each takes sixteen bytes of the budget.
     let list = |len: u32| check(&format!("(call $allow (i32.const 4096) (i32.const {len}))"));
-    assert_eq!(verdict(&list(256)), fault("malformed"));
+    assert_eq!(verdict(&list(64)), fault("malformed"));
+    assert_eq!(verdict(&list(65)), fault("output"));
     assert_eq!(verdict(&list(257)), fault("output"));
 }
 
