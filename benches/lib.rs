@@ -1,5 +1,7 @@
 //! What the benches share: one configuration, and requests that it allows.
 
+pub mod policy;
+
 use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder, TokenError, jwks};
 use serde_json::{Value, json};
 

@@ -3,7 +3,8 @@
 use crate::LinkError;
 use crate::seam::{self, Stub};
 use wasmparser::{
-    ExternalKind, FuncType, FunctionBody, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+    ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef, ValType, Validator,
+    WasmFeatures,
 };
 
 /// What Envoy's engine takes, and the harness with it.
@@ -152,6 +153,12 @@ impl<'a> Filter<'a> {
         for (place, stub) in stubs.iter_mut().zip(Stub::ALL) {
             *place = find(stub.name(), stub.signature())?;
         }
+        if stubs.iter().any(|stub| self.calls(*stub)) {
+            return Err(LinkError::Filter(
+                "its toolchain wrapped the functions of the seam: it has to call `__wasm_call_ctors` in `_initialize`"
+                    .to_owned(),
+            ));
+        }
         let mut sorted = stubs;
         sorted.sort_unstable();
         if sorted.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
@@ -160,6 +167,14 @@ impl<'a> Filter<'a> {
             ));
         }
         Ok((stubs, find(seam::ANSWER, seam::ANSWER_TYPE)?))
+    }
+
+    /// Whether a function calls another. A stub does not; a wrapper around one does, and nobody calls the wrapper.
+    fn calls(&self, function: u32) -> bool {
+        let index = function.checked_sub(self.imported).and_then(|index| usize::try_from(index).ok());
+        let body = index.and_then(|index| self.bodies.get(index));
+        let operators = body.and_then(|body| body.get_operators_reader().ok()).into_iter().flatten();
+        operators.flatten().any(|operator| matches!(operator, Operator::Call { .. }))
     }
 
     fn signature(&self, function: u32) -> Option<&FuncType> {
