@@ -1,14 +1,19 @@
 //! What the benches share: one configuration, and requests that it allows.
 
 pub mod policy;
+pub mod proxy;
 
 use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder, TokenError, jwks};
 use serde_json::{Value, json};
 
-const ISSUER: &str = "https://idp.example";
-const AUDIENCE: &str = "https://tools.example";
+/// Who issues every token, for whom, and about whom.
+pub const ISSUER: &str = "https://idp.example";
+/// See [`ISSUER`].
+pub const AUDIENCE: &str = "https://tools.example";
+/// See [`ISSUER`].
+pub const SUBJECT: &str = "user:alice";
 
-/// The time at which every bench decides, in seconds since the Unix epoch.
+/// The time at which every bench without a proxy decides, in seconds since the Unix epoch.
 pub const NOW: u64 = 1_790_000_000;
 /// The path that every bench asks for.
 pub const PATH: &str = "/v1/tickets";
@@ -36,9 +41,15 @@ impl Setup {
                 "keys": { "inline": jwks(&[&key]) },
             }],
             "routes": [{ "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"] }],
-            "audit": { "log": "none" },
+            "audit": { "log": "denied" },
         });
         Ok(Self { key, configuration })
+    }
+
+    /// The key set of the issuer.
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        jwks(&[&self.key])
     }
 
     /// The `authorization` header of a token that came through three agents; each `serial` gives another token.
@@ -46,16 +57,24 @@ impl Setup {
     /// # Errors
     /// If the token cannot be signed.
     pub fn authorization(&self, serial: u64) -> Result<String, TokenError> {
-        let agents = ["agent:a", "agent:b", "agent:c"];
+        self.authorization_at(NOW, 3, serial)
+    }
+
+    /// The same, issued at a time, in seconds since the Unix epoch, and through so many agents.
+    ///
+    /// # Errors
+    /// If the token cannot be signed.
+    pub fn authorization_at(&self, now: u64, agents: usize, serial: u64) -> Result<String, TokenError> {
+        let agents = (0..agents).map(|index| Hop::new(ISSUER, &format!("agent:{index}")));
         let claims = Claims::new()
             .issuer(ISSUER)
             .audience(AUDIENCE)
-            .subject("user:alice")
+            .subject(SUBJECT)
             .client_id("bench")
             .scope("tickets.read tickets.write repo.read")
-            .valid_from(NOW.cast_signed(), 3000)
+            .valid_from(now.cast_signed(), 3000)
             .id(&format!("bench-{serial}"))
-            .delegation(agents.map(|agent| Hop::new(ISSUER, agent)));
+            .delegation(agents);
         Ok(format!("Bearer {}", TokenBuilder::new(claims).sign(&self.key)?))
     }
 }

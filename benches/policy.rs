@@ -55,7 +55,7 @@ impl Rig {
         Ok(Self { engine, module })
     }
 
-    /// Starts it with a configuration and a request; every call of a policy is begun by so many resets.
+    /// Starts it with a configuration and a request; every so many calls of a policy begin with a reset.
     ///
     /// # Errors
     /// If it traps.
@@ -64,7 +64,7 @@ impl Rig {
         configuration: &Value,
         headers: &[(String, String)],
         now: u64,
-        resets: u32,
+        calls_per_reset: u32,
     ) -> Result<Prepared> {
         let mut store = Store::new(&self.engine, ());
         let mut linker = Linker::new(&self.engine);
@@ -77,7 +77,7 @@ impl Rig {
         let at = place.call(&mut store, u32::try_from(input.len())?)?;
         let memory = instance.get_memory(&mut store, "memory").context("the rig has no memory")?;
         memory.write(&mut store, usize::try_from(at)?, input.as_bytes())?;
-        instance.get_typed_func::<u32, ()>(&mut store, "rig_prepare")?.call(&mut store, resets)?;
+        instance.get_typed_func::<u32, ()>(&mut store, "rig_prepare")?.call(&mut store, calls_per_reset)?;
         let decide = instance.get_typed_func::<u32, u32>(&mut store, "rig_decide")?;
         Ok(Prepared { store, decide })
     }

@@ -84,8 +84,9 @@ pub trait Machine {
     /// Copies a policy's mutable globals, eight bytes each, and gives how many there are.
     fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize;
 
-    /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`.
-    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64]);
+    /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`. `resident` says that it was
+    /// put back to the same memory before: then only what was touched since need be copied.
+    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], resident: bool);
 }
 
 /// The state of a policy after `configure`.
@@ -103,6 +104,8 @@ pub struct LinkedPolicies<M> {
     linked: Vec<Linked>,
     /// By the name of the entry: two entries may use one policy.
     images: BTreeMap<String, Image>,
+    /// By policy: the entry whose image its memory was last put back to.
+    resident: BTreeMap<u32, String>,
 }
 
 /// The memory of the policy that is being called.
@@ -123,13 +126,14 @@ impl<M: Machine> LinkedPolicies<M> {
         let one = |policy| Some(Linked { name: text(policy, "name")?, sha256: text(policy, "sha256")? });
         let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
         let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
-        Ok(Self { machine, linked, images: BTreeMap::new() })
+        Ok(Self { machine, linked, images: BTreeMap::new(), resident: BTreeMap::new() })
     }
 
     /// Runs what a component runs on instantiation, then `configure`.
     fn prepare(&mut self, policy: u32, entry: &PolicyEntry) -> Result<Result<(), Vec<Complaint>>, Fault> {
         let machine = &mut self.machine;
         let memory_bytes = u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX);
+        self.resident.remove(&policy);
         let needed = machine.initialise(policy);
         if needed > memory_bytes {
             let message = format!(
@@ -204,11 +208,15 @@ impl<M: Machine> Policies for LinkedPolicies<M> {
     }
 
     fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
-        let Self { machine, images, .. } = self;
+        let Self { machine, images, resident, .. } = self;
         let Some(image) = images.get(&entry.name) else {
             return Err(Fault::Missing).into();
         };
-        machine.restore(image.policy, &image.memory, &image.globals);
+        let is_resident = resident.get(&image.policy).is_some_and(|of| *of == entry.name);
+        machine.restore(image.policy, &image.memory, &image.globals, is_resident);
+        if !is_resident {
+            resident.insert(image.policy, entry.name.clone());
+        }
         machine.allow(entry.limits.fuel, u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX));
         let visit = Visit::with_request(request);
         let verdict = Self::ask(machine, image, entry, &visit);

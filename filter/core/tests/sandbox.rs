@@ -167,7 +167,7 @@ impl Machine for Fake {
         1
     }
 
-    fn restore(&mut self, _: u32, memory: &[u8], globals: &[u64]) {
+    fn restore(&mut self, _: u32, memory: &[u8], globals: &[u64], _: bool) {
         self.memory.copy_from_slice(memory);
         self.heap = globals[0] as u32;
     }

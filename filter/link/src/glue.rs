@@ -4,6 +4,7 @@
 //! (`mandate_core::canonical`).
 
 use crate::contain::Places;
+use crate::contain::cards::{self, CARD_LOG2, SLACK};
 use crate::fault::Fault;
 use crate::filter::count;
 use crate::guest::{Guest, MOST_PAGES, PAGE};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     /// `i32`: whether memory was refused in this call.
     pub refused: u32,
     pub tag: u32,
+    /// The memory of the cards.
+    pub cards: u32,
     pub answer: u32,
 }
 
@@ -128,6 +131,7 @@ pub(crate) fn copy(places: &Places, shared: &Shared) -> Function {
         burn(code, shared, |code| {
             code.local_get(2).i32_const(BYTES_PER_FUEL_LOG2).i32_shr_u().i64_extend_i32_u();
         });
+        mark(code, places, 0, 2);
         code.local_get(0).local_get(1).local_get(2).memory_copy(places.memory, places.memory);
     })
 }
@@ -139,8 +143,17 @@ pub(crate) fn fill(places: &Places, shared: &Shared) -> Function {
         burn(code, shared, |code| {
             code.local_get(2).i32_const(BYTES_PER_FUEL_LOG2).i32_shr_u().i64_extend_i32_u();
         });
+        mark(code, places, 0, 2);
         code.local_get(0).local_get(1).local_get(2).memory_fill(places.memory);
     })
+}
+
+/// Marks what is about to be written: a local's address, and a local's length.
+fn mark(code: &mut InstructionSink<'_>, places: &Places, at: u32, len: u32) {
+    code.local_get(len);
+    code.if_(BlockType::Empty);
+    places.cards.mark_range(code, at, len);
+    code.end();
 }
 
 /// `initialise`: memory, globals and size as they are before anything ran.
@@ -154,6 +167,8 @@ pub(crate) fn initialise(placed: &Placed<'_>, shared: &Shared) -> Function {
             .i32_const(16)
             .i32_shl()
             .memory_fill(places.memory);
+        code.i32_const(i32_of(places.cards.first)).i32_const(0);
+        code.i32_const(i32_of(cards::PAGES * PAGE)).memory_fill(places.cards.memory);
         for (index, segment) in (placed.data..).zip(&guest.segments) {
             let len = i32_of(segment.bytes.len() as u64);
             code.i32_const(segment.at.cast_signed()).i32_const(0).i32_const(len);
@@ -192,13 +207,25 @@ pub(crate) fn save(placed: &Placed<'_>) -> Function {
     })
 }
 
-/// `restore`: `(memory, length, globals)`. What is beyond the image is zero already, or is made so.
+/// `restore`: `(memory, length, globals, resident)`. What is beyond the image is zero already, or is made so.
+///
+/// If the image is `resident`, memory differs from it by what was touched since: only that is put back. Otherwise, and for
+/// code that leaves no marks, all of it is.
 pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
     const MEMORY: u32 = 0;
     const LEN: u32 = 1;
     const GLOBALS: u32 = 2;
-    let memory = placed.places.memory;
-    function(&[], |code| {
+    const RESIDENT: u32 = 3;
+    let Places { memory, cards, contained, .. } = placed.places;
+    function(&[ValType::I32; 4], |code| {
+        if contained {
+            code.local_get(RESIDENT);
+            code.if_(BlockType::Empty);
+            restore_touched(code, placed);
+            code.else_();
+            code.i32_const(i32_of(cards.first)).i32_const(0);
+            code.global_get(placed.dirty).i32_const(CARD_LOG2).i32_shr_u().memory_fill(cards.memory);
+        }
         code.i32_const(0).local_get(MEMORY).local_get(LEN).memory_copy(memory, 0);
         code.global_get(placed.dirty).local_get(LEN).i32_gt_u();
         code.if_(BlockType::Empty);
@@ -209,6 +236,9 @@ pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
             .i32_sub()
             .memory_fill(memory);
         code.end();
+        if contained {
+            code.end();
+        }
         code.local_get(LEN).global_set(placed.dirty);
         code.local_get(LEN).global_set(shared.size);
         for (slot, (index, kind)) in (0_u64..).zip(mutable_globals(placed)) {
@@ -222,6 +252,66 @@ pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
             code.global_set(index);
         }
     })
+}
+
+/// Puts back what the marked cards stand for, and takes the marks away. Pages are a whole number of words of cards.
+fn restore_touched(code: &mut InstructionSink<'_>, placed: &Placed<'_>) {
+    const MEMORY: u32 = 0;
+    const LEN: u32 = 1;
+    const CARD: u32 = 4;
+    const FROM: u32 = 5;
+    const TO: u32 = 6;
+    const CUT: u32 = 7;
+    let Places { memory, cards, .. } = placed.places;
+    let min = |code: &mut InstructionSink<'_>, local: u32, most: &dyn Fn(&mut InstructionSink<'_>)| {
+        code.local_get(local);
+        most(code);
+        code.local_get(local);
+        most(code);
+        code.i32_lt_u().select();
+    };
+    code.i32_const(0).local_set(CARD);
+    code.block(BlockType::Empty).loop_(BlockType::Empty);
+    // Until all cards of the memory that there ever was were seen.
+    code.local_get(CARD).global_get(placed.dirty).i32_const(CARD_LOG2).i32_shr_u().i32_ge_u().br_if(1);
+    // Eight cards at once, most of which nobody touched.
+    code.local_get(CARD).i64_load(cards.at(0)).i64_eqz();
+    code.if_(BlockType::Empty).local_get(CARD).i32_const(8).i32_add().local_set(CARD).br(1).end();
+    code.local_get(CARD).i32_load8_u(cards.at(0));
+    code.if_(BlockType::Empty);
+    // A run of marked cards; it may go on beyond the word.
+    code.local_get(CARD).i32_const(CARD_LOG2).i32_shl().local_set(FROM);
+    code.loop_(BlockType::Empty);
+    code.local_get(CARD).i32_const(0).i32_store8(cards.at(0));
+    code.local_get(CARD).i32_const(1).i32_add().local_tee(CARD);
+    code.global_get(placed.dirty).i32_const(CARD_LOG2).i32_shr_u().i32_lt_u();
+    code.if_(BlockType::Result(ValType::I32)).local_get(CARD).i32_load8_u(cards.at(0));
+    code.else_().i32_const(0).end().br_if(0);
+    code.end();
+    // From the slack before it to the slack behind it.
+    code.local_get(FROM).i32_const(SLACK).i32_sub().i32_const(0).local_get(FROM).select().local_set(FROM);
+    code.local_get(CARD).i32_const(CARD_LOG2).i32_shl().i32_const(SLACK).i32_add().local_set(TO);
+    min(code, TO, &|code| {
+        code.global_get(placed.dirty);
+    });
+    code.local_set(TO);
+    // Up to the end of the image it is copied, beyond it is zero.
+    min(code, TO, &|code| {
+        code.local_get(LEN);
+    });
+    code.local_set(CUT);
+    code.local_get(FROM).local_get(CUT).i32_lt_u();
+    code.if_(BlockType::Empty);
+    code.local_get(FROM).local_get(MEMORY).local_get(FROM).i32_add();
+    code.local_get(CUT).local_get(FROM).i32_sub().memory_copy(memory, 0);
+    code.local_get(CUT).local_set(FROM).end();
+    code.local_get(FROM).local_get(TO).i32_lt_u();
+    code.if_(BlockType::Empty);
+    code.local_get(FROM).i32_const(0).local_get(TO).local_get(FROM).i32_sub().memory_fill(memory).end();
+    code.br(1);
+    code.end();
+    code.local_get(CARD).i32_const(1).i32_add().local_set(CARD).br(0);
+    code.end().end();
 }
 
 /// `call`: `(export, a, b, c, d) -> fault << 32 | result`. The numbers of the exports are `mandate_core::sandbox::Export`'s.
@@ -325,8 +415,10 @@ pub(crate) fn transfer(placed: &[Placed<'_>], shared: &Shared, into_policy: bool
             code.i32_const(Fault::Malformed.number()).return_();
         });
         switch(code, placed.len(), |code, policy| {
-            let Some(memory) = placed.get(policy).map(|placed| placed.places.memory) else { return };
+            let Some(placed) = placed.get(policy) else { return };
+            let memory = placed.places.memory;
             if into_policy {
+                mark(code, &placed.places, 1, 3);
                 code.local_get(1).local_get(2).local_get(3).memory_copy(memory, 0);
             } else {
                 code.local_get(2).local_get(1).local_get(3).memory_copy(0, memory);

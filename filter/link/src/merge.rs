@@ -1,9 +1,9 @@
 //! Putting filter and policies into one module. What is the filter's keeps its place, and the policies' things follow.
 
-use crate::contain::{self, Places};
+use crate::contain::{self, Cards, Places, cards};
 use crate::filter::{FEATURES, Filter, count};
 use crate::glue::{self, Placed, Shared};
-use crate::guest::Guest;
+use crate::guest::{Guest, PAGE};
 use crate::seam::{self, Stub};
 use crate::{LinkError, SECTION};
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ pub(crate) fn merge(
 ) -> Result<Vec<u8>, LinkError> {
     let (stubs, answer) = filter.seam()?;
     let mut bundle = Bundle::of_filter(filter)?;
-    let shared = bundle.share(answer);
+    let shared = bundle.share(answer, policies.len() as u64);
     let mut placed = Vec::with_capacity(policies.len());
     for (position, (name, guest)) in policies.iter().enumerate() {
         let one = bundle.place(i32::try_from(position).unwrap_or(i32::MAX), guest, &shared, contained);
@@ -46,7 +46,7 @@ pub(crate) fn merge(
         Stub::Read => glue::transfer(&placed, &shared, false),
         Stub::Write => glue::transfer(&placed, &shared, true),
         Stub::SaveGlobals => glue::dispatch(&placed, 2, true, |placed| placed.save),
-        Stub::Restore => glue::dispatch(&placed, 4, false, |placed| placed.restore),
+        Stub::Restore => glue::dispatch(&placed, 5, false, |placed| placed.restore),
     };
     let mut code = CodeSection::new();
     for (index, original) in (filter.imported..).zip(&filter.bodies) {
@@ -154,8 +154,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// The tag and the globals that all policies share.
-    fn share(&mut self, answer: u32) -> Shared {
+    /// What all policies share: the tag, the globals, and the memory with the cards of each.
+    fn share(&mut self, answer: u32, policies: u64) -> Shared {
         let fault = self.glue_type(&[Parsed::I32], &[]);
         self.tags.tag(TagType { kind: TagKind::Exception, func_type_idx: fault });
         Shared {
@@ -165,8 +165,21 @@ impl Bundle {
             limit: self.global(ValType::I32),
             refused: self.global(ValType::I32),
             tag: self.tag_count,
+            cards: self.memory(MemoryType {
+                minimum: policies * cards::PAGES,
+                maximum: Some(policies * cards::PAGES),
+                memory64: false,
+                shared: false,
+                page_size_log2: None,
+            }),
             answer,
         }
+    }
+
+    fn memory(&mut self, ty: MemoryType) -> u32 {
+        self.memories.memory(ty);
+        self.memory_count += 1;
+        self.memory_count - 1
     }
 
     /// Adds a policy, contained.
@@ -194,6 +207,10 @@ impl Bundle {
             fuel: shared.fuel,
             stack: shared.stack,
             size: shared.size,
+            cards: Cards {
+                memory: shared.cards,
+                first: u64::from(policy.cast_unsigned()) * cards::PAGES * PAGE,
+            },
             contained,
             grow: helpers,
             copy: helpers + 1,
@@ -229,7 +246,7 @@ impl Bundle {
             (&[I, I, I], &[], glue::copy(&places, shared)),
             (&[I, I, I], &[], glue::fill(&places, shared)),
             (&[], &[I], glue::initialise(&placed, shared)),
-            (&[I, I, I], &[], glue::restore(&placed, shared)),
+            (&[I; 4], &[], glue::restore(&placed, shared)),
             (&[I], &[I], glue::save(&placed)),
             (&[I; 5], &[Parsed::I64], glue::call(&placed, shared)),
         ];
@@ -242,14 +259,13 @@ impl Bundle {
 
     /// A policy's memory, table and globals.
     fn place_state(&mut self, guest: &Guest<'_>, places: &Places) {
-        self.memories.memory(MemoryType {
+        self.memory(MemoryType {
             minimum: guest.memory.minimum,
             maximum: Some(guest.memory.maximum),
             memory64: false,
             shared: false,
             page_size_log2: None,
         });
-        self.memory_count += 1;
         if let Some(table) = &guest.table {
             let size = table.len() as u64;
             self.tables.table(TableType {

@@ -67,7 +67,8 @@ impl Stub {
             Self::Charge => (&[I64], &[I32]),
             Self::Call => (&[I32; 6], &[I64]),
             Self::Size => (&[], &[I32]),
-            Self::Read | Self::Write | Self::Restore => (&[I32; 4], &[I32]),
+            Self::Read | Self::Write => (&[I32; 4], &[I32]),
+            Self::Restore => (&[I32; 5], &[I32]),
         }
     }
 }

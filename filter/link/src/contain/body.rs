@@ -1,5 +1,6 @@
 //! One function.
 
+use super::cards::CARD_LOG2;
 use super::facts::{Facts, Operand};
 use super::memory::{Access, access};
 use super::{
@@ -37,9 +38,9 @@ pub(crate) fn rewrite(
         locals.push((more, value_type(ty)));
     }
     let highest = function.heights.iter().map(|(_, after)| *after).max().unwrap_or(0);
-    // What an engine keeps in a frame beside locals and operands are results that it may use again after a call: at most
-    // one for each operator that computes.
-    let computed = operators.iter().filter(|operator| computes(operator)).count();
+    // What an engine keeps in a frame beside locals and operands are results that it may use again after a call: at
+    // most one for each operator that computes, and the place of a store's mark.
+    let computed: usize = operators.iter().map(computed).sum();
     let values = count.saturating_add(highest).saturating_add(u32::try_from(computed).unwrap_or(u32::MAX));
     let frame = values.saturating_mul(8).saturating_add(FRAME_BYTES);
     if frame > LARGEST_FRAME_BYTES {
@@ -379,35 +380,54 @@ impl Body<'_> {
         Ok(())
     }
 
-    /// A load or a store, whose address is tested unless it is known to be good.
+    /// A load or a store, whose address is tested unless it is known to be good; a store leaves a mark.
     fn access(&mut self, operator: &O<'_>, access: Access, height: u32) -> Result<(), Refusal> {
-        let bytes = access.bytes;
-        let base = self.facts.operand(height, u32::from(access.stored.is_some()));
-        match (base, access.stored) {
+        let Access { bytes, offset, stored } = access;
+        let base = self.facts.operand(height, u32::from(stored.is_some()));
+        match (base, stored) {
             (Operand::Constant(at), _) if u64::from(at) + bytes <= self.guest.least_bytes() => {
-                self.copy(operator)
+                if stored.is_some() {
+                    let card = u64::from(at) + offset >> CARD_LOG2;
+                    self.emit(&[I::I32Const(i32::try_from(card).unwrap_or(i32::MAX)), I::I32Const(1)]);
+                    self.emit(&[I::I32Store8(self.places.cards.at(0))]);
+                }
             }
             (Operand::Local(local), _) => {
                 if !self.facts.is_checked(local, bytes) {
                     self.test_address(local, bytes);
                     self.facts.check(local, bytes);
                 }
-                self.copy(operator)
+                if stored.is_some() && !self.facts.is_marked(local, offset) {
+                    self.mark(local, offset);
+                    self.facts.mark(local, offset);
+                }
             }
             (_, None) => {
                 let address = self.local(ValType::I32, Use::Left);
                 self.emit(&[I::LocalTee(address)]);
                 self.test_address(address, bytes);
-                self.copy(operator)
             }
             (_, Some(ty)) => {
                 let (address, value) = (self.local(ValType::I32, Use::Left), self.local(ty, Use::Right));
                 self.emit(&[I::LocalSet(value), I::LocalSet(address)]);
                 self.test_address(address, bytes);
+                self.mark(address, offset);
                 self.emit(&[I::LocalGet(address), I::LocalGet(value)]);
-                self.copy(operator)
             }
         }
+        self.copy(operator)
+    }
+
+    /// Marks the card of a store that begins so far from an address (a local) that was tested.
+    fn mark(&mut self, address: u32, offset: u64) {
+        self.emit(&[I::LocalGet(address)]);
+        if offset > 0 {
+            // The sum is within memory, so it does not wrap.
+            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+            self.emit(&[I::I32Const(offset.cast_signed()), I::I32Add]);
+        }
+        let cards = self.places.cards;
+        self.emit(&[I::I32Const(CARD_LOG2), I::I32ShrU, I::I32Const(1), I::I32Store8(cards.at(0))]);
     }
 
     fn test_address(&mut self, address: u32, bytes: u64) {
@@ -511,11 +531,11 @@ impl Body<'_> {
     }
 }
 
-/// Whether an operator computes a value of others, which an engine may keep for later instead of computing it again. What
+/// How many values of others an operator computes, which an engine may keep for later instead of computing them again. What
 /// is read from memory or a global may have changed after a call, and constants are not kept.
-fn computes(operator: &O<'_>) -> bool {
+fn computed(operator: &O<'_>) -> usize {
     macro_rules! any_of { ($($name:ident)*) => { matches!(operator, $(O::$name { .. })|*) } }
-    is_plain(operator)
+    let computes = is_plain(operator)
         && !any_of! {
             Nop Else Br BrIf BrTable Return Call Drop LocalGet LocalSet LocalTee GlobalGet GlobalSet
             I32Const I64Const F32Const F64Const
@@ -523,7 +543,10 @@ fn computes(operator: &O<'_>) -> bool {
         || any_of! {
             I32DivS I32DivU I32RemS I32RemU I64DivS I64DivU I64RemS I64RemU
             I32TruncF32S I32TruncF32U I32TruncF64S I32TruncF64U I64TruncF32S I64TruncF32U I64TruncF64S I64TruncF64U
-        }
+        };
+    // The address of a store, and the number of its card.
+    let marks = access(operator).is_some_and(|access| access.stored.is_some());
+    usize::from(computes) + 2 * usize::from(marks)
 }
 
 /// The name of an operator, without its operands.

@@ -1,5 +1,6 @@
 //! What is known, while code is rewritten, of the operands on the stack and of the addresses that were checked.
 
+use super::cards::Marks;
 use std::collections::BTreeMap;
 use wasmparser::Operator;
 
@@ -20,6 +21,8 @@ pub(super) struct Facts {
     stack: Vec<Operand>,
     /// For a local: that many bytes from the address in it are within memory. Memory never shrinks during a call.
     checked: BTreeMap<u32, u64>,
+    /// For a local: where, from the address in it, stores left marks. No mark goes away during a call.
+    marked: BTreeMap<u32, Marks>,
 }
 
 impl Facts {
@@ -38,6 +41,16 @@ impl Facts {
     pub fn check(&mut self, local: u32, bytes: u64) {
         let known = self.checked.entry(local).or_default();
         *known = bytes.max(*known);
+    }
+
+    /// Whether a store at this offset from the address in a local is covered by a mark.
+    pub fn is_marked(&self, local: u32, offset: u64) -> bool {
+        self.marked.get(&local).is_some_and(|marks| marks.covers(offset))
+    }
+
+    /// Notes a mark that was made.
+    pub fn mark(&mut self, local: u32, offset: u64) {
+        self.marked.entry(local).or_default().add(offset);
     }
 
     /// Carries the facts over an operator that takes the stack from one height to another.
@@ -72,6 +85,7 @@ impl Facts {
 
     fn forget(&mut self, local: u32) {
         self.checked.remove(&local);
+        self.marked.remove(&local);
         for operand in self.stack.iter_mut().filter(|operand| **operand == Operand::Local(local)) {
             *operand = Operand::Unknown;
         }

@@ -5,6 +5,8 @@ use wasmparser::{Operator, ValType};
 /// What a load or a store touches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Access {
+    /// How far from the address it begins.
+    pub offset: u64,
     /// How many bytes from the address on must be within memory: offset and size.
     pub bytes: u64,
     /// The type of what is stored; `None` for a load.
@@ -34,5 +36,5 @@ pub(super) fn access(operator: &Operator<'_>) -> Option<Access> {
         O::F64Store { memarg } => (memarg, 8, Some(F64)),
         _ => return None,
     };
-    Some(Access { bytes: memarg.offset + size, stored })
+    Some(Access { offset: memarg.offset, bytes: memarg.offset + size, stored })
 }

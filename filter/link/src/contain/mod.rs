@@ -3,6 +3,7 @@
 //!
 //! - What would trap is tested before, and throws instead; the glue catches (`../glue.rs`).
 //! - Loops and calls take fuel (`fuel`), calls take of a budget for the stack, weighted by the size of their frames.
+//! - Stores leave a mark in the card of their address (`cards`), so that only what was touched has to be put back.
 //! - Memory ends where the budget ends, not where the engine's memory ends: `memory.size` and `memory.grow` are
 //!   answered from a global, and addresses are compared with it.
 //!
@@ -19,11 +20,13 @@
 //! ```
 
 mod body;
+pub(crate) mod cards;
 mod facts;
 mod fuel;
 mod memory;
 
 pub(crate) use body::rewrite;
+pub(crate) use cards::Cards;
 
 use crate::guest::Guest;
 use crate::refusal::Refusal;
@@ -55,6 +58,8 @@ pub(crate) struct Places {
     pub stack: u32,
     /// `i32`: the bytes of memory that the policy has.
     pub size: u32,
+    /// The memory of the cards, and where this policy's begin: see `cards`.
+    pub cards: Cards,
     /// Whether code is contained at all: only a bench links it bare.
     pub contained: bool,
     /// `(i32) -> i32`, instead of `memory.grow`.

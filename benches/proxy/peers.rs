@@ -1,0 +1,68 @@
+//! What else an operator of Envoy may take, configured to check as much as it can of what the filter checks.
+
+use crate::{AUDIENCE, ISSUER, SUBJECT};
+use mandate_host::envoy::EnvoySetup;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters.http";
+
+/// Envoy's `jwt_authn`: signature, issuer, audience and time of every token. With `cached`, tokens that were verified are
+/// known again.
+#[must_use]
+pub fn jwt_authn(mut setup: EnvoySetup, jwks: &Value, cached: bool) -> EnvoySetup {
+    let mut provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": { "inline_string": jwks.to_string() },
+        "payload_in_metadata": "jwt",
+    });
+    if cached {
+        provider["jwt_cache_config"] = json!({ "jwt_cache_size": 1000 });
+    }
+    setup.filters_before.push(json!({
+        "name": "envoy.filters.http.jwt_authn",
+        "typed_config": {
+            "@type": format!("{FILTERS}.jwt_authn.v3.JwtAuthentication"),
+            "providers": { "idp": provider },
+            "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "idp" } }],
+        },
+    }));
+    setup
+}
+
+/// Envoy's `rbac` behind it: one principal, below one path.
+#[must_use]
+pub fn rbac(mut setup: EnvoySetup, prefix: &str) -> EnvoySetup {
+    setup.filters_before.push(json!({
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": format!("{FILTERS}.rbac.v3.RBAC"),
+            "rules": { "action": "ALLOW", "policies": { "alice": {
+                "permissions": [{ "header": { "name": ":path", "string_match": { "prefix": prefix } } }],
+                "principals": [{ "metadata": {
+                    "filter": "envoy.filters.http.jwt_authn",
+                    "path": [{ "key": "jwt" }, { "key": "sub" }],
+                    "value": { "string_match": { "exact": SUBJECT } },
+                } }],
+            } } },
+        },
+    }));
+    setup
+}
+
+/// Envoy's `ext_authz` over HTTP, to a server that always says yes.
+#[must_use]
+pub fn ext_authz(setup: EnvoySetup, server: SocketAddr) -> EnvoySetup {
+    let mut setup = setup.cluster("authz", server);
+    setup.filters_before.push(json!({
+        "name": "envoy.filters.http.ext_authz",
+        "typed_config": {
+            "@type": format!("{FILTERS}.ext_authz.v3.ExtAuthz"),
+            "http_service": { "server_uri": {
+                "uri": format!("http://{server}"), "cluster": "authz", "timeout": "1s",
+            } },
+        },
+    }));
+    setup
+}

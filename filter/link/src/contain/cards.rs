@@ -1,0 +1,67 @@
+//! Which parts of a policy's memory were written to, in a memory that no policy can reach.
+//!
+//! A card is a byte for each KiB. A store marks the card of the address that it begins at; a later store near to one that
+//! is marked needs no mark of its own, so whoever reads the cards takes [`SLACK`] bytes more on both sides.
+
+use crate::guest::{MOST_PAGES, PAGE};
+use wasm_encoder::{InstructionSink, MemArg, MemArgTarget};
+
+/// Bytes of memory for each card, as a power of two.
+pub(crate) const CARD_LOG2: i32 = 10;
+/// How far from an address whose card is marked a store may begin without a mark.
+const NEAR: u64 = 56;
+/// How far from its card a store may have written: it begins near, and takes up to eight bytes.
+pub(crate) const SLACK: i32 = 64;
+/// The cards of one policy: those of the largest memory, which fill one page.
+pub(crate) const PAGES: u64 = (MOST_PAGES * PAGE >> CARD_LOG2).div_ceil(PAGE);
+
+/// Where the cards of a policy are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cards {
+    /// The memory of all cards.
+    pub memory: u32,
+    /// The first byte of this policy's.
+    pub first: u64,
+}
+
+impl Cards {
+    /// A byte, or a word, of these cards.
+    pub fn at(self, align: u32) -> MemArg {
+        MemArg { offset: self.first, align, target: MemArgTarget::Memory(self.memory), ordering: None }
+    }
+
+    /// Marks what begins at an address and has a length, both in locals; the length is not zero.
+    pub fn mark_range(self, code: &mut InstructionSink<'_>, at: u32, len: u32) {
+        let first = i32::try_from(self.first).unwrap_or(i32::MAX);
+        let card = |code: &mut InstructionSink<'_>| {
+            code.i32_const(CARD_LOG2).i32_shr_u();
+        };
+        code.local_get(at);
+        card(code);
+        code.i32_const(first).i32_add();
+        code.i32_const(1);
+        // The card of the last byte, less that of the first, and one.
+        code.local_get(at).local_get(len).i32_add().i32_const(1).i32_sub();
+        card(code);
+        code.local_get(at);
+        card(code);
+        code.i32_sub().i32_const(1).i32_add();
+        code.memory_fill(self.memory);
+    }
+}
+
+/// The offsets, from one base, at which stores left marks.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Marks(Vec<u64>);
+
+impl Marks {
+    /// Whether a store at this offset is near enough to one that left a mark.
+    pub fn covers(&self, offset: u64) -> bool {
+        self.0.iter().any(|known| known.abs_diff(offset) <= NEAR)
+    }
+
+    /// Notes a mark.
+    pub fn add(&mut self, offset: u64) {
+        self.0.push(offset);
+    }
+}
