@@ -90,6 +90,7 @@ fn harness(c: &mut Criterion) {
         let first = tokens.first().unwrap();
         send(&mut warm, first);
         c.bench_function(&format!("harness/cached/{algorithm}"), |b| b.iter(|| send(&mut warm, first)));
+        warm.tick().unwrap();
         assert!(warm.metric("mandate.tokens.cache.hit") > Some(0), "the bench measures hits");
         assert_eq!(warm.metric("mandate.tokens.cache.miss"), Some(1), "and nothing else");
     }

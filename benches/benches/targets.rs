@@ -2,16 +2,22 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use clap::Parser;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
+use mandate_benches::policy::{CALLS_PER_INSTANCE, Question, Rig, rig_module};
 use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
 use mandate_benches::proxy::{
-    Lane, Sample, answering, envoy, keep_to_client_core, median, peers, request, with_module,
+    Lane, Race, answering, envoy, keep_to_client_core, median, peers, request, with_module,
 };
 use mandate_benches::{PATH, Setup};
 use mandate_host::FILTER;
-use mandate_host::tokens::Algorithm;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use mandate_host::authoring::examples;
+use mandate_host::envoy::{EnvoyBinary, EnvoySetup};
+use mandate_host::oracle::Oracle;
+use mandate_host::tokens::{Algorithm, SigningKey};
+use mandate_link::{Policy, link, trim};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::Result;
 use wasmtime::error::Context as _;
 
@@ -19,7 +25,7 @@ use wasmtime::error::Context as _;
 #[derive(Parser)]
 struct Options {
     /// How often every proxy gets its turn
-    #[arg(long, default_value_t = 25)]
+    #[arg(long, default_value_t = 150)]
     rounds: usize,
     /// Another build of the filter to measure beside this one; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -32,10 +38,40 @@ struct Options {
     bench: bool,
 }
 
-/// Requests in one turn with a token that was seen, and with tokens that were not.
-const SEEN: usize = 160;
-/// See [`SEEN`].
-const NEW: usize = 320;
+/// Requests in one turn.
+const TURN: usize = 160;
+/// A round of tokens that were never seen, for this many rounds with a known one: each such token has to be signed before.
+const ROUNDS_PER_NEW_ROUND: usize = 8;
+/// Rounds before those that count: engines optimise code once it was run for a while.
+const WARM_UP: usize = 5;
+/// Calls of a policy in one turn.
+const CALLS: u32 = 20_000;
+/// Workers that are started, to see what each costs.
+const WORKERS: u32 = 5;
+
+/// What was measured for a target.
+struct Row {
+    what: String,
+    target: String,
+    measured: String,
+    met: bool,
+}
+
+impl Row {
+    /// Something that must be at most so much.
+    fn at_most(what: &str, target: f64, measured: f64, unit: &str, digits: usize) -> Self {
+        let show = |number: f64| format!("{number:.digits$}{unit}");
+        let met = measured <= target;
+        Self { what: what.to_owned(), target: format!("≤ {}", show(target)), measured: show(measured), met }
+    }
+}
+
+/// What all measurements share.
+struct Bed {
+    options: Options,
+    binary: EnvoyBinary,
+    folder: tempfile::TempDir,
+}
 
 fn main() -> Result<()> {
     let mut options = Options::parse();
@@ -43,8 +79,22 @@ fn main() -> Result<()> {
         options.rounds = 1;
     }
     keep_to_client_core()?;
-    let folder = tempfile::tempdir()?;
-    cached(&options, folder.path())?;
+    let bed = Bed { options, binary: envoy()?, folder: tempfile::tempdir()? };
+    println!("Envoy {}, {} rounds\n", bed.binary.version(), bed.options.rounds);
+    let mut rows = bed.cached()?;
+    for (algorithm, target) in [(Algorithm::Es256, 1.1), (Algorithm::Rs256, 1.1), (Algorithm::EdDsa, 0.9)] {
+        rows.push(bed.first_sight(algorithm, target)?);
+    }
+    rows.extend(bed.policy_call()?);
+    rows.extend(bed.module()?);
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(["what", "target", "measured", "met"]);
+    for Row { what, target, measured, met } in rows {
+        table.add_row([what, target, measured, if met { "yes" } else { "no" }.to_owned()]);
+    }
+    println!(
+        "{table}\n\nmemory over many requests: `cargo bench --package mandate-benches --bench endurance`"
+    );
     Ok(())
 }
 
@@ -52,114 +102,165 @@ fn now() -> Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
 
-/// Each lane's samples, round by round.
-struct Race {
-    lanes: Vec<Lane>,
-    samples: Vec<Vec<Sample>>,
-}
-
-impl Race {
-    fn new(lanes: Vec<Lane>) -> Self {
-        let samples = lanes.iter().map(|_| Vec::new()).collect();
-        Self { lanes, samples }
+impl Bed {
+    fn lane(&self, name: &str, setup: &EnvoySetup) -> Result<Lane> {
+        Lane::start(name, &self.binary, setup)
     }
 
-    /// One turn for each lane. The order changes, so that nobody is always behind the same other.
-    fn round(&mut self, requests: &[&[u8]]) -> Result<()> {
-        let count = self.lanes.len();
-        let first = self.samples.first().map_or(0, Vec::len) * 7;
-        for turn in 0..count {
-            let index = (first + turn) % count;
-            if let (Some(lane), Some(samples)) = (self.lanes.get_mut(index), self.samples.get_mut(index)) {
-                samples.push(lane.run(requests.iter().copied())?);
-            }
+    /// A file with a module in it.
+    fn file(&self, name: &str, module: &[u8]) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, module)?;
+        Ok(path)
+    }
+
+    fn run(&self, race: &mut Race, rounds: usize, turn: &[&[u8]]) -> Result<()> {
+        for round in 0..rounds {
+            eprint!("\rround {} of {rounds} ", round + 1);
+            race.round(turn)?;
         }
+        eprint!("\r{:30}\r", "");
         Ok(())
     }
 
-    fn forget(&mut self) {
-        self.samples.iter_mut().for_each(Vec::clear);
-    }
-
-    /// What a lane adds to the first one, round by round, in microseconds.
-    fn added(&self, lane: usize) -> Vec<f64> {
-        let (Some(base), Some(lane)) = (self.samples.first(), self.samples.get(lane)) else {
-            return Vec::new();
-        };
-        lane.iter().zip(base).map(|(lane, base)| lane.cpu_us - base.cpu_us).collect()
-    }
-
-    /// What one lane adds over what another adds: the median of the rounds.
-    fn ratio(&self, lane: usize, to: usize) -> f64 {
-        median(self.added(lane).iter().zip(self.added(to)).map(|(lane, to)| lane / to).collect())
-    }
-
-    fn table(&self, to: usize) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["proxy", "CPU µs", "added µs", "ratio", "p50 µs", "p99 µs"]);
-        for (index, (lane, samples)) in self.lanes.iter().zip(&self.samples).enumerate() {
-            let mut latencies: Vec<Duration> = samples.iter().flat_map(|s| s.latencies.clone()).collect();
-            latencies.sort_unstable();
-            let at = |part: usize| latencies.get(latencies.len() * part / 100).map_or(0, Duration::as_micros);
-            let ratio = if index == 0 { String::new() } else { format!("{:.2}", self.ratio(index, to)) };
-            table.add_row([
-                lane.name.clone(),
-                format!("{:.1}", median(samples.iter().map(|s| s.cpu_us).collect())),
-                format!("{:.1}", median(self.added(index))),
-                ratio,
-                at(50).to_string(),
-                at(99).to_string(),
-            ]);
+    /// A token that was seen before: what every request but the first of a token costs.
+    fn cached(&self) -> Result<Vec<Row>> {
+        let setup = Setup::new(Algorithm::Es256)?;
+        let plain = self.file("plain.wasm", &trim(FILTER)?)?;
+        let bundle = self.file("bundle.wasm", &five_policies(FILTER)?)?;
+        let three = with_three_policies(&setup.configuration);
+        let mut nothing_added = three.clone();
+        nothing_added["upstream"] = json!({ "identity_headers": false, "forward_token": true });
+        let cached = peers::jwt_authn(answering(), &setup.jwks(), true);
+        let authz = self.lane("authz", &answering())?;
+        let mut lanes = vec![
+            self.lane("no filter", &answering())?,
+            self.lane("jwt_authn with its cache, and rbac", &peers::rbac(cached, "/v1/"))?,
+            self.lane("ext_authz over HTTP", &peers::ext_authz(answering(), authz.address()))?
+                .helped_by(authz),
+            self.lane("mandate, three policies", &with_module(&bundle, &three))?,
+            self.lane("the same, adding no headers", &with_module(&bundle, &nothing_added))?,
+            self.lane("mandate, no policy", &with_module(&plain, &setup.configuration))?,
+        ];
+        for file in &self.options.against {
+            let path = std::path::absolute(file)?;
+            let name = file.file_stem().context("it is no file")?.to_string_lossy();
+            lanes.push(self.lane(&name, &with_module(&path, &setup.configuration))?);
         }
-        for column in 1..6 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
+        let wire = request("GET", PATH, &setup.authorization_at(now()?, 3, 0)?, 8);
+        let turn = vec![wire.as_slice(); TURN];
+        let mut race = Race::new(lanes);
+        self.run(&mut race, if self.options.test { 1 } else { WARM_UP * 4 }, &turn)?;
+        race.forget();
+        self.run(&mut race, self.options.rounds, &turn)?;
+        println!("a token that was seen before\n\n{}\n", race.table(1));
+        let row = |what: &str, lane, to, target| Row::at_most(what, target, race.ratio(lane, to), "", 2);
+        Ok(vec![
+            row("known token, depth 3, three policies, against jwt_authn with its cache and rbac", 3, 1, 1.0),
+            row("the same, adding no headers for the upstream, as they add none", 4, 1, 1.0),
+            row("the same against a null ext_authz", 3, 2, 0.2),
+        ])
+    }
+
+    /// Tokens that were never seen.
+    fn first_sight(&self, algorithm: Algorithm, target: f64) -> Result<Row> {
+        let setup = Setup::new(algorithm)?;
+        let plain = self.file("plain.wasm", &trim(FILTER)?)?;
+        let mut race = Race::new(vec![
+            self.lane("no filter", &answering())?,
+            self.lane("jwt_authn", &peers::jwt_authn(answering(), &setup.jwks(), false))?,
+            self.lane("mandate", &with_module(&plain, &setup.configuration))?,
+        ]);
+        let rounds = (self.options.rounds / ROUNDS_PER_NEW_ROUND).max(1);
+        let now = now()?;
+        for round in 0..rounds + WARM_UP {
+            eprint!("\r{algorithm}: round {} of {} ", round + 1, rounds + WARM_UP);
+            let serials = (round * TURN..(round + 1) * TURN).map(|serial| serial as u64);
+            let wires = serials
+                .map(|serial| Ok(request("GET", PATH, &setup.authorization_at(now, 3, serial)?, 8)))
+                .collect::<Result<Vec<_>>>()?;
+            race.round(&wires.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            if round + 1 == WARM_UP {
+                race.forget();
             }
         }
-        table
+        eprint!("\r{:30}\r", "");
+        println!("first sight of a token, {algorithm}\n\n{}\n", race.table(1));
+        let what = format!("first sight of a token, {algorithm}, against jwt_authn");
+        Ok(Row::at_most(&what, target, race.ratio(2, 1), "", 2))
     }
-}
 
-/// A token that was seen before: what every request but the first of a token costs.
-fn cached(options: &Options, folder: &Path) -> Result<()> {
-    let binary = envoy()?;
-    let setup = Setup::new(Algorithm::Es256)?;
-    let authorization = setup.authorization_at(now()?, 3, 0)?;
-    let plain = folder.join("plain.wasm");
-    std::fs::write(&plain, FILTER)?;
-    let bundle = folder.join("bundle.wasm");
-    std::fs::write(&bundle, five_policies(FILTER)?)?;
-    let three = with_three_policies(&setup.configuration);
-    let start = |name: &str, envoy_setup| Lane::start(name, &binary, &envoy_setup);
-    let authz = start("authz", answering())?;
-    let mut lanes = vec![
-        start("no filter", answering())?,
-        start(
-            "jwt_authn with cache, rbac",
-            peers::rbac(peers::jwt_authn(answering(), &setup.jwks(), true), "/v1/"),
-        )?,
-        start("ext_authz, HTTP", peers::ext_authz(answering(), authz.address()))?.helped_by(authz),
-        start("mandate", with_module(&plain, &setup.configuration))?,
-        start("mandate, three policies", with_module(&bundle, &three))?,
-    ];
-    for file in &options.against {
-        let path = std::path::absolute(file)?;
-        let name = file.file_stem().context("no file")?.to_string_lossy();
-        lanes.push(start(&name, with_module(&path, &setup.configuration))?);
+    /// Calls of a policy, without a proxy.
+    fn policy_call(&self) -> Result<Vec<Row>> {
+        let key = SigningKey::generate(Algorithm::EdDsa, "bench")?;
+        let (module, mut rows) = (rig_module()?, Vec::new());
+        let calls = if self.options.test { 10 } else { CALLS };
+        for component in examples()? {
+            let question = Question::of(&component.name, &key)?;
+            let policies = [Policy { name: &component.name, component: &component.bytes }];
+            let rig = Rig::new(&link(&module, &policies)?)?;
+            let mut fresh = rig.prepare(&question, 1)?;
+            let mut seldom = rig.prepare(&question, CALLS_PER_INSTANCE)?;
+            let mut oracle = Oracle::new()?;
+            oracle.add(&component.name, &component.bytes)?;
+            let mut times = [const { Vec::new() }; 3];
+            for _ in 0..(self.options.rounds / 4).max(1) {
+                let took = [
+                    fresh.time(calls)?,
+                    seldom.time(calls)?,
+                    question.time_unlinked(&oracle, true, u64::from(calls))?,
+                ];
+                let per_call = took.map(|took| took.as_secs_f64() * 1e6 / f64::from(calls));
+                times.iter_mut().zip(per_call).for_each(|(times, took)| times.push(took));
+            }
+            let [fresh, seldom, native] = times.map(median);
+            println!("a call of {}: {fresh:.2} µs, native {native:.2} µs", component.name);
+            let name = &component.name;
+            let what =
+                format!("a call of {name}, with fresh state, against native Wasmtime reusing its instance");
+            rows.push(Row::at_most(&what, 0.5, fresh / native, "", 2));
+            rows.push(Row::at_most("of that, the reset to fresh state", 3.0, fresh - seldom, " µs", 2));
+        }
+        println!();
+        Ok(rows)
     }
-    let wire = request("GET", PATH, &authorization, 8);
-    let requests = vec![wire.as_slice(); if options.test { 32 } else { SEEN }];
-    let mut race = Race::new(lanes);
-    for _ in 0..3 {
-        race.round(&requests)?;
+
+    /// What the module weighs, and what each worker takes to start it.
+    fn module(&self) -> Result<Vec<Row>> {
+        let setup = Setup::new(Algorithm::Es256)?;
+        let three = with_three_policies(&setup.configuration);
+        let (filter, bundle) = (trim(FILTER)?, five_policies(FILTER)?);
+        let bundle_file = self.file("bundle.wasm", &bundle)?;
+        let wire = request("GET", PATH, &setup.authorization_at(now()?, 3, 0)?, 8);
+        let one_start = |setup: &EnvoySetup, workers| -> Result<[f64; 2]> {
+            let mut lane = Lane::start_with("start", &self.binary, setup, workers)?;
+            lane.run([wire.as_slice()])?;
+            #[expect(clippy::cast_precision_loss, reason = "bytes of a process")]
+            Ok([lane.cpu()?.as_secs_f64() * 1e3, lane.memory()? as f64 / 1e6])
+        };
+        let (mut start, mut memory) = (Vec::new(), Vec::new());
+        for _ in 0..if self.options.test { 1 } else { 9 } {
+            let per_worker = |setup: &EnvoySetup| -> Result<[f64; 2]> {
+                let ([cpu, memory], [one_cpu, one_memory]) =
+                    (one_start(setup, WORKERS)?, one_start(setup, 1)?);
+                let others = f64::from(WORKERS - 1);
+                Ok([(cpu - one_cpu) / others, (memory - one_memory) / others])
+            };
+            let ([cpu, occupied], [bare_cpu, bare]) =
+                (per_worker(&with_module(&bundle_file, &three))?, per_worker(&answering())?);
+            start.push(cpu - bare_cpu);
+            memory.push(occupied - bare);
+        }
+        println!(
+            "each further worker with the bundle of five, three of them in use: {:.1} MB\n",
+            median(memory)
+        );
+        #[expect(clippy::cast_precision_loss, reason = "the size of a file")]
+        let kilobytes = |module: &[u8]| module.len() as f64 / 1000.0;
+        Ok(vec![
+            Row::at_most("the plain filter", 700.0, kilobytes(&filter), " KB", 0),
+            Row::at_most("a bundle of five policies", 1000.0, kilobytes(&bundle), " KB", 0),
+            Row::at_most("start to the first decision, per worker", 100.0, median(start), " ms", 0),
+        ])
     }
-    race.forget();
-    for round in 0..options.rounds {
-        eprint!("\rround {} of {}", round + 1, options.rounds);
-        race.round(&requests)?;
-    }
-    eprintln!();
-    println!("{}", race.table(1));
-    Ok(())
 }

@@ -79,6 +79,14 @@ impl Lane {
         &self.envoy
     }
 
+    /// The memory that the proxy occupies, in bytes.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn memory(&self) -> Result<u64> {
+        resident(self.envoy.pid())
+    }
+
     /// Sends each request once; all must be answered with 200.
     ///
     /// # Errors
@@ -130,6 +138,14 @@ fn on_core(pid: u32) -> Result<Duration> {
     }
     ensure!(nanos > 0, "this system does not say what threads spend: /proc/{pid}/task/*/schedstat");
     Ok(Duration::from_nanos(nanos))
+}
+
+/// proc(5), `status`: `VmRSS`, in KiB.
+fn resident(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Ok(kib.context("this system does not say what a process occupies: /proc/PID/status")? * 1024)
 }
 
 struct Connection {

@@ -7,8 +7,10 @@
 pub mod bundle;
 mod lane;
 pub mod peers;
+mod race;
 
 pub use lane::{Lane, Sample};
+pub use race::Race;
 
 use mandate_host::envoy::{EnvoyBinary, EnvoySetup};
 use mandate_host::paths;

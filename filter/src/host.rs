@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "calls across the boundary of the module; each block says why it is sound")]
 
-use mandate_core::context::Headers;
+use mandate_core::headers::Headers;
 use mandate_core::time::UnixTime;
 use std::time::Duration;
 
@@ -206,35 +206,35 @@ pub fn headers(map: Map) -> HostResult<Headers> {
     const CALL: &str = "proxy_get_header_map_pairs";
     // SAFETY: live places for the answer.
     let raw = bytes(CALL, |data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })?;
-    read_pairs(&raw).ok_or(HostError { call: CALL, status: UNREADABLE })
+    read_pairs(raw).ok_or(HostError { call: CALL, status: UNREADABLE })
 }
 
-/// The ABI's form of a list of pairs: a count, all lengths, then every string with a NUL behind it.
-fn read_pairs(raw: &[u8]) -> Option<Headers> {
+/// The ABI's form of a list of pairs: a count, all lengths, then every string with a NUL behind it. The strings stay where
+/// they are.
+fn read_pairs(raw: Vec<u8>) -> Option<Headers> {
     fn number(from: &mut &[u8]) -> Option<usize> {
         let (number, rest) = from.split_first_chunk::<4>()?;
         *from = rest;
         usize::try_from(u32::from_le_bytes(*number)).ok()
     }
-    fn string<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-        let (string, rest) = from.split_at_checked(len)?;
-        *from = rest.strip_prefix(&[0])?;
-        Some(string)
-    }
     if raw.is_empty() {
-        return Some(Vec::new());
+        return Some(Headers::default());
     }
-    let mut rest = raw;
+    let mut rest = raw.as_slice();
     let count = number(&mut rest)?;
-    let (mut lengths, mut strings) = rest.split_at_checked(count.checked_mul(8)?)?;
-    let mut headers = Vec::with_capacity(count);
+    let (mut lengths, strings) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut at = raw.len().checked_sub(strings.len())?;
+    let mut string = |len: usize| {
+        let place = at..at.checked_add(len)?;
+        at = place.end.checked_add(1)?;
+        (raw.get(place.end) == Some(&0)).then_some(place)
+    };
+    let mut places = Vec::with_capacity(count);
     for _ in 0..count {
-        let (name_len, value_len) = (number(&mut lengths)?, number(&mut lengths)?);
-        let name = std::str::from_utf8(string(&mut strings, name_len)?).ok()?;
-        let value = string(&mut strings, value_len)?;
-        headers.push((name.to_ascii_lowercase(), value.to_vec()));
+        let (name, value) = (number(&mut lengths)?, number(&mut lengths)?);
+        places.push((string(name)?, string(value)?));
     }
-    Some(headers)
+    Headers::from_places(raw, places)
 }
 
 fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option<Vec<u8>> {

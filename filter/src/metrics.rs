@@ -1,77 +1,137 @@
 //! Counters and gauges. They inform; nothing depends on them, so a proxy that refuses one loses that one only.
+//!
+//! A counter is kept here and handed over once in a while: a request counts several things, and each would be a call to the
+//! proxy.
 
 use crate::host::{self, MetricKind};
 use mandate_core::config::PolicyEntry;
 use mandate_core::reason::Reason;
-use std::collections::BTreeMap;
+use mandate_core::time::UnixTime;
+
+/// Milliseconds that a count may lie here while requests come.
+const KEPT_MS: u64 = 1000;
 
 /// The metrics of one worker.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    allowed: Option<u32>,
-    denied: Vec<(Reason, u32)>,
-    refresh_succeeded: Option<u32>,
-    refresh_failed: Option<u32>,
+    allowed: Counter,
+    denied: Vec<(Reason, Counter)>,
+    refresh_succeeded: Counter,
+    refresh_failed: Counter,
     key_age: Vec<(usize, u32)>,
-    cache_hits: Option<u32>,
-    cache_misses: Option<u32>,
+    cache_hits: Counter,
+    cache_misses: Counter,
     host_signatures: Option<u32>,
     waiting: Option<u32>,
-    /// By the entry's name, and what it said.
-    policies: BTreeMap<(String, &'static str), u32>,
+    /// By the entry's position, and the position in [`VERDICTS`].
+    policies: Vec<[Counter; VERDICTS.len()]>,
+    handed_over: UnixTime,
 }
 
 /// What a policy's record may say.
 const VERDICTS: [&str; 4] = ["allow", "deny", "abstain", "fault"];
 
+/// A counter of the proxy's, if it took it, and what it was not yet told.
+#[derive(Debug, Default)]
+struct Counter {
+    id: Option<u32>,
+    kept: u64,
+}
+
+impl Counter {
+    fn define(name: &str) -> Self {
+        Self { id: host::define_metric(MetricKind::Counter, name).ok(), kept: 0 }
+    }
+
+    fn add(&mut self, by: u64) {
+        self.kept = self.kept.saturating_add(by);
+    }
+
+    fn hand_over(&mut self) {
+        if let (Some(id), Ok(by @ 1..)) = (self.id, i64::try_from(self.kept)) {
+            host::increment_metric(id, by).ok();
+        }
+        self.kept = 0;
+    }
+}
+
 impl Metrics {
     /// Defines all metrics; `remote_issuers` are the positions of the issuers whose keys are fetched.
     pub fn define(remote_issuers: &[usize], policies: &[PolicyEntry]) -> Self {
-        let counter = |name: &str| host::define_metric(MetricKind::Counter, name).ok();
         let gauge = |name: &str| host::define_metric(MetricKind::Gauge, name).ok();
+        let denied = |r: Reason| (r, Counter::define(&format!("mandate.decisions.deny.{}", r.code())));
+        let answers = |entry: &PolicyEntry| {
+            VERDICTS.map(|verdict| Counter::define(&format!("mandate.policies.{}.{verdict}", entry.name)))
+        };
         Self {
-            allowed: counter("mandate.decisions.allow"),
-            denied: Reason::ALL
-                .into_iter()
-                .filter_map(|r| Some((r, counter(&format!("mandate.decisions.deny.{}", r.code()))?)))
-                .collect(),
-            refresh_succeeded: counter("mandate.keys.refresh.success"),
-            refresh_failed: counter("mandate.keys.refresh.failure"),
+            allowed: Counter::define("mandate.decisions.allow"),
+            denied: Reason::ALL.into_iter().map(denied).collect(),
+            refresh_succeeded: Counter::define("mandate.keys.refresh.success"),
+            refresh_failed: Counter::define("mandate.keys.refresh.failure"),
             key_age: remote_issuers
                 .iter()
                 .filter_map(|i| Some((*i, gauge(&format!("mandate.keys.age_s.{i}"))?)))
                 .collect(),
-            cache_hits: counter("mandate.tokens.cache.hit"),
-            cache_misses: counter("mandate.tokens.cache.miss"),
+            cache_hits: Counter::define("mandate.tokens.cache.hit"),
+            cache_misses: Counter::define("mandate.tokens.cache.miss"),
             host_signatures: gauge("mandate.signatures.by_host"),
             waiting: gauge("mandate.requests.waiting"),
-            policies: policies
-                .iter()
-                .flat_map(|entry| VERDICTS.map(|verdict| (entry.name.clone(), verdict)))
-                .filter_map(|(name, verdict)| {
-                    let id = counter(&format!("mandate.policies.{name}.{verdict}"))?;
-                    Some(((name, verdict), id))
-                })
-                .collect(),
+            policies: policies.iter().map(answers).collect(),
+            handed_over: UnixTime::default(),
         }
     }
 
-    /// Counts what a policy said.
-    pub fn answered(&self, policy: &str, verdict: &'static str) {
-        add(self.policies.get(&(policy.to_owned(), verdict)).copied(), 1);
+    /// Hands the counts over to the proxy, unless that was done less than a second ago.
+    pub fn hand_over_at(&mut self, now: UnixTime) {
+        if now < self.handed_over || now.millis_since(self.handed_over) >= KEPT_MS {
+            self.handed_over = now;
+            self.hand_over();
+        }
+    }
+
+    /// Hands the counts over to the proxy.
+    pub fn hand_over(&mut self) {
+        let single = [
+            &mut self.allowed,
+            &mut self.refresh_succeeded,
+            &mut self.refresh_failed,
+            &mut self.cache_hits,
+            &mut self.cache_misses,
+        ];
+        let denied = self.denied.iter_mut().map(|(_, counter)| counter);
+        single
+            .into_iter()
+            .chain(denied)
+            .chain(self.policies.iter_mut().flatten())
+            .for_each(Counter::hand_over);
+    }
+
+    /// Counts what the policy of an entry said.
+    pub fn answered(&mut self, entry: usize, verdict: &str) {
+        let position = VERDICTS.iter().position(|known| *known == verdict);
+        let counters = self.policies.get_mut(entry);
+        if let Some(counter) = counters.zip(position).and_then(|(counters, at)| counters.get_mut(at)) {
+            counter.add(1);
+        }
     }
 
     /// Counts a decision: `None` is an allow.
-    pub fn decided(&self, reason: Option<Reason>) {
+    pub fn decided(&mut self, reason: Option<Reason>) {
         match reason {
-            None => add(self.allowed, 1),
-            Some(reason) => add(self.denied.iter().find(|(r, _)| *r == reason).map(|(_, id)| *id), 1),
+            None => self.allowed.add(1),
+            Some(reason) => {
+                let counter = self.denied.iter_mut().find(|(r, _)| *r == reason);
+                counter.into_iter().for_each(|(_, counter)| counter.add(1));
+            }
         }
     }
 
     /// Counts an attempt to fetch keys.
-    pub fn refreshed(&self, succeeded: bool) {
-        add(if succeeded { self.refresh_succeeded } else { self.refresh_failed }, 1);
+    pub fn refreshed(&mut self, succeeded: bool) {
+        let counter = if succeeded { &mut self.refresh_succeeded } else { &mut self.refresh_failed };
+        counter.add(1);
+        // It is rare.
+        counter.hand_over();
     }
 
     /// Shows how old an issuer's keys are.
@@ -80,9 +140,9 @@ impl Metrics {
     }
 
     /// Counts looks into the token cache.
-    pub fn cache(&self, (hits, misses): (u64, u64)) {
-        add(self.cache_hits, hits);
-        add(self.cache_misses, misses);
+    pub fn cache(&mut self, (hits, misses): (u64, u64)) {
+        self.cache_hits.add(hits);
+        self.cache_misses.add(misses);
     }
 
     /// Shows for how many algorithms the host checks signatures.
@@ -93,12 +153,6 @@ impl Metrics {
     /// Shows how many requests wait for keys.
     pub fn waiting(&self, requests: usize) {
         set(self.waiting, requests as u64);
-    }
-}
-
-fn add(id: Option<u32>, by: u64) {
-    if let (Some(id), Ok(by @ 1..)) = (id, i64::try_from(by)) {
-        host::increment_metric(id, by).ok();
     }
 }
 

@@ -29,8 +29,8 @@ impl Request {
     fn decide(&self, worker: &mut Worker) -> Result<bool, HostError> {
         let mut headers = host::headers(Map::RequestHeaders)?;
         // Before anything else and on every route, for nobody may say for us who is acting.
-        strip(Map::RequestHeaders, headers.iter().map(|(name, _)| name.as_str()))?;
-        headers.retain(|(name, _)| !is_reserved(name));
+        strip(Map::RequestHeaders, headers.iter().map(|(name, _)| name))?;
+        headers.retain(|name| !is_reserved(name));
         let Some(gate) = &mut worker.gate else {
             worker.refuse(Reason::ConfigInvalid);
             return Ok(false);
@@ -65,15 +65,17 @@ impl Request {
     }
 }
 
-impl Context for Request {
-    fn on_done(&mut self) -> bool {
+impl Context for Request {}
+
+/// The proxy deletes a request's context when it is over. `proxy_on_done`, which comes before, is one call more.
+impl Drop for Request {
+    fn drop(&mut self) {
         // The client may have gone while its request waited.
         if let Ok(mut worker) = self.worker.try_borrow_mut()
             && worker.waiting.remove(&self.context).is_some()
         {
             worker.metrics.waiting(worker.waiting.len());
         }
-        true
     }
 }
 
@@ -103,7 +105,7 @@ impl HttpContext for Request {
         let stripped = match host::headers(Map::RequestTrailers) {
             Ok(trailers) if trailers.len() < count => Err("some trailers are not shown".to_owned()),
             Ok(trailers) => {
-                let names = trailers.iter().map(|(name, _)| name.as_str());
+                let names = trailers.iter().map(|(name, _)| name);
                 let credential = names.clone().find(|name| *name == "authorization");
                 let removed =
                     credential.map_or(Ok(()), |name| host::remove_header(Map::RequestTrailers, name));

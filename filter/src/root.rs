@@ -43,6 +43,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Ok(mut worker) = self.worker.try_borrow_mut() {
             self.fetcher.tick(&mut worker);
+            worker.metrics.hand_over();
         }
     }
 

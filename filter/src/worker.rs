@@ -49,6 +49,7 @@ impl Worker {
     /// Takes the plugin's configuration. Whatever is wrong with it is logged, with its place, and everything is denied.
     pub fn configure(&mut self) {
         self.gate = None;
+        self.metrics.hand_over();
         self.verifier = Verifier::probe();
         match self.read_configuration() {
             Ok(mut gate) => {
@@ -81,14 +82,11 @@ impl Worker {
         Gate::new(config, Box::new(policies), seed).map_err(texts)
     }
 
-    /// Ticks fast while somebody waits or keys are missing, slowly otherwise, and not at all without remote keys.
+    /// Ticks fast while somebody waits or keys are missing, and slowly otherwise: to hand over what was counted.
     pub fn set_ticks(&mut self) {
-        let Some(gate) = &mut self.gate else { return };
-        let mut remote = gate.remote_stores().peekable();
-        if remote.peek().is_none() {
-            return;
-        }
-        let busy = !self.waiting.is_empty() || remote.any(|(_, store)| store.fetched_at().is_none());
+        let remote = self.gate.iter_mut().flat_map(Gate::remote_stores);
+        let missing = remote.into_iter().any(|(_, store)| store.fetched_at().is_none());
+        let busy = missing || !self.waiting.is_empty();
         let period = if busy { limits::TICK_BUSY_MS } else { limits::TICK_IDLE_MS };
         // Without ticks no key is fetched and every request that waits is denied when its client gives up.
         if self.ticks != Some(period) && host::set_tick_period(period).is_ok() {
@@ -101,32 +99,32 @@ impl Worker {
     pub fn carry_out(&mut self, decision: Decision) -> bool {
         let config = self.gate.as_ref().map(Gate::config);
         for record in decision.policies() {
-            self.metrics.answered(&record.policy, record.verdict);
+            self.metrics.answered(record.entry, record.verdict);
             pass_on(record);
         }
-        let reply = Reply::new(&decision, config);
-        let decision = match &reply {
-            Reply::Forward(forward) => {
-                match change(forward)
-                    .and_then(|()| disclose(&decision))
-                    .and_then(|()| record(&decision, config))
-                {
-                    Ok(()) => {
-                        self.metrics.decided(None);
-                        return true;
-                    }
-                    Err(error) => {
-                        say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
-                        decision.or_deny(Reason::Internal)
-                    }
-                }
+        let carried_out = match Reply::new(&decision, config) {
+            Reply::Forward(forward) => Some(
+                change(&forward).and_then(|()| disclose(&decision)).and_then(|()| record(&decision, config)),
+            ),
+            Reply::Answer(_) => None,
+        };
+        let decision = match carried_out {
+            Some(Ok(())) => {
+                self.metrics.decided(None);
+                self.metrics.hand_over_at(decision.at());
+                return true;
             }
-            Reply::Answer(_) => decision,
+            Some(Err(error)) => {
+                say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
+                decision.or_deny(Reason::Internal)
+            }
+            None => decision,
         };
         // The request is denied whether or not it can be shown and recorded why.
         disclose(&decision).ok();
         record(&decision, config).ok();
         self.metrics.decided(decision.reason());
+        self.metrics.hand_over_at(decision.at());
         if let Reply::Answer(answer) = Reply::new(&decision, config) {
             send(&answer);
         }
@@ -141,11 +139,11 @@ impl Worker {
     }
 }
 
-fn change(forward: &Forward) -> HostResult<()> {
+fn change(forward: &Forward<'_>) -> HostResult<()> {
     if let Some(path) = &forward.path {
         host::set_header(Map::RequestHeaders, ":path", path)?;
     }
-    for name in &forward.remove {
+    if let Some(name) = forward.remove {
         host::remove_header(Map::RequestHeaders, name)?;
     }
     for (name, value) in &forward.set {
@@ -161,7 +159,7 @@ fn disclose(decision: &Decision) -> HostResult<()> {
         host::set_property("mandate.reason", reason.code())?;
     }
     if let Some(token) = decision.token() {
-        host::set_property("mandate.chain", &mandate_core::reply::encode_chain(token))?;
+        host::set_property("mandate.chain", &token.labels().chain)?;
     }
     Ok(())
 }

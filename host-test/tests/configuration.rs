@@ -139,6 +139,7 @@ fn the_filter_names_the_place_and_denies_everything() {
             assert_eq!(exchange.outcome.status(), Some(503), "{config}");
             assert_eq!(exchange.property("mandate.reason"), Some("config_invalid"), "{config}");
         }
+        vm.tick().unwrap();
         assert_eq!(vm.metric("mandate.decisions.deny.config_invalid"), Some(2));
         assert_eq!(vm.violations(), []);
     }

@@ -216,6 +216,7 @@ fn a_token_that_was_verified_before_is_denied_when_its_key_is_withdrawn() {
     let seen = sign(claims(NOW));
     assert_eq!(reason(&mut vm, &seen), None);
     assert_eq!(reason(&mut vm, &seen), None);
+    vm.tick().unwrap();
     assert_eq!(vm.metric("mandate.tokens.cache.hit"), Some(1));
     vm.advance(Duration::from_secs(61));
     let next = SigningKey::generate(Algorithm::Es256, "next").unwrap();
@@ -295,9 +296,14 @@ fn in_envoy_two_workers_fetch_once_and_follow_a_rotation_and_outlive_an_outage()
         assert!(started.elapsed() < Duration::from_secs(5), "a worker still trusts the withdrawn key");
     }
 
-    // Counted by Envoy, over all workers.
+    // Counted by Envoy, over all workers, which hand their counts over once a second.
     let stat = |name: &str| envoy.stat(&format!("wasmcustom.mandate.{name}")).unwrap().unwrap_or(0);
-    assert!(stat("decisions.allow") >= 30 && stat("decisions.deny.key_unknown") >= 1);
+    let handed_over = || stat("decisions.allow") >= 30 && stat("decisions.deny.key_unknown") >= 1;
+    let started = Instant::now();
+    while !handed_over() {
+        assert!(started.elapsed() < Duration::from_secs(10), "the counts do not arrive");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(stat("keys.refresh.success"), issuer.requests());
 
     issuer.behave(Behaviour::Status(500));

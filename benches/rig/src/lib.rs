@@ -15,6 +15,7 @@ mod seam;
 use mandate_core::config::{Config, PolicyEntry};
 use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::headers::Headers;
 use mandate_core::limits;
 use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
 use mandate_core::request::RequestHead;
@@ -157,7 +158,7 @@ extern "C" fn rig_prepare(calls_per_reset: u32) {
     let input: Value = serde_json::from_slice(&input).unwrap();
     let config = Config::parse(input["configuration"].to_string().as_bytes()).unwrap();
     let headers: Vec<(String, String)> = serde_json::from_value(input["headers"].clone()).unwrap();
-    let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    let headers: Headers = headers.into();
     let policies = LinkedPolicies::new(Rig { seam: Seam, calls_per_reset, calls: 0 }).unwrap();
     let gate = Gate::new(config, Box::new(Often(policies)), [7; 16])
         .unwrap_or_else(|problems| panic!("{problems:?}"));

@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// A bounded cache of verified tokens; the least recently used goes first.
 #[derive(Debug)]
 pub struct TokenCache {
-    entries: LruCache<Box<str>, Entry, HashKey>,
+    entries: LruCache<Box<[u8]>, Entry, HashKey>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -59,10 +59,11 @@ impl TokenCache {
     /// The token with exactly these bytes, if it was verified with the keys of `generation_of(issuer)` and has not expired.
     pub fn get(
         &mut self,
-        token: &str,
+        token: impl AsRef<[u8]>,
         now: UnixTime,
         generation_of: impl FnOnce(usize) -> Option<u64>,
     ) -> Option<Rc<SignedToken>> {
+        let token = token.as_ref();
         let entry = self.entries.get(token)?;
         let current = generation_of(entry.token.issuer_index()) == Some(entry.key_generation);
         // Without the clock skew: between `exp` and `exp` + skew a token is verified anew each time, which is rare and safe.
@@ -74,7 +75,8 @@ impl TokenCache {
     }
 
     /// Keeps a token that was verified with the keys of `key_generation`.
-    pub fn insert(&mut self, token: &str, verified: Rc<SignedToken>, key_generation: u64) {
+    pub fn insert(&mut self, token: impl AsRef<[u8]>, verified: Rc<SignedToken>, key_generation: u64) {
+        let token = token.as_ref();
         self.remove(token);
         if token.len() > self.max_bytes {
             return;
@@ -102,7 +104,7 @@ impl TokenCache {
         self.entries.is_empty()
     }
 
-    fn remove(&mut self, token: &str) {
+    fn remove(&mut self, token: &[u8]) {
         if self.entries.pop(token).is_some() {
             self.bytes = self.bytes.saturating_sub(token.len());
         }

@@ -5,11 +5,13 @@
 
 use crate::config::{Issuer, same_token_type};
 use crate::keys::PublicKey;
+use crate::labels::Labels;
 use crate::signature::SignatureVerifier;
 use crate::time::UnixTime;
 use crate::token::ParsedToken;
 use crate::{limits, reason::Reason};
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 
 /// One `act` object: who acted. The pair is the identity; neither half is one alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +37,7 @@ pub struct SignedToken {
     not_before: Option<UnixTime>,
     expires_at: UnixTime,
     claims: Value,
+    labels: OnceCell<Labels>,
 }
 
 impl SignedToken {
@@ -129,6 +132,7 @@ impl SignedToken {
             not_before,
             expires_at,
             claims,
+            labels: OnceCell::new(),
         })
     }
 
@@ -153,6 +157,12 @@ impl SignedToken {
     /// Principal, then the hops, oldest first.
     pub fn identities(&self) -> impl Iterator<Item = &Identity> {
         std::iter::once(&self.principal).chain(&self.hops)
+    }
+
+    /// The identities as headers and logs show them.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        self.labels.get_or_init(|| Labels::new(&self.principal, &self.hops))
     }
 
     /// `client_id`.

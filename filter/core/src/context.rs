@@ -2,12 +2,10 @@
 
 use crate::chain::VerifiedChain;
 use crate::config::Route;
+use crate::headers::Headers;
 use crate::path::NormalPath;
 use crate::{reason::Reason, time::UnixTime};
 use serde_json::Value;
-
-/// Headers as they came: names in lower case, values as bytes, in order, repeated names repeated.
-pub type Headers = Vec<(String, Vec<u8>)>;
 
 /// A request that passed every static check, with all that a policy may look at. `now` is part of it, so that the
 /// same case gives the same verdict whenever it is replayed.

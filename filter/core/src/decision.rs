@@ -52,10 +52,14 @@ pub struct Denial {
     pub policy: Option<(String, Option<String>)>,
 }
 
+/// The longest id: two numbers of sixteen digits, and a dash.
+const ID_BYTES: usize = 33;
+
 /// Makes decision ids: a random half for this worker, and a count.
 #[derive(Debug, Default)]
 pub struct DecisionIds {
-    worker: u64,
+    /// The worker's half, with the dash.
+    worker: String,
     count: u64,
 }
 
@@ -66,13 +70,21 @@ impl DecisionIds {
     pub fn new(seed: [u8; 16]) -> Self {
         let mut hasher = SipHasher24::new_with_key(&seed);
         hasher.write(b"decision ids");
-        Self { worker: hasher.finish(), count: 0 }
+        Self { worker: format!("{:016x}-", hasher.finish()), count: 0 }
     }
 
     /// The next id.
     pub fn next_id(&mut self) -> String {
         self.count = self.count.wrapping_add(1);
-        format!("{:016x}-{:x}", self.worker, self.count)
+        let mut id = String::with_capacity(ID_BYTES);
+        id.push_str(&self.worker);
+        // Sixteen digits, less the zeros in front of them.
+        let digits = 16 - self.count.leading_zeros() / 4;
+        for digit in (0..digits.max(1)).rev() {
+            let nibble = u32::try_from(self.count >> (4 * digit) & 0xf).unwrap_or_default();
+            id.extend(char::from_digit(nibble, 16));
+        }
+        id
     }
 }
 

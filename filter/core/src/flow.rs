@@ -10,14 +10,15 @@
 use crate::cache::TokenCache;
 use crate::chain::VerifiedChain;
 use crate::claims::SignedToken;
-use crate::config::{Config, Issuer, KeySource, Problem, Route};
+use crate::config::{Config, Issuer, KeySource, PolicyEntry, Problem, Route};
 use crate::context::{MatchedRoute, RequestContext};
 use crate::decision::{Decision, Denial, Grant, Outcome, Permit};
 use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::keystore::{KeyStore, Lookup, RemoteStore};
 use crate::path::NormalPath;
-use crate::policy::{Complaint, Fold, Policies, one_line};
+use crate::policy::{Asked, Complaint, Fold, Linked, Policies, one_line};
 use crate::request::RequestHead;
+use crate::routes::Routes;
 use crate::signature::SignatureVerifier;
 use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
@@ -29,6 +30,9 @@ pub struct Gate {
     stores: Vec<KeyStore>,
     cache: TokenCache,
     policies: Box<dyn Policies>,
+    routes: Routes,
+    /// For each route, which entries it asks, in order.
+    asked: Vec<Vec<Asked>>,
     cache_hits: u64,
     cache_misses: u64,
 }
@@ -88,7 +92,10 @@ impl Gate {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { config, stores, cache: TokenCache::new(seed), policies, cache_hits: 0, cache_misses: 0 })
+        let asked = config.routes.iter().map(|route| asked(route, &config, policies.linked())).collect();
+        let routes = Routes::new(&config.routes);
+        let cache = TokenCache::new(seed);
+        Ok(Self { config, stores, cache, policies, routes, asked, cache_hits: 0, cache_misses: 0 })
     }
 
     /// The configuration.
@@ -118,7 +125,7 @@ impl Gate {
         (std::mem::take(&mut self.cache_hits), std::mem::take(&mut self.cache_misses))
     }
 
-    fn cached(&mut self, token: &str, now: UnixTime) -> Option<Rc<SignedToken>> {
+    fn cached(&mut self, token: &[u8], now: UnixTime) -> Option<Rc<SignedToken>> {
         let stores = &self.stores;
         let found = self.cache.get(token, now, |issuer| stores.get(issuer)?.generation(now));
         let count = if found.is_some() { &mut self.cache_hits } else { &mut self.cache_misses };
@@ -202,7 +209,8 @@ impl Flow {
     /// Ends a request that waited for keys in vain.
     pub fn give_up(&mut self, gate: &Gate, now: UnixTime) -> Decision {
         let path = NormalPath::normalise(self.head.path()).ok();
-        let route = path.as_ref().and_then(|path| find_route(&gate.config, self.head.method(), path));
+        let find = |path| gate.routes.find(&gate.config.routes, self.head.method(), path);
+        let route = path.as_ref().and_then(find);
         let known = Known { route: route.map(|(index, _)| index), path, ..Known::default() };
         self.decide(known, Outcome::Deny(Reason::KeysUnavailable.into()), now)
     }
@@ -219,21 +227,23 @@ impl Flow {
         if !self.head.has_plain_method() {
             return Err(Reason::RouteUnmatched.into());
         }
-        let (index, route) =
-            find_route(&gate.config, self.head.method(), path).ok_or(Reason::RouteUnmatched)?;
+        let found = gate.routes.find(&gate.config.routes, self.head.method(), path);
+        let (index, route) = found.ok_or(Reason::RouteUnmatched)?;
         known.route = Some(index);
         if route.anonymous {
             return Ok(Permit(Grant::Anonymous));
         }
         let credential = self.head.credential()?;
         if credential.proof_expected {
+            credential.token()?;
             // RFC 9449 §7.1: this scheme is for tokens that are bound to a key, and its proof must be checked. Proofs are
             // not checked here yet, and a bound token is refused wherever it comes (see `SignedToken`).
             return Err(Reason::ClaimMissing.into());
         }
-        let token = match gate.cached(credential.token, now) {
+        // By its exact bytes, and before they are looked at: what is known is a token.
+        let token = match gate.cached(credential.bytes(), now) {
             Some(token) => token,
-            None => verify(gate, ParsedToken::parse(credential.token)?, verifier, now)?,
+            None => verify(gate, ParsedToken::parse(credential.token()?)?, verifier, now)?,
         };
         known.token = Some(Rc::clone(&token));
         self.with_token(gate, token, now, known)
@@ -247,25 +257,29 @@ impl Flow {
         now: UnixTime,
         known: &mut Known,
     ) -> Result<Permit, Stop> {
-        let Gate { config, policies, .. } = gate;
-        let (Some(path), Some(route)) = (&known.path, known.route.and_then(|index| config.routes.get(index)))
-        else {
+        let Gate { config, policies, asked, .. } = gate;
+        let (Some(path), Some(index)) = (&known.path, known.route) else {
+            return Err(Reason::Internal.into());
+        };
+        let (Some(route), Some(asked)) = (config.routes.get(index), asked.get(index)) else {
             return Err(Reason::Internal.into());
         };
         let issuer = config.issuers.get(token.issuer_index()).ok_or(Reason::Internal)?;
         let chain = VerifiedChain::verify(token, issuer, &config.delegation, route.max_depth, now)?;
         let (method, headers) = (self.head.method(), self.head.headers());
-        let matched = MatchedRoute { index: known.route.unwrap_or_default(), route };
+        let matched = MatchedRoute { index, route };
         let context = RequestContext::authorize(method, path, headers, &chain, matched, now)?;
-        for name in &route.policies {
-            let entry = config.policies.iter().find(|entry| entry.name == *name).ok_or(Reason::Internal)?;
-            let answer = policies.check(entry, &context);
-            let linked = policies.linked().iter().find(|l| l.name == entry.policy).ok_or(Reason::Internal)?;
-            known.fold.add(entry, &linked.sha256, answer);
+        // All of them were found with the configuration; should one be missing, nothing passes.
+        if asked.len() != route.policies.len() {
+            return Err(Reason::Internal.into());
+        }
+        for asked in asked {
+            let entry = config.policies.get(asked.entry).ok_or(Reason::Internal)?;
+            known.fold.add(asked, policies.check(entry, &context));
             if let Some((reason, at)) = known.fold.denied {
                 // How a policy fails is for the audit record only.
                 let record = known.fold.records.get(at).filter(|_| reason == Reason::PolicyDenied);
-                let policy = record.map(|r| (r.policy.clone(), r.code.clone()));
+                let policy = record.map(|r| (r.policy.to_string(), r.code.clone()));
                 return Err(Stop::Deny(Denial { reason, policy }));
             }
         }
@@ -287,12 +301,16 @@ impl Flow {
     }
 }
 
-/// The first route that matches; none denies.
-fn find_route<'a>(config: &'a Config, method: &str, path: &NormalPath) -> Option<(usize, &'a Route)> {
-    config.routes.iter().enumerate().find(|(_, route)| {
-        let methods = route.matcher.methods.as_ref();
-        route.matcher.path_prefix.matches(path) && methods.is_none_or(|list| list.iter().any(|m| m == method))
-    })
+/// The entries that a route names.
+fn asked(route: &Route, config: &Config, linked: &[Linked]) -> Vec<Asked> {
+    let find = |name: &String| {
+        let entry = config.policies.iter().position(|entry| entry.name == *name)?;
+        let PolicyEntry { name, policy, mode, .. } = config.policies.get(entry)?;
+        let linked = linked.iter().find(|linked| linked.name == *policy)?;
+        let (name, sha256) = (name.as_str().into(), linked.sha256.as_str().into());
+        Some(Asked { entry, name, sha256, mode: *mode })
+    };
+    route.policies.iter().filter_map(find).collect()
 }
 
 /// Finds the key, verifies, and keeps the verified token.

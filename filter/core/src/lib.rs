@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ```compile_fail,E0451
-//! # use mandate_core::{chain::VerifiedChain, context::{Headers, RequestContext}, path::NormalPath, time::UnixTime};
+//! # use mandate_core::{chain::VerifiedChain, context::RequestContext, headers::Headers, path::NormalPath, time::UnixTime};
 //! fn skip_the_scopes<'a>(path: &'a NormalPath, headers: &'a Headers, chain: &'a VerifiedChain) -> RequestContext<'a> {
 //!     RequestContext { method: "GET", path, headers, chain, now: UnixTime::default() }
 //! }
@@ -36,10 +36,12 @@
 //!
 //! [`flow`] is the machine that takes these steps; the modules are listed in the order in which they build on each other.
 
+pub mod labels;
 pub mod limits;
 pub mod time;
 
 pub mod algorithm;
+pub mod headers;
 pub mod json;
 pub mod path;
 pub mod reason;
@@ -65,6 +67,7 @@ pub mod policy;
 pub mod canonical;
 pub mod visit;
 
+pub mod routes;
 pub mod sandbox;
 
 pub mod decision;

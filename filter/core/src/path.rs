@@ -147,13 +147,26 @@ fn normalise(raw: &[u8]) -> Result<NormalPath, PathError> {
     }
     let question = raw.iter().position(|&byte| byte == b'?').unwrap_or(raw.len());
     let (raw_path, rest) = raw.split_at_checked(question).unwrap_or((raw, &[]));
-    let path = without_dot_segments(&decode(raw_path)?)?;
+    let path = match std::str::from_utf8(raw_path) {
+        // As most paths are.
+        Ok(path) if is_surely_normal(raw_path) => path.to_owned(),
+        _ => without_dot_segments(&decode(raw_path)?)?,
+    };
     let query = match rest.split_first() {
         None => None,
         Some((_, query)) => Some(checked_query(query, question + 1)?),
     };
     let changed = path.as_bytes() != raw_path;
     Ok(NormalPath { path, query, changed })
+}
+
+/// Whether a path that begins with a slash is in normal form, at a glance: nothing in it is encoded or refused, no segment is
+/// empty, and none begins with a dot.
+fn is_surely_normal(path: &[u8]) -> bool {
+    let followers = path.iter().skip(1).copied();
+    let mut pairs = path.iter().copied().zip(followers);
+    path.iter().all(|byte| *byte == b'/' || is_plain_pchar(*byte))
+        && !pairs.any(|pair| matches!(pair, (b'/', b'/' | b'.')))
 }
 
 /// Decodes unreserved triplets, writes the others in upper case, and refuses what no path may hold.

@@ -8,6 +8,7 @@ use crate::context::RequestContext;
 use crate::limits;
 use crate::reason::Reason;
 use serde::Serialize;
+use std::rc::Rc;
 
 /// What one policy says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,13 +204,29 @@ impl Policies for NoPolicies {
     }
 }
 
+/// An entry of the configuration, as requests ask it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its position in the configuration.
+    pub entry: usize,
+    /// Its name.
+    pub name: Rc<str>,
+    /// SHA-256 of the policy's component.
+    pub sha256: Rc<str>,
+    /// Whether its verdict decides.
+    pub mode: Mode,
+}
+
 /// What one policy answered, for the audit record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyRecord {
+    /// The entry's position in the configuration.
+    #[serde(skip)]
+    pub entry: usize,
     /// The entry's name.
-    pub policy: String,
+    pub policy: Rc<str>,
     /// SHA-256 of the policy's component.
-    pub sha256: String,
+    pub sha256: Rc<str>,
     /// `allow`, `deny`, `abstain` or `fault`.
     pub verdict: &'static str,
     /// The policy's own code of a denial, or the kind of fault.
@@ -243,13 +260,14 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Adds what the policy of this digest answered. The caller stops asking once [`denied`](Self::denied) is set: deny
+    /// Adds what a policy answered. The caller stops asking once [`denied`](Self::denied) is set: deny
     /// wins, whatever follows.
-    pub fn add(&mut self, entry: &PolicyEntry, sha256: &str, answer: Answer) {
-        let shadow = entry.mode == Mode::Shadow;
+    pub fn add(&mut self, asked: &Asked, answer: Answer) {
+        let shadow = asked.mode == Mode::Shadow;
         let mut record = PolicyRecord {
-            policy: entry.name.clone(),
-            sha256: sha256.to_owned(),
+            entry: asked.entry,
+            policy: Rc::clone(&asked.name),
+            sha256: Rc::clone(&asked.sha256),
             verdict: "fault",
             code: None,
             message: None,

@@ -1,13 +1,11 @@
 //! A decision as HTTP: what the upstream gets, or what the client is told.
 
-use crate::claims::SignedToken;
 use crate::config::Config;
 use crate::decision::{Decision, Denial, Outcome, Permit};
 use crate::policy::Obligation;
 use crate::reason::Challenge;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
-use sfv::{ListSerializer, RefBareItem, StringRef, key_ref};
+use std::borrow::Cow;
 
 /// Every header with this prefix is ours: what a client sends under it is removed, on every route.
 pub const RESERVED_PREFIX: &str = "x-mandate-";
@@ -27,22 +25,22 @@ pub fn is_reserved(name: &str) -> bool {
 
 /// What to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum Reply<'a> {
     /// Let it go on, changed like this.
-    Forward(Forward),
+    Forward(Forward<'a>),
     /// Answer it here.
     Answer(Answer),
 }
 
 /// Changes to a request that goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forward {
+pub struct Forward<'a> {
     /// The path to send, where normalisation changed it: what was authorised is what the upstream gets.
     pub path: Option<String>,
-    /// Headers to remove.
-    pub remove: Vec<&'static str>,
+    /// A header to remove.
+    pub remove: Option<&'static str>,
     /// Headers to set.
-    pub set: Vec<(String, String)>,
+    pub set: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 /// An answer to the client.
@@ -56,10 +54,10 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Reply {
+impl<'a> Reply<'a> {
     /// The reply that carries out `decision`. `config` is `None` while there is no valid configuration.
     #[must_use]
-    pub fn new(decision: &Decision, config: Option<&Config>) -> Self {
+    pub fn new(decision: &'a Decision, config: Option<&'a Config>) -> Self {
         match (decision.outcome(), config) {
             (Outcome::Allow(permit), Some(config)) => Self::Forward(forward(decision, permit, config)),
             (Outcome::Allow(_), None) => {
@@ -70,62 +68,34 @@ impl Reply {
     }
 }
 
-fn forward(decision: &Decision, permit: &Permit, config: &Config) -> Forward {
+fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> Forward<'a> {
     let mut forward = Forward::default();
     if let Some(path) = decision.path().filter(|path| path.changed()) {
         forward.path = Some(path.to_header());
     }
     if !config.upstream.forward_token {
         // Also on anonymous routes: nobody checked that credential, so nobody should be handed it as if.
-        forward.remove.push("authorization");
+        forward.remove = Some("authorization");
     }
     if config.upstream.identity_headers {
-        let mut set =
-            |name: &str, value: String| forward.set.push((format!("{RESERVED_PREFIX}{name}"), value));
-        set("decision", decision.id().to_owned());
+        let mut set = |name: &'static str, value: &'a str| forward.set.push((Cow::Borrowed(name), value));
+        set("x-mandate-decision", decision.id());
         if let Some(chain) = permit.chain() {
-            set("principal", encode_identifier(&chain.principal().subject));
-            if let Some(agent) = chain.agent() {
-                set("agent", encode_identifier(&agent.subject));
+            let labels = chain.token().labels();
+            set("x-mandate-principal", &labels.principal);
+            if let Some(agent) = &labels.agent {
+                set("x-mandate-agent", agent);
             }
-            set("depth", chain.depth().to_string());
-            set("chain", encode_chain(chain.token()));
+            set("x-mandate-depth", &labels.depth);
+            set("x-mandate-chain", &labels.chain);
         }
     }
     for obligation in permit.obligations() {
         if let Obligation::Header { name, value } = obligation {
-            forward.set.push((format!("{RESERVED_PREFIX}ext-{name}"), value.clone()));
+            forward.set.push((Cow::Owned(format!("{RESERVED_PREFIX}ext-{name}")), value));
         }
     }
     forward
-}
-
-/// An identifier as a header value: percent-encoded UTF-8. Every byte outside visible ASCII and the percent sign
-/// itself are encoded, so that two identifiers never look the same.
-#[must_use]
-pub fn encode_identifier(identifier: &str) -> String {
-    const OPAQUE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
-    utf8_percent_encode(identifier, OPAQUE).to_string()
-}
-
-/// Principal, then the hops, oldest first, as a structured-field list (RFC 9651 §3.1): each member is the subject, a
-/// String or, outside ASCII, a Display String, with its issuer as the parameter `iss`.
-#[must_use]
-pub fn encode_chain(token: &SignedToken) -> String {
-    let mut list = ListSerializer::new();
-    for identity in token.identities() {
-        let _ = list
-            .bare_item(structured(&identity.subject))
-            .parameter(key_ref("iss"), structured(&identity.issuer));
-    }
-    list.finish().unwrap_or_default()
-}
-
-fn structured(text: &str) -> RefBareItem<'_> {
-    match StringRef::from_str(text) {
-        Ok(ascii) => RefBareItem::String(ascii),
-        Err(_) => RefBareItem::DisplayString(text),
-    }
 }
 
 #[derive(Serialize)]
@@ -221,13 +191,5 @@ mod tests {
         ] {
             assert!(!is_reserved(name), "{name}");
         }
-    }
-
-    #[test]
-    fn two_identifiers_never_encode_to_the_same_value() {
-        assert_eq!(encode_identifier("user:alice"), "user:alice");
-        assert_eq!(encode_identifier("a b"), "a%20b");
-        assert_eq!(encode_identifier("a%20b"), "a%2520b");
-        assert_eq!(encode_identifier("Zoë\r\n"), "Zo%C3%AB%0D%0A");
     }
 }

@@ -1,21 +1,18 @@
 //! The head of a request, as bytes: which of it is the credential.
 
-use crate::context::Headers;
+use crate::headers::Headers;
 use crate::reason::Reason;
 
 /// The head of an HTTP request. Nothing of it is trusted.
 #[derive(Debug, Clone)]
 pub struct RequestHead {
-    method: String,
-    path: Vec<u8>,
     headers: Headers,
 }
 
 /// The one credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential<'a> {
-    /// The token, as it came.
-    pub token: &'a str,
+    token: &'a [u8],
     /// Whether the scheme says that a proof of possession comes with it (`DPoP`).
     pub proof_expected: bool,
 }
@@ -24,16 +21,14 @@ impl RequestHead {
     /// From headers as a proxy has them, pseudo-headers among them (RFC 9113 §8.3.1). A missing `:method` or `:path`
     /// reads as empty, and is denied.
     #[must_use]
-    pub fn new(headers: Headers) -> Self {
-        let pseudo = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        let method = String::from_utf8(pseudo(":method").unwrap_or_default()).unwrap_or_default();
-        Self { method, path: pseudo(":path").unwrap_or_default(), headers }
+    pub fn new(headers: impl Into<Headers>) -> Self {
+        Self { headers: headers.into() }
     }
 
     /// The method; empty if it is missing or no text.
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.method
+        std::str::from_utf8(self.headers.first(":method").unwrap_or_default()).unwrap_or_default()
     }
 
     /// Whether the method is a token without lower-case letters (RFC 9110 §9.1). Methods are case-sensitive, but some servers
@@ -41,20 +36,20 @@ impl RequestHead {
     #[must_use]
     pub fn has_plain_method(&self) -> bool {
         let is_plain = |b: u8| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_');
-        !self.method.is_empty() && self.method.bytes().all(is_plain)
+        let method = self.method();
+        !method.is_empty() && method.bytes().all(is_plain)
     }
 
     /// How many bytes the head takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-        headers.fold(self.path.len(), usize::saturating_add)
+        self.headers.size()
     }
 
     /// The path with its query, as it came.
     #[must_use]
     pub fn path(&self) -> &[u8] {
-        &self.path
+        self.headers.first(":path").unwrap_or_default()
     }
 
     /// All headers, as they came.
@@ -63,8 +58,7 @@ impl RequestHead {
         &self.headers
     }
 
-    /// The token of the one `authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). The query and the body are never
-    /// looked at.
+    /// What the one `authorization` header holds (RFC 6750 §2.1, RFC 9449 §7.1). The query and the body are never looked at.
     ///
     /// ```text
     /// authorization = scheme 1*SP token68      ; scheme: "Bearer" or "DPoP", in any case
@@ -72,20 +66,37 @@ impl RequestHead {
     ///
     /// # Errors
     /// [`Reason::TokenMissing`] without such a header or with another scheme, [`Reason::CredentialAmbiguous`] with
-    /// several, [`Reason::TokenMalformed`] for what is no token.
+    /// several, [`Reason::TokenMalformed`] for what is no text.
     pub fn credential(&self) -> Result<Credential<'_>, Reason> {
-        let mut found = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let mut found = self.headers.iter().filter(|(name, _)| *name == "authorization");
         let (_, value) = found.next().ok_or(Reason::TokenMissing)?;
         if found.next().is_some() {
             return Err(Reason::CredentialAmbiguous);
         }
-        let value = std::str::from_utf8(value).map_err(|_| Reason::TokenMalformed)?;
-        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-        let proof_expected = scheme.eq_ignore_ascii_case("DPoP");
-        if !proof_expected && !scheme.eq_ignore_ascii_case("Bearer") {
-            return Err(Reason::TokenMissing);
+        let space = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+        let (scheme, rest) = value.split_at_checked(space).ok_or(Reason::Internal)?;
+        let proof_expected = scheme.eq_ignore_ascii_case(b"DPoP");
+        if !proof_expected && !scheme.eq_ignore_ascii_case(b"Bearer") {
+            let is_text = std::str::from_utf8(value).is_ok();
+            return Err(if is_text { Reason::TokenMissing } else { Reason::TokenMalformed });
         }
-        let token = rest.trim_matches(' ');
+        Ok(Credential { token: trim_spaces(rest), proof_expected })
+    }
+}
+
+impl<'a> Credential<'a> {
+    /// The token, as it came: to look it up among those that are known.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.token
+    }
+
+    /// The token, which is one `token68`.
+    ///
+    /// # Errors
+    /// [`Reason::CredentialAmbiguous`] for several, [`Reason::TokenMalformed`] for what is no token.
+    pub fn token(&self) -> Result<&'a str, Reason> {
+        let token = std::str::from_utf8(self.token).map_err(|_| Reason::TokenMalformed)?;
         // Some proxies join repeated headers with a comma, which no token68 contains (RFC 9110 §5.3, §11.2).
         if token.contains(',') {
             return Err(Reason::CredentialAmbiguous);
@@ -95,8 +106,18 @@ impl RequestHead {
         if token.is_empty() || !token.bytes().all(is_token) {
             return Err(Reason::TokenMalformed);
         }
-        Ok(Credential { token, proof_expected })
+        Ok(token)
     }
+}
+
+fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b" ") {
+        bytes = rest;
+    }
+    while let Some(rest) = bytes.strip_suffix(b" ") {
+        bytes = rest;
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -104,10 +125,11 @@ mod tests {
     use super::*;
 
     fn credential(values: &[&str]) -> Result<String, Reason> {
-        let headers = values.iter().map(|v| ("authorization".to_owned(), v.as_bytes().to_vec())).collect();
-        RequestHead::new(headers)
-            .credential()
-            .map(|c| format!("{}{}", c.token, if c.proof_expected { " with proof" } else { "" }))
+        let headers: Headers = values.iter().map(|value| ("authorization", value)).collect();
+        let head = RequestHead::new(headers);
+        let credential = head.credential()?;
+        let proof = if credential.proof_expected { " with proof" } else { "" };
+        credential.token().map(|token| format!("{token}{proof}"))
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::filter::{FEATURES, Filter, count};
 use crate::glue::{self, Placed, Shared};
 use crate::guest::{Guest, PAGE};
 use crate::seam::{self, Stub};
-use crate::{LinkError, SECTION};
+use crate::{LinkError, SECTION, trim};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -69,11 +69,15 @@ fn check(filter: &Filter<'_>, bytes: &[u8]) -> Result<(), LinkError> {
     let invalid = |error: wasmparser::Error| LinkError::Bundle(error.to_string());
     Validator::new_with_features(FEATURES).validate_all(bytes).map_err(invalid)?;
     let bundle = Filter::read_bundle(bytes)?;
-    let kept = filter.exports.iter().filter(|(name, ..)| !name.starts_with(seam::PREFIX));
-    if !bundle.exports.iter().eq(kept) {
+    if !bundle.exports.iter().eq(filter.exports.iter().filter(|(name, ..)| is_kept(name))) {
         return Err(LinkError::Bundle("its exports are not the filter's".to_owned()));
     }
     Ok(())
+}
+
+/// Whether a bundle exports what the filter exports under this name.
+fn is_kept(name: &str) -> bool {
+    !name.starts_with(seam::PREFIX) && !trim::is_idle(name)
 }
 
 /// The sections of a bundle that grow with each policy.
@@ -348,8 +352,7 @@ impl Bundle {
 
     fn finish(&self, filter: &Filter<'_>, code: &CodeSection, list: &str) -> Vec<u8> {
         let mut exports = ExportSection::new();
-        for (name, kind, index) in filter.exports.iter().filter(|(name, ..)| !name.starts_with(seam::PREFIX))
-        {
+        for (name, kind, index) in filter.exports.iter().filter(|(name, ..)| is_kept(name)) {
             if let Ok(kind) = RoundtripReencoder.export_kind(*kind) {
                 exports.export(name, kind, *index);
             }

@@ -5,8 +5,9 @@ use crate::cases::{Case, CaseVerdict};
 use crate::harness::{Request, Vm};
 use crate::oracle::Oracle;
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::{Headers, RequestContext};
+use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate};
+use mandate_core::headers::Headers;
 use mandate_core::policy::{Answer, Complaint, Linked, Policies};
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
@@ -76,8 +77,7 @@ impl Bench {
         let oracle = Rc::new(Cell::new(Duration::ZERO));
         let timed = Timed { oracle: trial.oracle().clone(), took: Rc::clone(&oracle) };
         let gate = Gate::new(config, Box::new(timed), [0; 16]).map_err(refused)?;
-        let mut head = request.headers.clone();
-        head.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        let head = request.headers.clone().into();
         let now = UnixTime::from_secs(case.now);
         Ok(Some(Self { request, with, without, gate, head, now, oracle, fuel: outcome.fuel }))
     }

@@ -6,8 +6,8 @@ use crate::decide::{Decided, RequestFile, settle};
 use crate::harness::{Filter, LogLevel as FilterLogLevel, LogLine};
 use crate::oracle::Oracle;
 use mandate_core::config::Config;
-use mandate_core::context::Headers;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::headers::Headers;
 use mandate_core::policy::{LogLevel, PolicyLog};
 use mandate_core::reply::is_reserved;
 use mandate_core::request::RequestHead;
@@ -71,9 +71,8 @@ impl Engine for OnOracle {
             }
         };
         // What the filter does before anything else: names in lower case, and nothing under its own prefix.
-        let mut headers: Headers = request.to_request().headers;
-        headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
-        headers.retain(|(name, _)| !is_reserved(name));
+        let mut headers: Headers = request.to_request().headers.into();
+        headers.retain(|name| !is_reserved(name));
         let mut flow = Flow::new(String::new(), RequestHead::new(headers));
         let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(now)) else {
             return Err(CaseError::NotAsked("it waits for keys".to_owned()));

@@ -2,8 +2,8 @@
 
 use super::cases::Case;
 use mandate_core::config::Config;
-use mandate_core::context::Headers;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::headers::Headers;
 use mandate_core::policy::NoPolicies;
 use mandate_core::reply::{Reply, is_reserved};
 use mandate_core::request::RequestHead;
@@ -79,11 +79,8 @@ impl Observed {
 pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
     let mut gate = Gate::new(config, Box::new(NoPolicies), [7; 16]).unwrap();
-    let mut headers: Headers = case.request.to_request().headers;
-    for (name, _) in &mut headers {
-        name.make_ascii_lowercase();
-    }
-    headers.retain(|(name, _)| !is_reserved(name));
+    let mut headers: Headers = case.request.to_request().headers.into();
+    headers.retain(|name| !is_reserved(name));
     let mut flow = Flow::new("0123456789abcdef-1".to_owned(), RequestHead::new(headers.clone()));
     let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(now)) else {
         panic!("inline keys never wait");
@@ -95,10 +92,11 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
             Observed::denied(answer.status, challenge, &answer.body)
         }
         Reply::Forward(forward) => {
-            headers.retain(|(name, _)| !forward.remove.contains(&name.as_str()));
-            let kept = headers.into_iter().map(|(n, v)| (n, String::from_utf8_lossy(&v).into_owned()));
+            headers.retain(|name| forward.remove != Some(name));
+            let kept = headers.iter().map(|(n, v)| (n.to_owned(), String::from_utf8_lossy(v).into_owned()));
+            let set = forward.set.iter().map(|(n, v)| (n.to_string(), (*v).to_owned()));
             let path = forward.path.unwrap_or_else(|| case.request.path.clone());
-            Observed::allowed(Received::new(&path, kept.chain(forward.set)))
+            Observed::allowed(Received::new(&path, kept.chain(set)))
         }
     }
 }

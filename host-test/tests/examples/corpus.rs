@@ -4,8 +4,8 @@
 use crate::native::{self, Comparable};
 use crate::support::key;
 use mandate_core::config::Config;
-use mandate_core::context::Headers;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::headers::Headers;
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
@@ -100,8 +100,7 @@ impl Corpus {
     }
 
     pub fn on_oracle(&self, gate: &mut Gate, case: &Case) -> Vec<Said> {
-        let mut headers: Headers = self.request(case).to_request().headers;
-        headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        let headers: Headers = self.request(case).to_request().headers.into();
         let mut flow = Flow::new(String::new(), RequestHead::new(headers));
         let Step::Done(decision) = flow.advance(gate, &InModule, UnixTime::from_secs(self.now)) else {
             panic!("inline keys never wait");

@@ -3,8 +3,9 @@
 
 use super::{build, key, roomy, table};
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::{Headers, RequestContext};
+use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate};
+use mandate_core::headers::Headers;
 use mandate_core::policy::{Answer, Complaint, Linked, Policies};
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
@@ -72,7 +73,7 @@ fn on_the_oracle(component: &Component, reuse: bool) -> Duration {
         took: took.clone(),
     };
     let mut gate = Gate::new(config, Box::new(timed), [0; 16]).unwrap();
-    let headers: Headers = case.request(key()).unwrap().to_request().headers;
+    let headers: Headers = case.request(key()).unwrap().to_request().headers.into();
     median(|| {
         let mut flow = Flow::new(String::new(), RequestHead::new(headers.clone()));
         drop(flow.advance(&mut gate, &InModule, UnixTime::from_secs(case.now)));

@@ -224,7 +224,7 @@ pub fn on_core(policies: impl Policies + 'static, config: &Value, asks: &[Ask]) 
     let one = |(position, ask): (usize, &Ask)| {
         let headers = [(":method", "GET".to_owned()), (":path", ask.path()), (":authority", "x".to_owned())];
         let headers = headers.into_iter().chain(ask.headers());
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect::<Vec<_>>();
         let mut flow = Flow::new(format!("oracle-{position}"), RequestHead::new(headers));
         let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(support::now()))
         else {

@@ -120,8 +120,7 @@ fn two_entries_of_one_policy_have_their_own_settings() {
     ]);
     let mut gate = gate(Box::new(oracle(&counter())), &entries);
     for records in ask(&mut gate, 2) {
-        let messages: Vec<_> =
-            records.iter().map(|r| (r.policy.as_str(), r.message.as_deref().unwrap())).collect();
+        let messages: Vec<_> = records.iter().map(|r| (&*r.policy, r.message.as_deref().unwrap())).collect();
         assert_eq!(messages, [("first", r#"{"a":[1,2]}"#), ("second", "{}")]);
     }
 }

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::claims::SignedToken;
 use mandate_core::config::{Config, Issuer};
-use mandate_core::context::Headers;
 use mandate_core::decision::Decision;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::headers::Headers;
 use mandate_core::keys::PublicKey;
 use mandate_core::policy::NoPolicies;
 use mandate_core::reason::Reason;
@@ -274,11 +274,8 @@ pub fn gate(config: Config) -> Gate {
 
 /// The head of a request; `headers` come after the pseudo headers.
 pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> RequestHead {
-    let all: Headers = [(":method", method), (":path", path)]
-        .iter()
-        .chain(headers)
-        .map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec()))
-        .collect();
+    let all: Headers =
+        [(":method", method), (":path", path)].iter().chain(headers).map(|(n, v)| (*n, *v)).collect();
     RequestHead::new(all)
 }
 

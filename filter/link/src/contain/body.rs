@@ -387,7 +387,7 @@ impl Body<'_> {
         match (base, stored) {
             (Operand::Constant(at), _) if u64::from(at) + bytes <= self.guest.least_bytes() => {
                 if stored.is_some() {
-                    let card = u64::from(at) + offset >> CARD_LOG2;
+                    let card = (u64::from(at) + offset) >> CARD_LOG2;
                     self.emit(&[I::I32Const(i32::try_from(card).unwrap_or(i32::MAX)), I::I32Const(1)]);
                     self.emit(&[I::I32Store8(self.places.cards.at(0))]);
                 }

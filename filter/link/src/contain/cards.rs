@@ -13,7 +13,7 @@ const NEAR: u64 = 56;
 /// How far from its card a store may have written: it begins near, and takes up to eight bytes.
 pub(crate) const SLACK: i32 = 64;
 /// The cards of one policy: those of the largest memory, which fill one page.
-pub(crate) const PAGES: u64 = (MOST_PAGES * PAGE >> CARD_LOG2).div_ceil(PAGE);
+pub(crate) const PAGES: u64 = ((MOST_PAGES * PAGE) >> CARD_LOG2).div_ceil(PAGE);
 
 /// Where the cards of a policy are.
 #[derive(Debug, Clone, Copy, Default)]
