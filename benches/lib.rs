@@ -46,6 +46,20 @@ impl Setup {
         Ok(Self { key, configuration })
     }
 
+    /// The same with another key, which the configuration does not hold.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn with_new_key(&self, algorithm: Algorithm, kid: &str) -> Result<Self, TokenError> {
+        Ok(Self { key: SigningKey::generate(algorithm, kid)?, configuration: self.configuration.clone() })
+    }
+
+    /// The key that tokens are signed with.
+    #[must_use]
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     /// The key set of the issuer.
     #[must_use]
     pub fn jwks(&self) -> Value {
@@ -65,13 +79,27 @@ impl Setup {
     /// # Errors
     /// If the token cannot be signed.
     pub fn authorization_at(&self, now: u64, agents: usize, serial: u64) -> Result<String, TokenError> {
+        self.authorization_for("tickets.read tickets.write repo.read", now, agents, serial)
+    }
+
+    /// The same with these scopes.
+    ///
+    /// # Errors
+    /// If the token cannot be signed.
+    pub fn authorization_for(
+        &self,
+        scope: &str,
+        now: u64,
+        agents: usize,
+        serial: u64,
+    ) -> Result<String, TokenError> {
         let agents = (0..agents).map(|index| Hop::new(ISSUER, &format!("agent:{index}")));
         let claims = Claims::new()
             .issuer(ISSUER)
             .audience(AUDIENCE)
             .subject(SUBJECT)
             .client_id("bench")
-            .scope("tickets.read tickets.write repo.read")
+            .scope(scope)
             .valid_from(now.cast_signed(), 3000)
             .id(&format!("bench-{serial}"))
             .delegation(agents);

@@ -2,6 +2,7 @@
 
 use super::PROXY_CORE;
 use mandate_host::envoy::{Envoy, EnvoyBinary, EnvoyOptions, EnvoySetup, envoy_config};
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -48,14 +49,27 @@ impl Lane {
     /// # Errors
     /// If it does not start.
     pub fn start_with(name: &str, binary: &EnvoyBinary, setup: &EnvoySetup, workers: u32) -> Result<Self> {
+        let options = EnvoyOptions { concurrency: workers, ..EnvoyOptions::default() };
+        Self::start_by(name, binary, &envoy_config(setup), options)
+    }
+
+    /// The same with a configuration of Envoy, and further arguments.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start_by(
+        name: &str,
+        binary: &EnvoyBinary,
+        bootstrap: &Value,
+        options: EnvoyOptions,
+    ) -> Result<Self> {
         let options = EnvoyOptions {
-            concurrency: workers,
             log_level: "error".to_owned(),
             component_log_level: String::new(),
             under: ["taskset", "--cpu-list", PROXY_CORE].map(str::to_owned).to_vec(),
-            ..EnvoyOptions::default()
+            ..options
         };
-        let envoy = Envoy::start(binary, &envoy_config(setup).to_string(), &options)?;
+        let envoy = Envoy::start(binary, &bootstrap.to_string(), &options)?;
         let address = envoy.listener()?;
         Ok(Self { name: name.to_owned(), envoy, helper: None, address, connections: Vec::new() })
     }
@@ -87,11 +101,27 @@ impl Lane {
         resident(self.envoy.pid())
     }
 
+    /// Closes all connections to it; the next run opens others.
+    pub fn disconnect(&mut self) {
+        self.connections.clear();
+    }
+
     /// Sends each request once; all must be answered with 200.
     ///
     /// # Errors
     /// If one is not.
     pub fn run<'r>(&mut self, requests: impl IntoIterator<Item = &'r [u8]>) -> Result<Sample> {
+        self.run_expecting(requests.into_iter().map(|request| (request, 200)))
+    }
+
+    /// Sends each request once; each must be answered with its status.
+    ///
+    /// # Errors
+    /// If one is not.
+    pub fn run_expecting<'r>(
+        &mut self,
+        requests: impl IntoIterator<Item = (&'r [u8], u16)>,
+    ) -> Result<Sample> {
         while self.connections.len() < CONNECTIONS {
             self.connections.push(Connection::open(self.address)?);
         }
@@ -100,14 +130,19 @@ impl Lane {
         let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {
             let sent = Instant::now();
-            let mut asked = 0;
-            for (connection, request) in self.connections.iter_mut().zip(&mut requests) {
+            let mut expected = Vec::with_capacity(CONNECTIONS);
+            for (connection, (request, status)) in self.connections.iter_mut().zip(&mut requests) {
                 connection.stream.write_all(request)?;
-                asked += 1;
+                expected.push(status);
             }
-            for connection in self.connections.iter_mut().take(asked) {
+            for (connection, expected) in self.connections.iter_mut().zip(expected) {
                 let status = connection.answer().with_context(|| format!("of `{}`", self.name))?;
-                ensure!(status == 200, "`{}` answered {status}\n{}", self.name, self.envoy.log_tail());
+                ensure!(
+                    status == expected,
+                    "`{}` answered {status}, not {expected}\n{}",
+                    self.name,
+                    self.envoy.log_tail()
+                );
                 latencies.push(sent.elapsed());
             }
         }

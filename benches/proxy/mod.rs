@@ -7,6 +7,7 @@
 pub mod bundle;
 mod lane;
 pub mod peers;
+pub mod plot;
 mod race;
 
 pub use lane::{Lane, Sample};

@@ -37,6 +37,8 @@ pub struct EnvoyOptions {
     pub ready_within: Duration,
     /// The access log, as in [`super::EnvoySetup::access_log_path`].
     pub access_log_path: PathBuf,
+    /// Further arguments to Envoy.
+    pub arguments: Vec<String>,
     /// A program and arguments to run Envoy under, such as `taskset -c 0`; it must end up being Envoy itself.
     pub under: Vec<String>,
 }
@@ -49,6 +51,7 @@ impl Default for EnvoyOptions {
             component_log_level: "wasm:info".to_owned(),
             ready_within: Duration::from_secs(60),
             access_log_path: PathBuf::from(ACCESS_LOG),
+            arguments: Vec::new(),
             under: Vec::new(),
         }
     }
@@ -109,6 +112,7 @@ impl Envoy {
             // Without this the access log would be ten seconds late.
             .args(["--file-flush-interval-msec", "20"])
             .arg("--disable-hot-restart");
+        command.args(&options.arguments);
         if !options.component_log_level.is_empty() {
             command.args(["--component-log-level", &options.component_log_level]);
         }
