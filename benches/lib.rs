@@ -1,4 +1,5 @@
 //! What the benches share: one configuration, and requests that it allows.
+#![expect(clippy::indexing_slicing, reason = "members of JSON that is written here")]
 
 pub mod policy;
 pub mod proxy;

@@ -2,7 +2,12 @@
 //!
 //! Four policies; keys that are fetched and rotated; a configuration that is updated while requests come; tokens that lack a
 //! scope among those that are good. The first wrong answer ends it.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a program that reports, and writes the JSON that it indexes"
+)]
 
 use clap::Parser;
 use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
@@ -26,7 +31,7 @@ struct Options {
     /// For how many minutes
     #[arg(long, default_value_t = 20.0)]
     minutes: f64,
-    /// Where to draw the curves (SVG)
+    /// Where to draw the curves (SVG); a relative path is below `benches`
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Once, quickly, to see that everything runs

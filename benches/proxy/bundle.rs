@@ -1,7 +1,7 @@
 //! The module under test, and the policies that are linked into it.
 
 use crate::ISSUER;
-use mandate_host::authoring::PolicySource;
+use mandate_host::authoring::{Component, PolicySource};
 use mandate_link::{Policy, link};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -17,13 +17,7 @@ pub const EXAMPLES: [&str; 5] =
 /// # Errors
 /// If an example does not compile, or does not link.
 pub fn five_policies(filter: &[u8]) -> Result<Vec<u8>> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-sdk/examples");
-    let load = |name: &&str| {
-        let folder = examples.join(name).to_string_lossy().into_owned();
-        let source: PolicySource = folder.parse().map_err(Error::msg::<String>)?;
-        Ok(source.load(|_| ())?)
-    };
-    let components = EXAMPLES.iter().map(load).collect::<Result<Vec<_>>>()?;
+    let components = EXAMPLES.into_iter().map(load).collect::<Result<Vec<_>>>()?;
     let policies: Vec<Policy<'_>> =
         components.iter().map(|c| Policy { name: &c.name, component: &c.bytes }).collect();
     link(filter, &policies).context("the examples do not link")
@@ -51,4 +45,22 @@ pub fn with_three_policies(configuration: &Value) -> Value {
     }
     configuration["policies"] = entries;
     configuration
+}
+
+/// The filter with one example linked so many times, under a name for each.
+///
+/// # Errors
+/// If the example does not compile, or does not link.
+pub fn copies(filter: &[u8], example: &str, count: usize) -> Result<(Vec<u8>, Vec<String>)> {
+    let component = load(example)?;
+    let names: Vec<String> = (0..count).map(|index| format!("copy-{index}")).collect();
+    let policies: Vec<Policy<'_>> =
+        names.iter().map(|name| Policy { name, component: &component.bytes }).collect();
+    Ok((link(filter, &policies).context("the copies do not link")?, names))
+}
+
+fn load(example: &str) -> Result<Component> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-sdk/examples").join(example);
+    let source: PolicySource = folder.to_string_lossy().parse().map_err(Error::msg::<String>)?;
+    Ok(source.load(|_| ())?)
 }

@@ -156,6 +156,13 @@ impl Metrics {
     }
 }
 
+/// With its configuration, or its plugin.
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
+
 fn set(id: Option<u32>, value: u64) {
     if let Some(id) = id {
         host::record_metric(id, value).ok();

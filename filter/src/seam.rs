@@ -51,7 +51,7 @@ stubs! {
     /// See [`Machine::save_globals`].
     fn mandate_seam_save_globals(policy: u32, into: *mut u64) -> usize;
     /// See [`Machine::restore`]; the linker knows how many globals there are.
-    fn mandate_seam_restore(policy: u32, memory: *const u8, len: usize, globals: *const u64, resident: u32) -> u32;
+    fn mandate_seam_restore(policy: u32, memory: *const u8, len: usize, globals: *const u64, image: u32) -> u32;
 }
 
 thread_local! {
@@ -140,8 +140,7 @@ impl Machine for Seam {
         mandate_seam_save_globals(policy, into.as_mut_ptr())
     }
 
-    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], resident: bool) {
-        let resident = u32::from(resident);
-        mandate_seam_restore(policy, memory.as_ptr(), memory.len(), globals.as_ptr(), resident);
+    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], image: u32) {
+        mandate_seam_restore(policy, memory.as_ptr(), memory.len(), globals.as_ptr(), image);
     }
 }

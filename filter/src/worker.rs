@@ -49,7 +49,6 @@ impl Worker {
     /// Takes the plugin's configuration. Whatever is wrong with it is logged, with its place, and everything is denied.
     pub fn configure(&mut self) {
         self.gate = None;
-        self.metrics.hand_over();
         self.verifier = Verifier::probe();
         match self.read_configuration() {
             Ok(mut gate) => {

@@ -106,11 +106,11 @@ impl Machine for Rig {
         self.seam.save_globals(policy, into)
     }
 
-    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], resident: bool) {
-        self.calls = self.calls.wrapping_add(1);
-        if !resident || self.calls.is_multiple_of(self.calls_per_reset) {
-            self.seam.restore(policy, memory, globals, resident);
+    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], image: u32) {
+        if self.calls.is_multiple_of(self.calls_per_reset) {
+            self.seam.restore(policy, memory, globals, image);
         }
+        self.calls = self.calls.wrapping_add(1);
     }
 }
 

@@ -56,11 +56,18 @@ pub struct Denial {
 const ID_BYTES: usize = 33;
 
 /// Makes decision ids: a random half for this worker, and a count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DecisionIds {
     /// The worker's half, with the dash.
     worker: String,
     count: u64,
+}
+
+/// Before there was anything random: the worker's half is zero.
+impl Default for DecisionIds {
+    fn default() -> Self {
+        Self { worker: "0000000000000000-".to_owned(), count: 0 }
+    }
 }
 
 impl DecisionIds {

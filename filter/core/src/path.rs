@@ -310,3 +310,30 @@ impl fmt::Display for PathPrefix {
         f.write_str(&self.written)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The glance takes nothing for normal that the long way would change or refuse.
+        #[test]
+        fn what_looks_normal_is_normal(path in "/[a./%;~2f-]{0,12}") {
+            if is_surely_normal(path.as_bytes()) {
+                prop_assert_eq!(without_dot_segments(&decode(path.as_bytes()).unwrap()).unwrap(), path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_path_looks_normal() {
+        for path in ["/", "/v1/tickets/42", "/v1/", "/a.b/c..d"] {
+            assert!(is_surely_normal(path.as_bytes()), "{path}");
+        }
+        for path in ["//", "/a//b", "/.", "/a/../b", "/%41", "/a;b", "/a b"] {
+            assert!(!is_surely_normal(path.as_bytes()), "{path}");
+        }
+    }
+}

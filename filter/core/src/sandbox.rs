@@ -13,6 +13,7 @@ use crate::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
 use crate::visit::{REQUEST_HANDLE, Visit};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What can be called in a policy. The numbers are the linker's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,15 +85,16 @@ pub trait Machine {
     /// Copies a policy's mutable globals, eight bytes each, and gives how many there are.
     fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize;
 
-    /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`. `resident` says that it was
-    /// put back to the same memory before: then only what was touched since need be copied.
-    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], resident: bool);
+    /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`. Where the policy's memory was
+    /// last put back to the `image` of this number, only what was touched since need be copied; 0 is no image's number.
+    fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], image: u32);
 }
 
 /// The state of a policy after `configure`.
 #[derive(Debug)]
 struct Image {
     policy: u32,
+    number: u32,
     memory: Vec<u8>,
     globals: Vec<u64>,
 }
@@ -104,8 +106,13 @@ pub struct LinkedPolicies<M> {
     linked: Vec<Linked>,
     /// By the name of the entry: two entries may use one policy.
     images: BTreeMap<String, Image>,
-    /// By policy: the entry whose image its memory was last put back to.
-    resident: BTreeMap<u32, String>,
+}
+
+/// A number for an image that no other has in this virtual machine, of whichever configuration; 0 once they ran out.
+fn image_number() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let next = |last: u32| last.checked_add(1);
+    LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(0)
 }
 
 /// The memory of the policy that is being called.
@@ -126,14 +133,13 @@ impl<M: Machine> LinkedPolicies<M> {
         let one = |policy| Some(Linked { name: text(policy, "name")?, sha256: text(policy, "sha256")? });
         let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
         let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
-        Ok(Self { machine, linked, images: BTreeMap::new(), resident: BTreeMap::new() })
+        Ok(Self { machine, linked, images: BTreeMap::new() })
     }
 
     /// Runs what a component runs on instantiation, then `configure`.
     fn prepare(&mut self, policy: u32, entry: &PolicyEntry) -> Result<Result<(), Vec<Complaint>>, Fault> {
         let machine = &mut self.machine;
         let memory_bytes = u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX);
-        self.resident.remove(&policy);
         let needed = machine.initialise(policy);
         if needed > memory_bytes {
             let message = format!(
@@ -168,7 +174,8 @@ impl<M: Machine> LinkedPolicies<M> {
         let mut globals = [0; limits::POLICY_GLOBALS];
         let count = self.machine.save_globals(policy, &mut globals);
         let globals = globals.get(..count).ok_or(Fault::Malformed)?.to_vec();
-        self.images.insert(entry.name.clone(), Image { policy, memory, globals });
+        let number = image_number();
+        self.images.insert(entry.name.clone(), Image { policy, number, memory, globals });
         Ok(())
     }
 
@@ -208,15 +215,11 @@ impl<M: Machine> Policies for LinkedPolicies<M> {
     }
 
     fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
-        let Self { machine, images, resident, .. } = self;
+        let Self { machine, images, .. } = self;
         let Some(image) = images.get(&entry.name) else {
             return Err(Fault::Missing).into();
         };
-        let is_resident = resident.get(&image.policy).is_some_and(|of| *of == entry.name);
-        machine.restore(image.policy, &image.memory, &image.globals, is_resident);
-        if !is_resident {
-            resident.insert(image.policy, entry.name.clone());
-        }
+        machine.restore(image.policy, &image.memory, &image.globals, image.number);
         machine.allow(entry.limits.fuel, u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX));
         let visit = Visit::with_request(request);
         let verdict = Self::ask(machine, image, entry, &visit);

@@ -130,7 +130,7 @@ fn the_default_bounds_hold() {
     let mut cache = TokenCache::new([7; 16]);
     let token = verified();
     for i in 0..limits::CACHE_ENTRIES + 10 {
-        cache.insert(&format!("{i:08}"), Rc::clone(&token), 1);
+        cache.insert(format!("{i:08}"), Rc::clone(&token), 1);
     }
     assert_eq!(cache.len(), limits::CACHE_ENTRIES);
     assert!(!has(&mut cache, "00000009"));
@@ -139,7 +139,7 @@ fn the_default_bounds_hold() {
     let mut cache = TokenCache::new([7; 16]);
     let long = "x".repeat(limits::TOKEN_BYTES - 8);
     for i in 0..limits::CACHE_BYTES / limits::TOKEN_BYTES + 10 {
-        cache.insert(&format!("{i:08}{long}"), Rc::clone(&token), 1);
+        cache.insert(format!("{i:08}{long}"), Rc::clone(&token), 1);
     }
     assert_eq!(cache.len(), limits::CACHE_BYTES / limits::TOKEN_BYTES);
 }
@@ -210,15 +210,15 @@ proptest! {
         for action in actions {
             match action {
                 Action::Insert(n, generation) => {
-                    cache.insert(&name(n), Rc::clone(&token), generation);
+                    cache.insert(name(n), Rc::clone(&token), generation);
                     model.insert(&name(n), generation, entries, bytes);
                 }
                 Action::Get(n, generation) => {
-                    let found = cache.get(&name(n), NOW, |_| Some(generation)).is_some();
+                    let found = cache.get(name(n), NOW, |_| Some(generation)).is_some();
                     prop_assert_eq!(found, model.get(&name(n), generation, false));
                 }
                 Action::GetLate(n) => {
-                    let found = cache.get(&name(n), token.expires_at(), |_| Some(1)).is_some();
+                    let found = cache.get(name(n), token.expires_at(), |_| Some(1)).is_some();
                     prop_assert_eq!(found, model.get(&name(n), 1, true));
                 }
             }

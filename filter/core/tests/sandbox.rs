@@ -37,13 +37,16 @@ struct Fake {
     heap: u32,
     fuel: u64,
     script: Rc<Script>,
+    /// The images that it was put back to.
+    restored: Rc<RefCell<Vec<u32>>>,
 }
 
 impl Fake {
     fn new(
         script: impl Fn(&mut Self, Export, [u32; 4], Option<&Visit<'_>>) -> Result<u32, Fault> + 'static,
     ) -> Self {
-        Self { memory: vec![0; SIZE], heap: HEAP, fuel: u64::MAX, script: Rc::new(script) }
+        let script = Rc::new(script);
+        Self { memory: vec![0; SIZE], heap: HEAP, fuel: u64::MAX, script, restored: Rc::default() }
     }
 
     /// One that answers `check` as it is told, and is content with its settings.
@@ -167,7 +170,8 @@ impl Machine for Fake {
         1
     }
 
-    fn restore(&mut self, _: u32, memory: &[u8], globals: &[u64], _: bool) {
+    fn restore(&mut self, _: u32, memory: &[u8], globals: &[u64], image: u32) {
+        self.restored.borrow_mut().push(image);
         self.memory.copy_from_slice(memory);
         self.heap = globals[0] as u32;
     }
@@ -604,4 +608,33 @@ proptest! {
             prop_assert!(matches!(result, Ok(()) | Err(Fault::Malformed | Fault::Output)));
         }
     }
+}
+
+#[test]
+fn every_image_has_a_number_of_its_own() {
+    let restored: Rc<RefCell<Vec<u32>>> = Rc::default();
+    let mut gates: Vec<Gate> = (0..2)
+        .map(|_| {
+            let config = config(|c| {
+                c["policies"] =
+                    json!([{ "name": "one", "policy": "guard" }, { "name": "two", "policy": "guard" }]);
+                c["routes"] = json!([{ "match": { "path_prefix": "/v1" }, "policies": ["one", "two"] }]);
+            });
+            let fake = Fake { restored: Rc::clone(&restored), ..Fake::checking(abstains) };
+            Gate::new(config, Box::new(LinkedPolicies::new(fake).unwrap()), [7; 16]).unwrap()
+        })
+        .collect();
+    let bearer = format!("Bearer {}", token(json!({ "scope": "tickets.read" })));
+    for _ in 0..2 {
+        for gate in &mut gates {
+            decide(gate, head("GET", "/v1", &[("authorization", &bearer)]));
+        }
+    }
+    let restored = restored.borrow();
+    let (first, second) = restored.split_at(4);
+    assert_eq!(first, second, "an image keeps its number");
+    let mut different = first.to_vec();
+    different.sort_unstable();
+    different.dedup();
+    assert!(different.len() == 4 && !different.contains(&0), "{restored:?}: also of two configurations");
 }

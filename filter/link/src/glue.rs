@@ -40,6 +40,8 @@ pub(crate) struct Placed<'g> {
     pub data: u32,
     /// `i32`: the bytes of its memory that are not surely zero.
     pub dirty: u32,
+    /// `i32`: the number of the image that its memory was last put back to; 0 for none.
+    pub image: u32,
     pub initialise: u32,
     pub restore: u32,
     pub save: u32,
@@ -183,6 +185,7 @@ pub(crate) fn initialise(placed: &Placed<'_>, shared: &Shared) -> Function {
             };
             code.global_set(index);
         }
+        code.i32_const(0).global_set(placed.image);
         code.i32_const(least).global_set(placed.dirty);
         code.i32_const(least).global_set(shared.size);
         code.i32_const(least);
@@ -207,19 +210,21 @@ pub(crate) fn save(placed: &Placed<'_>) -> Function {
     })
 }
 
-/// `restore`: `(memory, length, globals, resident)`. What is beyond the image is zero already, or is made so.
+/// `restore`: `(memory, length, globals, image)`. What is beyond the image is zero already, or is made so.
 ///
-/// If the image is `resident`, memory differs from it by what was touched since: only that is put back. Otherwise, and for
-/// code that leaves no marks, all of it is.
+/// If the memory was last put back to the image of this number, it differs from it by what was touched since: only that is
+/// put back. Otherwise, for the image 0, and for code that leaves no marks, all of it is. The number is kept beside the
+/// memory and not with the filter, of which one virtual machine may hold several that share the policies.
 pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
     const MEMORY: u32 = 0;
     const LEN: u32 = 1;
     const GLOBALS: u32 = 2;
-    const RESIDENT: u32 = 3;
+    const IMAGE: u32 = 3;
     let Places { memory, cards, contained, .. } = placed.places;
     function(&[ValType::I32; 4], |code| {
         if contained {
-            code.local_get(RESIDENT);
+            code.local_get(IMAGE).global_get(placed.image).i32_eq();
+            code.local_get(IMAGE).i32_const(0).i32_ne().i32_and();
             code.if_(BlockType::Empty);
             restore_touched(code, placed);
             code.else_();
@@ -239,6 +244,7 @@ pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
         if contained {
             code.end();
         }
+        code.local_get(IMAGE).global_set(placed.image);
         code.local_get(LEN).global_set(placed.dirty);
         code.local_get(LEN).global_set(shared.size);
         for (slot, (index, kind)) in (0_u64..).zip(mutable_globals(placed)) {
@@ -274,9 +280,13 @@ fn restore_touched(code: &mut InstructionSink<'_>, placed: &Placed<'_>) {
     code.block(BlockType::Empty).loop_(BlockType::Empty);
     // Until all cards of the memory that there ever was were seen.
     code.local_get(CARD).global_get(placed.dirty).i32_const(CARD_LOG2).i32_shr_u().i32_ge_u().br_if(1);
-    // Eight cards at once, most of which nobody touched.
+    // Eight cards at once, most of which nobody touched. Only from a whole word on: the last word ends where the memory of the
+    // cards may end too.
+    code.local_get(CARD).i32_const(7).i32_and().i32_eqz();
+    code.if_(BlockType::Empty);
     code.local_get(CARD).i64_load(cards.at(0)).i64_eqz();
-    code.if_(BlockType::Empty).local_get(CARD).i32_const(8).i32_add().local_set(CARD).br(1).end();
+    code.if_(BlockType::Empty).local_get(CARD).i32_const(8).i32_add().local_set(CARD).br(2).end();
+    code.end();
     code.local_get(CARD).i32_load8_u(cards.at(0));
     code.if_(BlockType::Empty);
     // A run of marked cards; it may go on beyond the word.

@@ -222,11 +222,13 @@ impl Bundle {
         };
         self.place_state(guest, &places);
         let dirty = self.global(ValType::I32);
+        let image = self.global(ValType::I32);
         let placed = Placed {
             guest,
             places,
             data: self.data.len(),
             dirty,
+            image,
             initialise: helpers + 3,
             restore: helpers + 4,
             save: helpers + 5,

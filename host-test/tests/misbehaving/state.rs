@@ -30,7 +30,7 @@ const FAULTS: [(usize, &str); 7] = [
 /// the settings say, and fills them.
 fn rememberer() -> Vec<u8> {
     Guest {
-        fields: &format!("{RECURSION}{FIELDS}"),
+        fields: &format!("{RECURSION}{REPORT}{SOIL}"),
         configure: "
             (local $pages i32)
             (local.set $pages (call $number (local.get $settings) (local.get $length)))
@@ -54,18 +54,15 @@ fn rememberer() -> Vec<u8> {
                 (loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (unreachable)))
             (if (i32.eq (local.get $answer) (i32.const 7)) (then (call $drop (local.get $request))))
             (if (i32.eq (local.get $answer) (i32.const 8)) (then (br 1 (call $allow (i32.const 0) (i32.const 999)))))
-            (i32.store8 (i32.const 704) (i32.const 1))
-            (call $pair (i32.const 708) (i32.const 296) (i32.const 5))
-            (call $pair (i32.const 716) (i32.const 512) (i32.const 128))
-            (call $allow (i32.const 704) (i32.const 1))",
+            (call $tell)",
         ..Guest::default()
     }
     .component()
 }
 
-const FIELDS: &str = r#"
+/// What reports.
+const REPORT: &str = r#"
     (data (i32.const 288) "x-mode") (data (i32.const 296) "state")
-    (table 1 funcref) (elem (i32.const 0) $soil)
     (global $i (mut i32) (i32.const 1))
     (global $l (mut i64) (i64.const 2))
     (global $f (mut f32) (f32.const 3.5))
@@ -107,6 +104,15 @@ const FIELDS: &str = r#"
         (call $put (i32.const 5) (i64.extend_i32_u (global.get $next)))
         (call $put (i32.const 6) (local.get $count))
         (call $put (i32.const 7) (local.get $sum)))
+    (func $tell (result i32)
+        (i32.store8 (i32.const 704) (i32.const 1))
+        (call $pair (i32.const 708) (i32.const 296) (i32.const 5))
+        (call $pair (i32.const 716) (i32.const 512) (i32.const 128))
+        (call $allow (i32.const 704) (i32.const 1)))"#;
+
+/// What leaves traces.
+const SOIL: &str = r#"
+    (table 1 funcref) (elem (i32.const 0) $soil)
     ;; leaves traces in all that it can reach, but for the answer
     (func $soil (local $old i32)
         (global.set $i (i32.add (global.get $i) (i32.const 100)))
@@ -161,7 +167,11 @@ fn bundle() -> &'static [u8] {
 
 /// What it found, number by number.
 fn found(seen: &Seen) -> Vec<u64> {
-    let report = seen.obligations[0]["value"].as_str().unwrap_or_else(|| panic!("{seen:?}"));
+    numbers(seen.obligations.get(0).unwrap_or_else(|| panic!("{seen:?}")))
+}
+
+fn numbers(obligation: &Value) -> Vec<u64> {
+    let report = obligation["value"].as_str().unwrap();
     let numbers = report.as_bytes().chunks(16);
     numbers.map(|digits| u64::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()).collect()
 }
@@ -198,6 +208,28 @@ fn every_call_in_envoy_finds_what_a_fresh_instance_would() {
 }
 
 #[test]
+fn plugins_that_share_a_virtual_machine_share_no_state() {
+    let Some(binary) = super::support::envoy() else { return };
+    let of = |settings: Value| {
+        let limits = json!({ "fuel": 20_000_000 });
+        json!({ "name": "plain", "policy": POLICY, "settings": settings, "limits": limits })
+    };
+    let last = world::configuration(&[of(json!({}))]);
+    let mut first = world::configuration(&[of(json!({ "pages": 3, "secret": "swordfish" }))]);
+    first["upstream"] = json!({ "forward_token": true });
+    let ask = Ask::new("plain", 0);
+    let fresh =
+        [&first, &last].map(|config| found(&world::on_core(oracle(), config, std::slice::from_ref(&ask))[0]));
+    let proxy = Proxy::start_behind(&binary, bundle(), &[first], &last);
+    let asks = vec![ask; 6];
+    assert!(proxy.ask(&asks).iter().all(|seen| found(seen) == fresh[1]));
+    let reports: Vec<Vec<u64>> =
+        proxy.audits().values().map(|audit| numbers(&audit["obligations"][0])).collect();
+    let count = |wanted: &Vec<u64>| reports.iter().filter(|report| *report == wanted).count();
+    assert_eq!(fresh.each_ref().map(count), [asks.len(); 2], "{reports:x?}");
+}
+
+#[test]
 fn no_entry_sees_a_byte_of_another() {
     let filter = Filter::compile(bundle()).unwrap();
     let first = |entries: &[Value], ask: &Ask| {
@@ -224,25 +256,140 @@ fn no_entry_sees_a_byte_of_another() {
     );
 }
 
+/// The oracle, with instances that are used again.
+struct Reusing(Oracle, BTreeMap<String, Reusable>);
+impl Policies for Reusing {
+    fn linked(&self) -> &[Linked] {
+        self.0.linked()
+    }
+    fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>> {
+        self.1.insert(entry.name.clone(), self.0.reusable(entry)?);
+        Ok(())
+    }
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+        self.1.get_mut(&entry.name).unwrap().check(request)
+    }
+}
+
 /// Otherwise the tests above would prove nothing.
 #[test]
 fn an_instance_that_is_used_again_finds_its_traces() {
-    struct Reusing(Oracle, BTreeMap<String, Reusable>);
-    impl Policies for Reusing {
-        fn linked(&self) -> &[Linked] {
-            self.0.linked()
-        }
-        fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>> {
-            self.1.insert(entry.name.clone(), self.0.reusable(entry)?);
-            Ok(())
-        }
-        fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
-            self.1.get_mut(&entry.name).unwrap().check(request)
-        }
-    }
     let config = world::configuration(&entries());
     let ask = Ask::new("plain", 0);
     let seen = world::on_core(Reusing(oracle(), BTreeMap::new()), &config, &[ask.clone(), ask]);
     let (first, second) = (found(&seen[0]), found(&seen[1]));
     assert!(first.iter().zip(&second).all(|(first, second)| first != second), "{first:x?} {second:x?}");
+}
+
+/// Numbers that follow from a seed (Marsaglia's xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, count: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % count as u64).unwrap()
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+}
+
+/// Reports what it finds, then stores here and there: numbers of every width, at addresses of every form, most of them next
+/// to where one KiB ends and another begins, in the pages that it has and in one that it takes.
+fn sprinkler(seed: u64) -> Vec<u8> {
+    const STORES: [(&str, &str); 9] = [
+        ("i32.store8", "i32"),
+        ("i32.store16", "i32"),
+        ("i32.store", "i32"),
+        ("i64.store8", "i64"),
+        ("i64.store16", "i64"),
+        ("i64.store32", "i64"),
+        ("i64.store", "i64"),
+        ("f32.store", "f32"),
+        ("f64.store", "f64"),
+    ];
+    let dice = &mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let store = |dice: &mut Dice, offset: usize, address: &str| {
+        let (store, ty) = dice.pick(&STORES);
+        format!("({store} offset={offset} {address} ({ty}.const -7))\n")
+    };
+    let near_an_edge = |dice: &mut Dice, page: usize| {
+        let card = page * 64 + 2 + dice.below(60);
+        card * 1024 + dice.pick(&[0, 1, 7, 8, 500, 1016, 1017, 1020, 1023])
+    };
+    let mut stores = String::new();
+    for page in [0, 1, 2] {
+        if page == 2 {
+            stores.push_str("(drop (memory.grow (i32.const 1)))");
+        }
+        for _ in 0..2 + dice.below(3) {
+            let at = near_an_edge(dice, page);
+            match dice.below(4) {
+                0 => stores.push_str(&store(dice, 0, &format!("(i32.const {at})"))),
+                1 => stores.push_str(&store(
+                    dice,
+                    3,
+                    &format!("(i32.add (i32.const {}) (i32.const 5))", at - 8),
+                )),
+                2 => {
+                    stores.push_str(&format!("(local.set $at (i32.const {at}))"));
+                    for _ in 0..1 + dice.below(4) {
+                        let offset = dice.pick(&[0, 8, 40, 55, 56, 57, 64, 112, 113, 120, 1000, 1024]);
+                        stores.push_str(&store(dice, offset, "(local.get $at)"));
+                    }
+                }
+                _ => {
+                    let inner = store(dice, 56, "(local.get $at)");
+                    stores.push_str(&format!(
+                        "(local.set $at (i32.const {at})) {} (if (i32.const 1) (then {inner}))",
+                        store(dice, 0, "(local.get $at)"),
+                    ));
+                }
+            }
+        }
+    }
+    let fields = format!("{REPORT} (func $sprinkle (local $at i32) {stores})");
+    let check = "(call $report) (call $sprinkle) (call $tell)";
+    Guest { fields: &fields, check, pages: 2, ..Guest::default() }.component()
+}
+
+#[test]
+fn every_store_is_undone_wherever_it_went() {
+    let config = world::configuration(&[json!({ "name": POLICY, "limits": { "fuel": 20_000_000 } })]);
+    let asks = vec![Ask::new(POLICY, 0); 3];
+    for seed in 1..=16 {
+        let component = sprinkler(seed);
+        let mut oracle = Oracle::new().unwrap();
+        oracle.add(POLICY, &component).unwrap();
+        let fresh = found(&world::on_core(oracle.clone(), &config, &asks[..1])[0]);
+        let used_again = world::on_core(Reusing(oracle, BTreeMap::new()), &config, &asks);
+        assert_ne!(found(&used_again[1]), fresh, "seed {seed}: it leaves no traces");
+        let filter = Filter::compile(&world::link(&[(POLICY.to_owned(), component)])).unwrap();
+        let mut vm = world::start(&filter, &config);
+        for (turn, seen) in world::on_harness(&mut vm, &asks).iter().enumerate() {
+            assert_eq!(found(seen), fresh, "seed {seed}, turn {turn}");
+        }
+    }
+}
+
+#[test]
+fn the_largest_memory_is_put_back_to_its_end() {
+    // All the cards that there may be, with a mark that is not at the beginning of a word, and one at the very end.
+    let check = "
+        (i64.store (i32.const 67108856) (i64.add (i64.load (i32.const 67108856)) (i64.const 1)))
+        (i32.store8 (i32.const 1024) (i32.add (i32.load8_u (i32.const 1024)) (i32.const 1)))
+        (i32.store8 (i32.const 64) (i32.add (i32.const 48) (i32.wrap_i64 (i64.load (i32.const 67108856)))))
+        (i32.store8 (i32.const 65) (i32.add (i32.const 48) (i32.load8_u (i32.const 1024))))
+        (call $deny (i32.const 64) (i32.const 2) (i32.const 0) (i32.const 0))";
+    let component = Guest { check, pages: 1024, ..Guest::default() }.component();
+    let limits = json!({ "memory_bytes": 67_108_864 });
+    let config = world::configuration(&[json!({ "name": POLICY, "limits": limits })]);
+    let filter = Filter::compile(&world::link(&[(POLICY.to_owned(), component)])).unwrap();
+    let mut vm = world::start(&filter, &config);
+    for (turn, seen) in world::on_harness(&mut vm, &vec![Ask::new(POLICY, 0); 4]).iter().enumerate() {
+        assert_eq!(seen.code(), Some("11"), "turn {turn}: {seen:?}");
+    }
 }

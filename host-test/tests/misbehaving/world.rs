@@ -158,11 +158,22 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(binary: &EnvoyBinary, bundle: &[u8], config: &Value) -> Self {
+        Self::start_behind(binary, bundle, &[], config)
+    }
+
+    /// With the same module before it under other configurations: Envoy has all of them share a virtual machine.
+    pub fn start_behind(binary: &EnvoyBinary, bundle: &[u8], before: &[Value], config: &Value) -> Self {
         let module = tempfile::tempdir().unwrap();
         let path = module.path().join("mandate.wasm");
         std::fs::write(&path, bundle).unwrap();
         let upstream = Upstream::start().unwrap();
-        let setup = EnvoySetup::new(upstream.address()).filter(path, config.to_string());
+        let setup = |config: &Value| EnvoySetup::new(upstream.address()).filter(&path, config.to_string());
+        let first_filter = |setup: &EnvoySetup| {
+            let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+            envoy_config(setup).pointer(manager).unwrap()["http_filters"][0].clone()
+        };
+        let filters = before.iter().map(|config| first_filter(&setup(config))).collect();
+        let setup = EnvoySetup { filters_before: filters, ..setup(config) };
         let envoy =
             Envoy::start(binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
         Self { envoy, _upstream: upstream, _module: module }
@@ -199,7 +210,7 @@ impl Proxy {
     }
 
     /// The audit records in Envoy's log, by decision.
-    fn audits(&self) -> BTreeMap<String, Value> {
+    pub fn audits(&self) -> BTreeMap<String, Value> {
         let log = self.envoy.log();
         // What the filter says begins behind the names of its plugin; what a policy says begins with the policy's name.
         let said = log.lines().filter_map(|line| Some(line.split_once("wasm log ")?.1.split_once(": ")?.1));
