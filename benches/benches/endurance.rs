@@ -266,7 +266,7 @@ fn report(windows: &[Window], course: &Course, plot: Option<&Path>) -> Result<()
     eprintln!();
     let requests: usize = windows.iter().map(|window| window.requests).sum();
     println!(
-        "{requests} requests, {TOKENS} tokens for each of {} keys, {} updates of the configuration, no wrong answer",
+        "{requests} requests, tokens drawn from {TOKENS} for each of {} keys, {} updates of the configuration, no wrong answer",
         course.plan.setups.len(),
         course.plan.updates
     );
