@@ -31,8 +31,8 @@ pub struct Gate {
     cache: TokenCache,
     policies: Box<dyn Policies>,
     routes: Routes,
-    /// For each route, which entries it asks, in order.
-    asked: Vec<Vec<Asked>>,
+    /// For each route, which entries it asks, in order; `None` if one could not be found.
+    asked: Vec<Option<Vec<Asked>>>,
     cache_hits: u64,
     cache_misses: u64,
 }
@@ -261,7 +261,7 @@ impl Flow {
         let (Some(path), Some(index)) = (&known.path, known.route) else {
             return Err(Reason::Internal.into());
         };
-        let (Some(route), Some(asked)) = (config.routes.get(index), asked.get(index)) else {
+        let (Some(route), Some(Some(asked))) = (config.routes.get(index), asked.get(index)) else {
             return Err(Reason::Internal.into());
         };
         let issuer = config.issuers.get(token.issuer_index()).ok_or(Reason::Internal)?;
@@ -269,10 +269,6 @@ impl Flow {
         let (method, headers) = (self.head.method(), self.head.headers());
         let matched = MatchedRoute { index, route };
         let context = RequestContext::authorize(method, path, headers, &chain, matched, now)?;
-        // All of them were found with the configuration; should one be missing, nothing passes.
-        if asked.len() != route.policies.len() {
-            return Err(Reason::Internal.into());
-        }
         for asked in asked {
             let entry = config.policies.get(asked.entry).ok_or(Reason::Internal)?;
             known.fold.add(asked, policies.check(entry, &context));
@@ -301,8 +297,8 @@ impl Flow {
     }
 }
 
-/// The entries that a route names.
-fn asked(route: &Route, config: &Config, linked: &[Linked]) -> Vec<Asked> {
+/// The entries that a route names, all of them or none.
+fn asked(route: &Route, config: &Config, linked: &[Linked]) -> Option<Vec<Asked>> {
     let find = |name: &String| {
         let entry = config.policies.iter().position(|entry| entry.name == *name)?;
         let PolicyEntry { name, policy, mode, .. } = config.policies.get(entry)?;
@@ -310,7 +306,7 @@ fn asked(route: &Route, config: &Config, linked: &[Linked]) -> Vec<Asked> {
         let (name, sha256) = (name.as_str().into(), linked.sha256.as_str().into());
         Some(Asked { entry, name, sha256, mode: *mode })
     };
-    route.policies.iter().filter_map(find).collect()
+    route.policies.iter().map(find).collect()
 }
 
 /// Finds the key, verifies, and keeps the verified token.
