@@ -19,7 +19,6 @@ use mandate_benches::{PATH, Setup};
 use mandate_host::FILTER;
 use mandate_host::envoy::EnvoyBinary;
 use mandate_host::tokens::Algorithm;
-use mandate_link::trim;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -149,7 +148,7 @@ impl Bed<'_> {
             Ok(Point { x: count, configuration, turns: self.known(&setup, &path, 3, 8)? })
         };
         let points = ROUTES.into_iter().map(point).collect::<Result<Vec<_>>>()?;
-        self.curve("routes, of which the last one matches", "routes", &trim(FILTER)?, &points)
+        self.curve("routes, of which the last one matches", "routes", FILTER, &points)
     }
 
     fn depths(&self) -> Result<Curve> {
@@ -160,7 +159,7 @@ impl Bed<'_> {
             Ok(Point { x: depth, configuration, turns: self.known(&setup, PATH, depth, 8)? })
         };
         let points = DEPTHS.into_iter().map(point).collect::<Result<Vec<_>>>()?;
-        self.curve("depth of the chain", "hops", &trim(FILTER)?, &points)
+        self.curve("depth of the chain", "hops", FILTER, &points)
     }
 
     fn headers(&self) -> Result<Curve> {
@@ -170,7 +169,7 @@ impl Bed<'_> {
             Ok(Point { x: headers, configuration: setup.configuration.clone(), turns })
         };
         let points = HEADERS.into_iter().map(point).collect::<Result<Vec<_>>>()?;
-        self.curve("headers of the request", "headers", &trim(FILTER)?, &points)
+        self.curve("headers of the request", "headers", FILTER, &points)
     }
 
     fn tokens(&self) -> Result<Curve> {
@@ -190,6 +189,6 @@ impl Bed<'_> {
         };
         let counts = if self.options.test { &TOKENS[..1] } else { &TOKENS[..] };
         let points = counts.iter().copied().map(point).collect::<Result<Vec<_>>>()?;
-        self.curve("tokens that take turns", "tokens", &trim(FILTER)?, &points)
+        self.curve("tokens that take turns", "tokens", FILTER, &points)
     }
 }

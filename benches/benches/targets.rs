@@ -19,7 +19,7 @@ use mandate_host::authoring::examples;
 use mandate_host::envoy::{EnvoyBinary, EnvoySetup};
 use mandate_host::oracle::Oracle;
 use mandate_host::tokens::{Algorithm, SigningKey};
-use mandate_link::{Policy, link, trim};
+use mandate_link::{Policy, link};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -131,7 +131,7 @@ impl Bed {
     /// A token that was seen before: what every request but the first of a token costs.
     fn cached(&self) -> Result<Vec<Row>> {
         let setup = Setup::new(Algorithm::Es256)?;
-        let plain = self.file("plain.wasm", &trim(FILTER)?)?;
+        let plain = self.file("plain.wasm", FILTER)?;
         let bundle = self.file("bundle.wasm", &five_policies(FILTER)?)?;
         let three = with_three_policies(&setup.configuration);
         let mut nothing_added = three.clone();
@@ -170,7 +170,7 @@ impl Bed {
     /// Tokens that were never seen.
     fn first_sight(&self, algorithm: Algorithm, target: f64) -> Result<Row> {
         let setup = Setup::new(algorithm)?;
-        let plain = self.file("plain.wasm", &trim(FILTER)?)?;
+        let plain = self.file("plain.wasm", FILTER)?;
         let mut race = Race::new(vec![
             self.lane("no filter", &answering())?,
             self.lane("jwt_authn", &peers::jwt_authn(answering(), &setup.jwks(), false))?,
@@ -234,7 +234,7 @@ impl Bed {
     fn module(&self) -> Result<Vec<Row>> {
         let setup = Setup::new(Algorithm::Es256)?;
         let three = with_three_policies(&setup.configuration);
-        let (filter, bundle) = (trim(FILTER)?, five_policies(FILTER)?);
+        let (filter, bundle) = (FILTER, five_policies(FILTER)?);
         let bundle_file = self.file("bundle.wasm", &bundle)?;
         let wire = request("GET", PATH, &setup.authorization_at(now()?, 3, 0)?, 8);
         let one_start = |setup: &EnvoySetup, workers| -> Result<[f64; 2]> {
@@ -264,7 +264,7 @@ impl Bed {
         #[expect(clippy::cast_precision_loss, reason = "the size of a file")]
         let kilobytes = |module: &[u8]| module.len() as f64 / 1000.0;
         Ok(vec![
-            Row::at_most("the plain filter", 700.0, kilobytes(&filter), " KB", 0),
+            Row::at_most("the plain filter", 700.0, kilobytes(filter), " KB", 0),
             Row::at_most("a bundle of five policies", 1000.0, kilobytes(&bundle), " KB", 0),
             Row::at_most(
                 "start to the first decision, for each further worker",

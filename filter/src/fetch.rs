@@ -3,6 +3,7 @@
 //! What to fetch and when is the core's arithmetic ([`RemoteStore`]); this file carries it out. In shared data lie, per
 //! key set, the [`Ledger`] and the newest document. Without shared data each worker fetches for itself.
 
+use crate::abi::Streams;
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::worker::{Worker, say};
 use mandate_core::decision::Decision;
@@ -28,7 +29,7 @@ impl Fetcher {
     }
 
     /// Looks after every key set and every request that waits.
-    pub fn tick(&mut self, worker: &mut Worker) {
+    pub fn tick(&mut self, worker: &mut Worker, streams: &mut Streams) {
         let Some(gate) = &mut worker.gate else { return };
         // Without a clock nothing can be said to be due or late; whoever waits goes on waiting, and nothing passes.
         let Ok(now) = host::now() else { return };
@@ -54,11 +55,11 @@ impl Fetcher {
                 worker.metrics.key_age(issuer, now.millis_since(at) / 1000);
             }
         }
-        self.settle(worker, now);
+        self.settle(worker, streams, now);
     }
 
     /// Takes the answer to a fetch.
-    pub fn answered(&mut self, worker: &mut Worker, token: u32, body_size: usize) {
+    pub fn answered(&mut self, worker: &mut Worker, streams: &mut Streams, token: u32, body_size: usize) {
         let (Some(issuer), Some(gate)) = (self.calls.remove(&token), &mut worker.gate) else { return };
         let (Some(store), Ok(now)) = (gate.remote_store(issuer), host::now()) else { return };
         let shared = Shared::of(store);
@@ -84,7 +85,7 @@ impl Fetcher {
             }
         };
         shared.publish_ledger(store, ledger);
-        self.settle(worker, now);
+        self.settle(worker, streams, now);
     }
 
     /// Ends every request that waits, and forgets the calls under way: they belong to a configuration that is no more.
@@ -104,7 +105,7 @@ impl Fetcher {
     }
 
     /// Lets waiting requests go as far as they can now, and ends those that waited too long.
-    fn settle(&self, worker: &mut Worker, now: UnixTime) {
+    fn settle(&self, worker: &mut Worker, streams: &mut Streams, now: UnixTime) {
         let mut settled = 0;
         for (context, mut waiting) in std::mem::take(&mut worker.waiting) {
             let Some(gate) = &mut worker.gate else { return };
@@ -134,9 +135,9 @@ impl Fetcher {
                 continue;
             }
             if worker.carry_out(decision) {
-                waiting.passed.set(true);
+                streams.set_passed(context, true);
                 if let Err(error) = host::continue_request() {
-                    waiting.passed.set(false);
+                    streams.set_passed(context, false);
                     say(LogLevel::Error, &format!("cut off because the proxy failed: {error}"));
                     host::close_request().ok();
                 }
@@ -151,14 +152,14 @@ impl Fetcher {
 /// Starts a fetch (RFC 7517 §8.5.2 names the media type).
 fn call(store: &RemoteStore) -> HostResult<u32> {
     let config = store.config();
-    let headers = vec![
+    let headers = [
         (":method", "GET"),
         (":scheme", config.scheme()),
         (":authority", config.authority()),
         (":path", config.path()),
         ("accept", "application/jwk-set+json, application/json"),
     ];
-    host::http_call(&config.cluster, headers, Duration::from_millis(config.timeout_ms))
+    host::http_call(&config.cluster, &headers, Duration::from_millis(config.timeout_ms))
 }
 
 fn read_answer(body_size: usize) -> Result<Vec<u8>, String> {

@@ -1,17 +1,12 @@
 //! Every call to the proxy, in one file: proxy-wasm ABI 0.2.1.
 //!
-//! The `proxy-wasm` crate runs the callbacks. Its wrappers of the calls in the other direction panic on any status
-//! that they do not expect, and a panic costs every request in flight; so the calls are made here, each status is looked
-//! at, and none is assumed. Two calls stay the crate's own: `proxy_http_call` ([`http_call`]), whose token it must
-//! know to route the answer, and the `proxy_set_effective_context` that it makes before it hands the answer over.
+//! Each status is looked at, and none is assumed: a panic would cost every request in flight.
 
 #![expect(unsafe_code, reason = "calls across the boundary of the module; each block says why it is sound")]
 
 use mandate_core::headers::Headers;
 use mandate_core::time::UnixTime;
 use std::time::Duration;
-
-pub use proxy_wasm::types::LogLevel;
 
 /// A call that the proxy did not carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +30,16 @@ const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 /// Not a status of the ABI: the proxy said yes and gave something that cannot be read.
 const UNREADABLE: u32 = u32::MAX;
+
+/// How much a line of the proxy's log matters.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub enum LogLevel {
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
 
 /// Which headers a call is about.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +96,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_add_header_map_value(
+        map: Map,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: Map, key: *const u8, key_size: usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_get_shared_data(
@@ -106,6 +118,18 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
         cas: u32,
+    ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
@@ -275,9 +299,17 @@ pub fn set_header(map: Map, name: &str, value: &str) -> HostResult<()> {
     check("proxy_replace_header_map_value", status)
 }
 
+/// Adds a header that is not there, for less than it takes to set one.
+pub fn add_header(map: Map, name: &str, value: &str) -> HostResult<()> {
+    // SAFETY: pointers and lengths of live strings.
+    let status =
+        unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    check("proxy_add_header_map_value", status)
+}
+
 /// Removes every value of a header.
-pub fn remove_header(map: Map, name: &str) -> HostResult<()> {
-    // SAFETY: pointer and length of a live string.
+pub fn remove_header(map: Map, name: &[u8]) -> HostResult<()> {
+    // SAFETY: pointer and length of a live slice.
     let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     check("proxy_remove_header_map_value", status)
 }
@@ -357,10 +389,31 @@ pub fn set_effective_context(context: u32) -> HostResult<()> {
     check("proxy_set_effective_context", unsafe { proxy_set_effective_context(context) })
 }
 
-/// Sends an HTTP request; the answer comes to the context that is active now.
-pub fn http_call(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> HostResult<u32> {
-    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
-        .map_err(|status| HostError { call: "proxy_http_call", status: status as u32 })
+/// Sends an HTTP request without a body, and gives the number that its answer will come under.
+pub fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> HostResult<u32> {
+    const CALL: &str = "proxy_http_call";
+    let too_long = HostError { call: CALL, status: UNREADABLE };
+    let headers = write_pairs(headers.iter().copied()).ok_or(too_long)?;
+    let trailers = write_pairs(std::iter::empty()).ok_or(too_long)?;
+    let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: pointers and lengths of live slices, none for the body, and a live place for the answer.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            std::ptr::null(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    };
+    check(CALL, status)?;
+    Ok(token)
 }
 
 /// Calls a function that this proxy adds to the ABI.

@@ -1,11 +1,10 @@
 //! Mandate as a proxy-wasm module. It only carries: headers, keys and time to the decisions of `mandate-core`, and
 //! decisions back to the proxy.
 //!
-//! One [`Worker`](worker::Worker) per VM holds the configuration and the keys; each request has a
-//! [`Request`](request::Request). `host` is the only file that calls the proxy.
+//! `abi` has all that the proxy calls, `host` all that is called of it. One [`Root`](root::Root) per plugin holds the
+//! configuration and the keys.
 
-#![expect(missing_docs, reason = "the entry point that the macro makes")]
-
+mod abi;
 mod fetch;
 mod host;
 mod metrics;
@@ -14,7 +13,3 @@ mod root;
 mod seam;
 mod verifier;
 mod worker;
-
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
-}}

@@ -14,9 +14,7 @@ use mandate_core::reason::Reason;
 use mandate_core::reply::{Answer, Forward, Reply};
 use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 /// The state of one VM.
 #[derive(Debug, Default)]
@@ -41,8 +39,6 @@ pub struct Waiting {
     /// When the issuer's set was fetched that did not have the key.
     pub seen: Option<UnixTime>,
     pub deadline: UnixTime,
-    /// Set once the request may go on; the request's own callbacks look at it.
-    pub passed: Rc<Cell<bool>>,
 }
 
 impl Worker {
@@ -143,10 +139,11 @@ fn change(forward: &Forward<'_>) -> HostResult<()> {
         host::set_header(Map::RequestHeaders, ":path", path)?;
     }
     if let Some(name) = forward.remove {
-        host::remove_header(Map::RequestHeaders, name)?;
+        host::remove_header(Map::RequestHeaders, name.as_bytes())?;
     }
-    for (name, value) in &forward.set {
-        host::set_header(Map::RequestHeaders, name, value)?;
+    // They are reserved names, so the client's were removed, and no name comes twice.
+    for (name, value) in &forward.add {
+        host::add_header(Map::RequestHeaders, name, value)?;
     }
     Ok(())
 }

@@ -2,39 +2,58 @@
 //!
 //! Only the part of a decision that cannot change is kept: signature and shape. Time, depth, scopes and policies are
 //! looked at on every request, and no denial is ever kept. An entry dies with its expiry, with its issuer's key set,
-//! or because the bound is reached, whichever comes first. The map hashes with a random key, so that nobody can aim
-//! collisions at it.
+//! or because the bound is reached, whichever comes first. The hash has a random key, so that nobody can aim collisions at
+//! it; should two tokens collide, the later one takes the place of the earlier.
 
 use crate::{claims::SignedToken, limits, time::UnixTime};
 use lru::LruCache;
 use siphasher::sip::SipHasher13;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 /// A bounded cache of verified tokens; the least recently used goes first.
 #[derive(Debug)]
 pub struct TokenCache {
-    entries: LruCache<Box<[u8]>, Entry, HashKey>,
+    /// By the hash of the token's bytes.
+    entries: LruCache<u64, Entry, AsItIs>,
+    hash_key: [u8; 16],
     bytes: usize,
     max_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
+    bytes: Box<[u8]>,
     token: Rc<SignedToken>,
     key_generation: u64,
 }
 
-/// SipHash under a key from the host's random numbers; the standard library's own would trap if the host had none.
-#[derive(Debug, Clone)]
-struct HashKey([u8; 16]);
+/// The keys of the map are hashes already.
+#[derive(Debug, Clone, Copy, Default)]
+struct AsItIs(u64);
 
-impl BuildHasher for HashKey {
-    type Hasher = SipHasher13;
+impl BuildHasher for AsItIs {
+    type Hasher = Self;
 
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_key(&self.0)
+    fn build_hasher(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -51,9 +70,9 @@ impl TokenCache {
     pub fn with_bounds(hash_key: [u8; 16], max_entries: NonZeroUsize, max_bytes: usize) -> Self {
         // An unbounded map grows with use, where a bounded one is allocated whole: a worker that sees ten tokens
         // pays for ten. `resize` then sets the bound.
-        let mut entries = LruCache::unbounded_with_hasher(HashKey(hash_key));
+        let mut entries = LruCache::unbounded_with_hasher(AsItIs::default());
         entries.resize(max_entries);
-        Self { entries, bytes: 0, max_bytes }
+        Self { entries, hash_key, bytes: 0, max_bytes }
     }
 
     /// The token with exactly these bytes, if it was verified with the keys of `generation_of(issuer)` and has not expired.
@@ -64,32 +83,35 @@ impl TokenCache {
         generation_of: impl FnOnce(usize) -> Option<u64>,
     ) -> Option<Rc<SignedToken>> {
         let token = token.as_ref();
-        let entry = self.entries.get(token)?;
+        let hash = self.hash(token);
+        let entry = self.entries.get(&hash).filter(|entry| same(&entry.bytes, token))?;
         let current = generation_of(entry.token.issuer_index()) == Some(entry.key_generation);
         // Without the clock skew: between `exp` and `exp` + skew a token is verified anew each time, which is rare and safe.
         if current && now < entry.token.expires_at() {
             return Some(Rc::clone(&entry.token));
         }
-        self.remove(token);
+        let forgotten = self.entries.pop(&hash);
+        self.gave_up(forgotten);
         None
     }
 
     /// Keeps a token that was verified with the keys of `key_generation`.
     pub fn insert(&mut self, token: impl AsRef<[u8]>, verified: Rc<SignedToken>, key_generation: u64) {
         let token = token.as_ref();
-        self.remove(token);
+        let hash = self.hash(token);
+        let replaced = self.entries.pop(&hash);
+        self.gave_up(replaced);
         if token.len() > self.max_bytes {
             return;
         }
         while self.bytes.saturating_add(token.len()) > self.max_bytes {
-            let Some((evicted, _)) = self.entries.pop_lru() else { return };
-            self.bytes = self.bytes.saturating_sub(evicted.len());
+            let Some((_, evicted)) = self.entries.pop_lru() else { return };
+            self.gave_up(Some(evicted));
         }
         self.bytes = self.bytes.saturating_add(token.len());
-        if let Some((evicted, _)) = self.entries.push(token.into(), Entry { token: verified, key_generation })
-        {
-            self.bytes = self.bytes.saturating_sub(evicted.len());
-        }
+        let entry = Entry { bytes: token.into(), token: verified, key_generation };
+        let evicted = self.entries.push(hash, entry);
+        self.gave_up(evicted.map(|(_, entry)| entry));
     }
 
     /// How many tokens are kept.
@@ -104,9 +126,39 @@ impl TokenCache {
         self.entries.is_empty()
     }
 
-    fn remove(&mut self, token: &[u8]) {
-        if self.entries.pop(token).is_some() {
-            self.bytes = self.bytes.saturating_sub(token.len());
+    fn hash(&self, token: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(token);
+        hasher.finish()
+    }
+
+    fn gave_up(&mut self, entry: Option<Entry>) {
+        self.bytes = self.bytes.saturating_sub(entry.map_or(0, |entry| entry.bytes.len()));
+    }
+}
+
+/// Whether both are equal, eight bytes at a time: the C library's `memcmp` of this target goes byte by byte.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+    let words = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b);
+    a.len() == b.len() && a_rest == b_rest && a.iter().zip(b).all(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn texts_are_the_same_to_the_last_byte() {
+        for len in 0..40_u8 {
+            let text: Vec<u8> = (0..len).collect();
+            assert!(same(&text, &text.clone()));
+            assert!(!same(&text, &[text.as_slice(), &[0]].concat()), "{len}");
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                assert!(!same(&text, &other), "{at} of {len}");
+            }
         }
     }
 }

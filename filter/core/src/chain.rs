@@ -34,14 +34,14 @@ impl VerifiedChain {
         if hops.len() > usize::from(max_depth) {
             return Err(Reason::DelegationTooDeep);
         }
-        let trusted = |hop: &Identity| match &delegation.actor_issuers {
-            Some(list) => list.contains(&hop.issuer),
-            None => hop.issuer == token.principal().issuer,
+        let trusted = match &delegation.actor_issuers {
+            Some(list) => hops.iter().all(|hop| list.contains(&hop.issuer)),
+            None => !token.has_foreign_hop(),
         };
-        if !hops.iter().all(trusted) {
+        if !trusted {
             return Err(Reason::ActorUntrusted);
         }
-        if !delegation.allow_cycles && has_cycle(token.principal(), hops) {
+        if !delegation.allow_cycles && token.is_cyclic() {
             return Err(Reason::DelegationCycle);
         }
         Ok(Self { token })
@@ -89,11 +89,4 @@ fn in_time(token: &SignedToken, issuer: &Issuer, now: UnixTime) -> Result<(), Re
         return Err(Reason::TokenNotYetValid);
     }
     Ok(())
-}
-
-/// The chain is at most nine long, so comparing each with each is cheaper than a set.
-fn has_cycle(principal: &Identity, hops: &[Identity]) -> bool {
-    hops.iter()
-        .enumerate()
-        .any(|(i, hop)| hop == principal || hops.iter().skip(i + 1).any(|later| later == hop))
 }

@@ -37,6 +37,8 @@ pub struct SignedToken {
     not_before: Option<UnixTime>,
     expires_at: UnixTime,
     claims: Value,
+    cyclic: bool,
+    foreign: bool,
     labels: OnceCell<Labels>,
 }
 
@@ -120,6 +122,8 @@ impl SignedToken {
         let scopes = scopes(&claims)?;
         let (client_id, token_id) = (client_id.map(str::to_owned), token_id.map(str::to_owned));
         let claims = Value::Object(claims);
+        let cyclic = has_cycle(&principal, &hops);
+        let foreign = hops.iter().any(|hop| hop.issuer != principal.issuer);
         Ok(Self {
             issuer_index,
             principal,
@@ -132,6 +136,8 @@ impl SignedToken {
             not_before,
             expires_at,
             claims,
+            cyclic,
+            foreign,
             labels: OnceCell::new(),
         })
     }
@@ -152,6 +158,18 @@ impl SignedToken {
     #[must_use]
     pub fn hops(&self) -> &[Identity] {
         &self.hops
+    }
+
+    /// Whether somebody is in the chain twice.
+    #[must_use]
+    pub fn is_cyclic(&self) -> bool {
+        self.cyclic
+    }
+
+    /// Whether a hop is of another issuer than the principal.
+    #[must_use]
+    pub fn has_foreign_hop(&self) -> bool {
+        self.foreign
     }
 
     /// Principal, then the hops, oldest first.
@@ -212,6 +230,13 @@ impl SignedToken {
     pub fn claims(&self) -> &Value {
         &self.claims
     }
+}
+
+/// A chain is at most a few long, so comparing each with each is cheaper than a set.
+fn has_cycle(principal: &Identity, hops: &[Identity]) -> bool {
+    hops.iter()
+        .enumerate()
+        .any(|(i, hop)| hop == principal || hops.iter().skip(i + 1).any(|later| later == hop))
 }
 
 fn required<T>(claim: Option<T>) -> Result<T, Reason> {

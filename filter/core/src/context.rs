@@ -81,8 +81,11 @@ impl<'a> RequestContext<'a> {
         if CREDENTIALS.iter().any(|hidden| name.eq_ignore_ascii_case(hidden)) || name.starts_with(':') {
             return Ok(None);
         }
-        let mut values =
-            self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value);
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| HeaderError::NotText),

@@ -4,6 +4,7 @@ use crate::chain::VerifiedChain;
 use crate::claims::SignedToken;
 use crate::path::NormalPath;
 use crate::policy::{Obligation, PolicyRecord};
+use crate::request::RequestHead;
 use crate::{reason::Reason, time::UnixTime};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher as _;
@@ -14,7 +15,7 @@ use std::rc::Rc;
 pub struct Decision {
     pub(crate) id: String,
     pub(crate) at: UnixTime,
-    pub(crate) method: String,
+    pub(crate) head: RequestHead,
     pub(crate) path: Option<NormalPath>,
     pub(crate) route: Option<usize>,
     pub(crate) token: Option<Rc<SignedToken>>,
@@ -52,6 +53,9 @@ pub struct Denial {
     pub policy: Option<(String, Option<String>)>,
 }
 
+/// The longest id: the worker's half, and the longest count.
+const DECISION_ID_BYTES: usize = 16 + 1 + 20;
+
 /// Makes decision ids: a random half for this worker, and a count.
 #[derive(Debug)]
 pub struct DecisionIds {
@@ -80,7 +84,10 @@ impl DecisionIds {
     /// The next id.
     pub fn next_id(&mut self) -> String {
         self.count = self.count.wrapping_add(1);
-        format!("{}{:x}", self.worker, self.count)
+        let (mut digits, mut id) = (itoa::Buffer::new(), String::with_capacity(DECISION_ID_BYTES));
+        id.push_str(&self.worker);
+        id.push_str(digits.format(self.count));
+        id
     }
 }
 
@@ -117,7 +124,7 @@ impl Decision {
         Self {
             id,
             at,
-            method: String::new(),
+            head: RequestHead::default(),
             path: None,
             route: None,
             token: None,
@@ -141,7 +148,7 @@ impl Decision {
     /// The request method.
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.method
+        self.head.method()
     }
 
     /// The normalised path; `None` if the path could not be normalised.

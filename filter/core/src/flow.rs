@@ -287,7 +287,7 @@ impl Flow {
         Decision {
             id: std::mem::take(&mut self.id),
             at: now,
-            method: self.head.method().to_owned(),
+            head: std::mem::take(&mut self.head),
             path: known.path,
             route: known.route,
             token: known.token,

@@ -16,8 +16,13 @@ impl Headers {
     #[must_use]
     pub fn from_places(mut bytes: Vec<u8>, entries: Vec<(Range<usize>, Range<usize>)>) -> Option<Self> {
         for (name, value) in &entries {
-            let name = bytes.get_mut(name.clone()).filter(|name| name.is_ascii())?;
-            name.make_ascii_lowercase();
+            for byte in bytes.get_mut(name.clone())? {
+                match byte {
+                    b'A'..=b'Z' => byte.make_ascii_lowercase(),
+                    0x80.. => return None,
+                    _ => {}
+                }
+            }
             bytes.get(value.clone())?;
         }
         Some(Self { bytes, entries })
@@ -36,20 +41,21 @@ impl Headers {
     }
 
     /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
-        self.entries.iter().map(|entry| self.entry(entry))
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        self.entries.iter().map(|(name, value)| (self.part(name), self.part(value)))
     }
 
-    /// The first value of the header of this name, in lower case.
+    /// The value at a position.
     #[must_use]
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    pub fn value(&self, position: usize) -> Option<&[u8]> {
+        self.entries.get(position).map(|(_, value)| self.part(value))
     }
 
     /// Forgets those that do not pass.
-    pub fn retain(&mut self, mut passes: impl FnMut(&str) -> bool) {
+    pub fn retain(&mut self, mut passes: impl FnMut(&[u8]) -> bool) {
         let Self { bytes, entries } = self;
-        entries.retain(|(name, _)| passes(text(bytes, name)));
+        // A name that is not in the buffer, which `from_places` excludes, would read as empty: no header has that name.
+        entries.retain(|(name, _)| passes(bytes.get(name.clone()).unwrap_or_default()));
     }
 
     /// How many bytes they take.
@@ -58,18 +64,13 @@ impl Headers {
         self.bytes.len()
     }
 
-    fn entry(&self, (name, value): &(Range<usize>, Range<usize>)) -> (&str, &[u8]) {
-        (text(&self.bytes, name), self.bytes.get(value.clone()).unwrap_or_default())
+    fn part(&self, place: &Range<usize>) -> &[u8] {
+        self.bytes.get(place.clone()).unwrap_or_default()
     }
 }
 
-/// INVARIANT: names are ASCII and within the buffer; `from_places` saw to it.
-fn text<'a>(bytes: &'a [u8], place: &Range<usize>) -> &'a str {
-    bytes.get(place.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
-}
-
 /// Names that are no ASCII are left out: no header has one.
-impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let (mut bytes, mut entries) = (Vec::new(), Vec::new());
         let mut add = |part: &[u8]| {
@@ -79,14 +80,14 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
         };
         for (name, value) in headers {
             if name.as_ref().is_ascii() {
-                entries.push((add(name.as_ref().to_ascii_lowercase().as_bytes()), add(value.as_ref())));
+                entries.push((add(&name.as_ref().to_ascii_lowercase()), add(value.as_ref())));
             }
         }
         Self { bytes, entries }
     }
 }
 
-impl<N: AsRef<str>, V: AsRef<[u8]>> From<Vec<(N, V)>> for Headers {
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> From<Vec<(N, V)>> for Headers {
     fn from(headers: Vec<(N, V)>) -> Self {
         headers.into_iter().collect()
     }
@@ -108,15 +109,15 @@ mod tests {
         assert!(reversed.is_none());
         assert!(headers(0..6, 6..11).is_none());
         let good = headers(0..4, 6..11);
-        assert_eq!(good.iter().flat_map(Headers::iter).collect::<Vec<_>>(), [("name", &b"value"[..])]);
+        assert_eq!(good.iter().flat_map(Headers::iter).collect::<Vec<_>>(), [(&b"name"[..], &b"value"[..])]);
     }
 
     #[test]
     fn repeated_names_are_kept_and_reserved_ones_can_be_taken_out() {
         let mut headers: Headers = vec![("A", "1"), ("b", "2"), ("a", "3")].into();
-        assert_eq!(headers.first("a"), Some(&b"1"[..]));
-        headers.retain(|name| name != "a");
-        assert_eq!(headers.iter().collect::<Vec<_>>(), [("b", &b"2"[..])]);
-        assert_eq!(headers.first("a"), None);
+        assert_eq!(headers.iter().filter(|(name, _)| *name == b"a").count(), 2);
+        headers.retain(|name| name != b"a");
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [(&b"b"[..], &b"2"[..])]);
+        assert_eq!((headers.value(0), headers.value(1)), (Some(&b"2"[..]), None));
     }
 }

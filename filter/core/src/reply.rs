@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// Every header with this prefix is ours: what a client sends under it is removed, on every route.
 pub const RESERVED_PREFIX: &str = "x-mandate-";
 
+/// How many there are beside those that policies ask for.
+const IDENTITY_HEADERS: usize = 5;
+
 /// Headers by which a client asks some servers to take the request for another one than was authorised.
 const OVERRIDES: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
@@ -17,9 +20,14 @@ const OVERRIDES: [&str; 5] =
 /// Whether a client may not send this header. Every separator counts as a dash: CGI and its heirs show a server
 /// `x_mandate_principal`, `x.mandate.principal` and `x-mandate-principal` under one name (RFC 3875 §4.1.18).
 #[must_use]
-pub fn is_reserved(name: &str) -> bool {
-    let same = |(a, b): (u8, u8)| a.to_ascii_lowercase() == b || (b == b'-' && !a.is_ascii_alphanumeric());
-    let begins_with = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(same);
+pub fn is_reserved(name: impl AsRef<[u8]>) -> bool {
+    let name = name.as_ref();
+    // All of them begin like this, and few others do.
+    if !matches!(name, [b'x' | b'X', separator, ..] if !separator.is_ascii_alphanumeric()) {
+        return false;
+    }
+    let same = |(a, b): (&u8, u8)| a.to_ascii_lowercase() == b || (b == b'-' && !a.is_ascii_alphanumeric());
+    let begins_with = |with: &str| name.len() >= with.len() && name.iter().zip(with.bytes()).all(same);
     begins_with(RESERVED_PREFIX) || OVERRIDES.iter().any(|o| name.len() == o.len() && begins_with(o))
 }
 
@@ -39,8 +47,8 @@ pub struct Forward<'a> {
     pub path: Option<String>,
     /// A header to remove.
     pub remove: Option<&'static str>,
-    /// Headers to set.
-    pub set: Vec<(Cow<'a, str>, &'a str)>,
+    /// Headers to add: reserved ones, each once.
+    pub add: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 /// An answer to the client.
@@ -78,7 +86,8 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
         forward.remove = Some("authorization");
     }
     if config.upstream.identity_headers {
-        let mut set = |name: &'static str, value: &'a str| forward.set.push((Cow::Borrowed(name), value));
+        forward.add.reserve(IDENTITY_HEADERS + permit.obligations().len());
+        let mut set = |name: &'static str, value: &'a str| forward.add.push((Cow::Borrowed(name), value));
         set("x-mandate-decision", decision.id());
         if let Some(chain) = permit.chain() {
             let labels = chain.token().labels();
@@ -92,7 +101,11 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     }
     for obligation in permit.obligations() {
         if let Obligation::Header { name, value } = obligation {
-            forward.set.push((Cow::Owned(format!("{RESERVED_PREFIX}ext-{name}")), value));
+            let name = format!("{RESERVED_PREFIX}ext-{name}");
+            // Two policies may ask for the same, which is one header; for less than the same they would have failed.
+            if !forward.add.iter().any(|(known, _)| *known == name) {
+                forward.add.push((Cow::Owned(name), value));
+            }
         }
     }
     forward

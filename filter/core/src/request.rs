@@ -4,9 +4,14 @@ use crate::headers::Headers;
 use crate::reason::Reason;
 
 /// The head of an HTTP request. Nothing of it is trusted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestHead {
     headers: Headers,
+    method: Option<usize>,
+    path: Option<usize>,
+    authorization: Option<usize>,
+    /// Whether there is a second one.
+    ambiguous: bool,
 }
 
 /// The one credential of a request.
@@ -22,13 +27,27 @@ impl RequestHead {
     /// reads as empty, and is denied.
     #[must_use]
     pub fn new(headers: impl Into<Headers>) -> Self {
-        Self { headers: headers.into() }
+        let mut head = Self { headers: headers.into(), ..Self::default() };
+        for (position, (name, _)) in head.headers.iter().enumerate() {
+            match name {
+                b":method" => _ = head.method.get_or_insert(position),
+                b":path" => _ = head.path.get_or_insert(position),
+                b"authorization" if head.authorization.is_some() => head.ambiguous = true,
+                b"authorization" => head.authorization = Some(position),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    fn value(&self, position: Option<usize>) -> Option<&[u8]> {
+        position.and_then(|position| self.headers.value(position))
     }
 
     /// The method; empty if it is missing or no text.
     #[must_use]
     pub fn method(&self) -> &str {
-        std::str::from_utf8(self.headers.first(":method").unwrap_or_default()).unwrap_or_default()
+        std::str::from_utf8(self.value(self.method).unwrap_or_default()).unwrap_or_default()
     }
 
     /// Whether the method is a token without lower-case letters (RFC 9110 §9.1). Methods are case-sensitive, but some servers
@@ -49,7 +68,7 @@ impl RequestHead {
     /// The path with its query, as it came.
     #[must_use]
     pub fn path(&self) -> &[u8] {
-        self.headers.first(":path").unwrap_or_default()
+        self.value(self.path).unwrap_or_default()
     }
 
     /// All headers, as they came.
@@ -68,9 +87,8 @@ impl RequestHead {
     /// [`Reason::TokenMissing`] without such a header or with another scheme, [`Reason::CredentialAmbiguous`] with
     /// several, [`Reason::TokenMalformed`] for what is no text.
     pub fn credential(&self) -> Result<Credential<'_>, Reason> {
-        let mut found = self.headers.iter().filter(|(name, _)| *name == "authorization");
-        let (_, value) = found.next().ok_or(Reason::TokenMissing)?;
-        if found.next().is_some() {
+        let value = self.value(self.authorization).ok_or(Reason::TokenMissing)?;
+        if self.ambiguous {
             return Err(Reason::CredentialAmbiguous);
         }
         let space = value.iter().position(|b| *b == b' ').unwrap_or(value.len());

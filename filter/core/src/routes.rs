@@ -2,13 +2,12 @@
 
 use crate::config::Route;
 use crate::path::NormalPath;
-use std::collections::BTreeMap;
 
 /// The routes of a configuration, by prefix.
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// Positions in the configuration, in order, by their prefix without a slash at its end.
-    by_prefix: BTreeMap<Box<str>, Vec<usize>>,
+    /// Prefixes without a slash at the end, sorted, each with positions in the configuration, in order.
+    by_prefix: Vec<(Box<str>, Vec<usize>)>,
     /// The most segments of a prefix: nothing below that need be looked up.
     deepest: usize,
 }
@@ -22,9 +21,16 @@ impl Routes {
             let prefix = route.matcher.path_prefix.as_str();
             let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
             found.deepest = found.deepest.max(prefix.matches('/').count());
-            found.by_prefix.entry(prefix.into()).or_default().push(index);
+            match found.position(prefix) {
+                Ok(at) => found.by_prefix.get_mut(at).into_iter().for_each(|(_, known)| known.push(index)),
+                Err(at) => found.by_prefix.insert(at, (prefix.into(), vec![index])),
+            }
         }
         found
+    }
+
+    fn position(&self, prefix: &str) -> Result<usize, usize> {
+        self.by_prefix.binary_search_by(|(known, _)| (**known).cmp(prefix))
     }
 
     /// The first route, in the configuration's order, that matches; none denies. `routes` is what this was made of.
@@ -40,7 +46,8 @@ impl Routes {
         let ends = path.match_indices('/').map(|(at, _)| at).take(self.deepest.saturating_add(1));
         let prefixes = ends.chain(Some(path.len())).filter_map(|end| path.get(..end));
         let mut first: Option<(usize, &Route)> = None;
-        for index in prefixes.filter_map(|prefix| self.by_prefix.get(prefix)).flatten() {
+        let known = prefixes.filter_map(|prefix| self.by_prefix.get(self.position(prefix).ok()?));
+        for index in known.flat_map(|(_, positions)| positions) {
             let Some(route) = routes.get(*index) else { continue };
             let takes = |methods: &Vec<String>| methods.iter().any(|m| m == method);
             if first.is_none_or(|(earlier, _)| *index < earlier)

@@ -44,7 +44,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 fn set<'a>(forward: &Forward<'a>, name: &str) -> Option<&'a str> {
-    forward.set.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    forward.add.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
 }
 
 fn config_with(change: impl FnOnce(&mut Value)) -> Config {
@@ -244,7 +244,7 @@ fn the_upstream_is_told_who_acts_for_whom() {
     let act = act(&[(None, "agent:now"), (None, "agent:before")]);
     let decision = decide(&mut gate(config.clone()), get(&token(json!({ "act": act }))));
     let forward = forward(&decision, &config);
-    let names: Vec<&str> = forward.set.iter().map(|(n, _)| &**n).collect();
+    let names: Vec<&str> = forward.add.iter().map(|(n, _)| &**n).collect();
     let expected = [
         "x-mandate-decision",
         "x-mandate-principal",
@@ -274,7 +274,7 @@ fn a_request_without_an_actor_has_no_agent_and_an_anonymous_one_no_identity_at_a
     let config = config_with(|c| c["routes"][0]["anonymous"] = json!(true));
     let decision = decide(&mut gate(config.clone()), get(&token(json!({}))));
     let anonymous = forward(&decision, &config);
-    let names: Vec<&str> = anonymous.set.iter().map(|(n, _)| &**n).collect();
+    let names: Vec<&str> = anonymous.add.iter().map(|(n, _)| &**n).collect();
     assert_eq!(names, ["x-mandate-decision"]);
 }
 
@@ -289,7 +289,23 @@ fn identity_headers_can_be_switched_off_and_what_policies_ask_for_stays() {
         Scripted::default().with("guard", allow_with(&[set_header("tier", "gold"), note("why", "x")]));
     let mut gate = mandate_core::flow::Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
     let decision = decide(&mut gate, get(&token(json!({}))));
-    assert_eq!(forward(&decision, &config).set, [("x-mandate-ext-tier".into(), "gold")]);
+    assert_eq!(forward(&decision, &config).add, [("x-mandate-ext-tier".into(), "gold")]);
+}
+
+#[test]
+fn a_header_that_two_policies_ask_for_comes_once() {
+    let config = config_with(|c| {
+        c["upstream"] = json!({ "identity_headers": false });
+        c["policies"] = json!([{ "name": "one" }, { "name": "two" }]);
+        c["routes"][0]["policies"] = json!(["one", "two"]);
+    });
+    let policies = Scripted::default()
+        .with("one", allow_with(&[set_header("tier", "gold")]))
+        .with("two", allow_with(&[set_header("tier", "gold"), set_header("desk", "7")]));
+    let mut gate = mandate_core::flow::Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+    let decision = decide(&mut gate, get(&token(json!({}))));
+    let expected = [("x-mandate-ext-tier".into(), "gold"), ("x-mandate-ext-desk".into(), "7")];
+    assert_eq!(forward(&decision, &config).add, expected);
 }
 
 #[test]
@@ -342,7 +358,7 @@ fn a_chain_with_awkward_names_is_read_back_hop_by_hop() {
     let decision =
         decide(&mut gate(config.clone()), get(&token(json!({ "sub": "Ålice", "act": act(&hops) }))));
     let forward = forward(&decision, &config);
-    assert!(forward.set.iter().all(|(_, v)| v.bytes().all(|b| matches!(b, 0x20..=0x7e))), "{forward:?}");
+    assert!(forward.add.iter().all(|(_, v)| v.bytes().all(|b| matches!(b, 0x20..=0x7e))), "{forward:?}");
     assert_eq!(set(&forward, "x-mandate-principal"), Some("%C3%85lice"));
     assert_eq!(set(&forward, "x-mandate-agent"), Some("Zo%C3%AB"));
     let chain = parse_chain(set(&forward, "x-mandate-chain").unwrap());

@@ -20,10 +20,8 @@ mod host_function;
 mod merge;
 mod refusal;
 mod seam;
-mod trim;
 
 pub use refusal::{ImportProblem, Refusal, Wiring};
-pub use trim::trim;
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;

@@ -5,7 +5,7 @@ use crate::filter::{FEATURES, Filter, count};
 use crate::glue::{self, Placed, Shared};
 use crate::guest::{Guest, PAGE};
 use crate::seam::{self, Stub};
-use crate::{LinkError, SECTION, trim};
+use crate::{LinkError, SECTION};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -77,7 +77,7 @@ fn check(filter: &Filter<'_>, bytes: &[u8]) -> Result<(), LinkError> {
 
 /// Whether a bundle exports what the filter exports under this name.
 fn is_kept(name: &str) -> bool {
-    !name.starts_with(seam::PREFIX) && !trim::is_idle(name)
+    !name.starts_with(seam::PREFIX)
 }
 
 /// The sections of a bundle that grow with each policy.

@@ -92,11 +92,12 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
             Observed::denied(answer.status, challenge, &answer.body)
         }
         Reply::Forward(forward) => {
-            headers.retain(|name| forward.remove != Some(name));
-            let kept = headers.iter().map(|(n, v)| (n.to_owned(), String::from_utf8_lossy(v).into_owned()));
-            let set = forward.set.iter().map(|(n, v)| (n.to_string(), (*v).to_owned()));
+            headers.retain(|name| forward.remove.is_none_or(|removed| removed.as_bytes() != name));
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            let kept = headers.iter().map(|(n, v)| (text(n), text(v)));
+            let added = forward.add.iter().map(|(n, v)| (n.to_string(), (*v).to_owned()));
             let path = forward.path.unwrap_or_else(|| case.request.path.clone());
-            Observed::allowed(Received::new(&path, kept.chain(set)))
+            Observed::allowed(Received::new(&path, kept.chain(added)))
         }
     }
 }

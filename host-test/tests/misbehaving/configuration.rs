@@ -197,10 +197,8 @@ fn a_policy_that_needs_more_memory_than_its_budget_fails_the_configuration() {
 
 #[test]
 fn what_a_policy_exports_is_no_export_of_the_bundle() {
-    let of_filter: BTreeSet<_> = exports(&mandate_link::trim(FILTER).unwrap())
-        .into_iter()
-        .filter(|(name, _)| !name.starts_with("mandate_seam_"))
-        .collect();
+    let of_filter: BTreeSet<_> =
+        exports(FILTER).into_iter().filter(|(name, _)| !name.starts_with("mandate_seam_")).collect();
     assert_eq!(exports(&policies().bundle), of_filter);
     let mut vm = start(&[json!({ "name": "impostor" })]);
     for _ in 0..2 {

@@ -4,7 +4,7 @@
 //! is marked needs no mark of its own, so whoever reads the cards takes [`SLACK`] bytes more on both sides.
 
 use crate::guest::{MOST_PAGES, PAGE};
-use wasm_encoder::{InstructionSink, MemArg, MemArgTarget};
+use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
 
 /// Bytes of memory for each card, as a power of two.
 pub(crate) const CARD_LOG2: i32 = 10;
@@ -32,21 +32,33 @@ impl Cards {
 
     /// Marks what begins at an address and has a length, both in locals; the length is not zero.
     pub fn mark_range(self, code: &mut InstructionSink<'_>, at: u32, len: u32) {
-        let first = i32::try_from(self.first).unwrap_or(i32::MAX);
         let card = |code: &mut InstructionSink<'_>| {
             code.i32_const(CARD_LOG2).i32_shr_u();
         };
-        code.local_get(at);
-        card(code);
-        code.i32_const(first).i32_add();
+        let first = |code: &mut InstructionSink<'_>| {
+            code.local_get(at);
+            card(code);
+        };
+        let last = |code: &mut InstructionSink<'_>| {
+            code.local_get(at).local_get(len).i32_add().i32_const(1).i32_sub();
+            card(code);
+        };
+        // What is no longer than a card lies in its first and its last; to fill a range is a call for most engines.
+        code.local_get(len).i32_const(1 << CARD_LOG2).i32_le_u();
+        code.if_(BlockType::Empty);
+        first(code);
+        code.i32_const(1).i32_store8(self.at(0));
+        last(code);
+        code.i32_const(1).i32_store8(self.at(0));
+        code.else_();
+        first(code);
+        code.i32_const(i32::try_from(self.first).unwrap_or(i32::MAX)).i32_add();
         code.i32_const(1);
-        // The card of the last byte, less that of the first, and one.
-        code.local_get(at).local_get(len).i32_add().i32_const(1).i32_sub();
-        card(code);
-        code.local_get(at);
-        card(code);
+        last(code);
+        first(code);
         code.i32_sub().i32_const(1).i32_add();
         code.memory_fill(self.memory);
+        code.end();
     }
 }
 

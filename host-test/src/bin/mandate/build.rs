@@ -27,7 +27,6 @@ impl Build {
             }
             None => FILTER.to_vec(),
         };
-        let module = mandate_link::trim(&module)?;
         if let Some(folder) = output.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         }

@@ -26,7 +26,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     Ok(linker)
 }
 
-/// Functions that the `proxy-wasm` crate may import and that this project never calls: they link, and end the call.
+/// Functions of the ABI that this project never calls, and that another module may import: they link, and end the call.
 fn unexpected(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     // Every parameter and every result is an `i32`.
     const PARAMETERS: [(HostCall, usize); 12] = [
