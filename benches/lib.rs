@@ -1,6 +1,7 @@
 //! What the benches share: one configuration, and requests that it allows.
 #![expect(clippy::indexing_slicing, reason = "members of JSON that is written here")]
 
+pub mod count;
 pub mod policy;
 pub mod proxy;
 

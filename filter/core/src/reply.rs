@@ -22,8 +22,9 @@ const OVERRIDES: [&str; 5] =
 #[must_use]
 pub fn is_reserved(name: impl AsRef<[u8]>) -> bool {
     let name = name.as_ref();
-    // All of them begin like this, and few others do.
-    if !matches!(name, [b'x' | b'X', separator, ..] if !separator.is_ascii_alphanumeric()) {
+    // All of them begin like this, and none is shorter: few others do, or are not.
+    let may_be = matches!(name, [b'x' | b'X', separator, ..] if !separator.is_ascii_alphanumeric());
+    if !may_be || name.len() < RESERVED_PREFIX.len() {
         return false;
     }
     let same = |(a, b): (&u8, u8)| a.to_ascii_lowercase() == b || (b == b'-' && !a.is_ascii_alphanumeric());

@@ -119,14 +119,25 @@ impl<'a> Credential<'a> {
         if token.contains(',') {
             return Err(Reason::CredentialAmbiguous);
         }
-        let is_token =
-            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        let is_token = |b: u8| TOKEN68.get(usize::from(b)).is_some_and(|allowed| *allowed);
         if token.is_empty() || !token.bytes().all(is_token) {
             return Err(Reason::TokenMalformed);
         }
         Ok(token)
     }
 }
+
+/// For each byte whether `token68` may hold it (RFC 9110 §11.2): a look at a table, for tokens are long.
+#[expect(clippy::indexing_slicing, reason = "it is evaluated when compiled, and has a place for every byte")]
+const TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
+    while let [byte, others @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = others;
+    }
+    table
+};
 
 fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(b" ") {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Engine, ExternType, InstancePre, Module};
+use wasmtime::{Config, Engine, ExternType, InstancePre, Module, OperatorCost};
 
 use super::abi;
 use super::builder::VmBuilder;
@@ -17,6 +17,7 @@ pub struct Filter(Arc<Compiled>);
 struct Compiled {
     engine: Engine,
     instance: InstancePre<Host>,
+    counts: bool,
 }
 
 impl Filter {
@@ -30,8 +31,25 @@ impl Filter {
     /// does not have, [`HarnessError::WrongType`] if an import has another signature than the host's, and
     /// [`HarnessError::MissingExport`] if it lacks the mark of ABI 0.2.1, its memory or its allocator.
     pub fn compile(wasm: &[u8]) -> Result<Self, HarnessError> {
+        Self::compile_with(&config(), wasm, false)
+    }
+
+    /// The same, to count instructions: see [`Vm::instructions`](super::Vm::instructions).
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn compile_counting(wasm: &[u8]) -> Result<Self, HarnessError> {
+        let mut each_one = OperatorCost::new();
+        // An instruction is one, however much it copies.
+        each_one.variable.memory_copy_per_byte = 0;
+        each_one.variable.memory_fill_per_byte = 0;
+        each_one.variable.memory_init_per_byte = 0;
+        Self::compile_with(config().consume_fuel(true).operator_cost(each_one), wasm, true)
+    }
+
+    fn compile_with(config: &Config, wasm: &[u8], counts: bool) -> Result<Self, HarnessError> {
         let compile = |error: wasmtime::Error| HarnessError::Compile(format!("{error:#}"));
-        let engine = Engine::new(&config()).map_err(compile)?;
+        let engine = Engine::new(config).map_err(compile)?;
         let module = Module::new(&engine, wasm).map_err(compile)?;
         for import in module.imports() {
             if HostCall::by_name(import.module(), import.name()).is_none() {
@@ -45,7 +63,7 @@ impl Filter {
             name: "import".to_owned(),
             reason: format!("{error:#}"),
         })?;
-        Ok(Self(Arc::new(Compiled { engine, instance })))
+        Ok(Self(Arc::new(Compiled { engine, instance, counts })))
     }
 
     /// A virtual machine of this filter, to be configured and started.
@@ -62,6 +80,10 @@ impl Filter {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        self.0.counts
     }
 
     pub(crate) fn instance(&self) -> &InstancePre<Host> {

@@ -53,7 +53,7 @@ pub struct Vm {
 
 impl Vm {
     pub(super) fn start(filter: Filter, host: Host) -> Result<Self, HarnessError> {
-        let store = Store::new(filter.engine(), host);
+        let store = new_store(&filter, host);
         let mut vm = Self { filter, store, callbacks: None, startup: Startup::default(), dead: None };
         vm.boot()?;
         Ok(vm)
@@ -158,7 +158,7 @@ impl Vm {
     /// As [`VmBuilder::start_or_dead`](super::VmBuilder::start_or_dead).
     pub fn reload(&mut self) -> Result<(), HarnessError> {
         let host = std::mem::take(self.store.data_mut()).reloaded();
-        self.store = Store::new(self.filter.engine(), host);
+        self.store = new_store(&self.filter, host);
         self.callbacks = None;
         self.dead = None;
         self.boot()
@@ -345,6 +345,25 @@ impl Vm {
     pub fn memory_size(&self) -> usize {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
     }
+
+    /// How many WebAssembly instructions it carried out since it was started or reloaded; `None` unless its filter was
+    /// compiled to count them. The same calls take as many on every machine and at any load.
+    #[must_use]
+    pub fn instructions(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| FUEL - left)
+    }
+}
+
+/// More than any virtual machine uses: what is measured is how much is gone.
+const FUEL: u64 = u64::MAX;
+
+fn new_store(filter: &Filter, host: Host) -> Store<Host> {
+    let mut store = Store::new(filter.engine(), host);
+    if filter.counts() {
+        // Only an engine that does not count refuses it.
+        store.set_fuel(FUEL).ok();
+    }
+    store
 }
 
 impl std::fmt::Debug for Vm {
