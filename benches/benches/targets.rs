@@ -11,9 +11,9 @@ use comfy_table::{Table, presets};
 use mandate_benches::policy::{CALLS_PER_INSTANCE, Question, Rig, rig_module};
 use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
 use mandate_benches::proxy::{
-    Lane, Race, answering, envoy, keep_to_client_core, median, peers, request, with_module,
+    Lane, Race, answering, envoy, floor, keep_to_client_core, median, peers, request, with_module,
 };
-use mandate_benches::{PATH, Setup};
+use mandate_benches::{PATH, Setup, headers};
 use mandate_host::FILTER;
 use mandate_host::authoring::examples;
 use mandate_host::envoy::{EnvoyBinary, EnvoySetup};
@@ -132,6 +132,9 @@ impl Bed {
     fn cached(&self) -> Result<Vec<Row>> {
         let setup = Setup::new(Algorithm::Es256)?;
         let plain = self.file("plain.wasm", FILTER)?;
+        let usual = headers(&setup.authorization(0)?);
+        let same = self.file("same.wasm", &floor::same_calls(FILTER, &setup.configuration, &usual)?)?;
+        let nothing = self.file("nothing.wasm", &floor::nothing()?)?;
         let bundle = self.file("bundle.wasm", &five_policies(FILTER)?)?;
         let three = with_three_policies(&setup.configuration);
         let mut nothing_added = three.clone();
@@ -146,6 +149,11 @@ impl Bed {
             self.lane("mandate, three policies", &with_module(&bundle, &three))?,
             self.lane("the same, adding no headers", &with_module(&bundle, &nothing_added))?,
             self.lane("mandate, no policy", &with_module(&plain, &setup.configuration))?,
+            self.lane(
+                "a module that makes the same calls, and decides nothing",
+                &with_module(&same, &json!({})),
+            )?,
+            self.lane("a module that does nothing", &with_module(&nothing, &json!({})))?,
         ];
         for file in &self.options.against {
             let path = std::path::absolute(file)?;

@@ -5,6 +5,7 @@
 //! core, over that of a proxy without filters; so a server that a filter asks is counted with it.
 
 pub mod bundle;
+pub mod floor;
 mod lane;
 pub mod peers;
 pub mod plot;
