@@ -13,7 +13,7 @@ fn setup() -> Setup {
     Setup::new(Algorithm::EdDsa).unwrap()
 }
 
-/// The most that is taken at the first and at the last point, and how much more each step between them may take.
+/// From the first point to the last, each step may take so much more.
 fn grows(what: &str, points: &[(u64, u64)], most_per_step: u64) {
     let (first, last) = (points[0], points[points.len() - 1]);
     let allowed = first.1 + (last.0 - first.0) * most_per_step;

@@ -73,21 +73,35 @@ fn with_root(context: u32, run: impl FnOnce(&mut Root, &mut Streams)) {
 }
 
 impl Module {
-    /// The worker of a request's plugin; `None` for a context that the proxy never announced.
+    /// The worker of a request's plugin; `None` for a context that the proxy never announced, or whose plugin is gone.
     fn of_stream(&mut self, context: u32) -> Option<(&mut Worker, &mut Stream)> {
         let stream = self.streams.0.get_mut(&context)?;
         Some((&mut self.roots.get_mut(&stream.root)?.worker, stream))
     }
 
-    fn request_headers(&mut self, context: u32) -> Option<Action> {
+    fn create(&mut self, context: u32, parent: u32) {
+        // Nothing that an earlier request of this number left may be taken for this one's.
+        self.delete(context);
+        match parent {
+            0 => drop(self.roots.insert(context, Root::new(context))),
+            root => drop(self.streams.0.insert(context, Stream { root, passed: false })),
+        }
+    }
+
+    fn request_headers(&mut self, context: u32, count: usize) -> Option<Action> {
         let (worker, stream) = self.of_stream(context)?;
-        stream.passed = request::on_headers(worker, context);
+        worker.forget(context);
+        stream.passed = request::on_headers(worker, context, count);
         Some(if stream.passed { Action::Continue } else { Action::Pause })
     }
 
     fn request_trailers(&mut self, context: u32, count: usize) -> Action {
-        if !request::on_trailers(count) {
-            self.streams.set_passed(context, false);
+        if !request::on_trailers(count)
+            && let Some((worker, stream)) = self.of_stream(context)
+        {
+            stream.passed = false;
+            // Nor may it pass later.
+            worker.forget(context);
         }
         self.streams.action(context)
     }
@@ -98,10 +112,8 @@ impl Module {
             return;
         };
         // The client may have gone while its request waited.
-        if let Some(root) = self.roots.get_mut(&stream.root)
-            && root.worker.waiting.remove(&context).is_some()
-        {
-            root.worker.metrics.waiting(root.worker.waiting.len());
+        if let Some(root) = self.roots.get_mut(&stream.root) {
+            root.worker.forget(context);
         }
     }
 }
@@ -130,15 +142,7 @@ extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
-    with(|module| match parent {
-        0 => drop(module.roots.insert(context, Root::new(context))),
-        root => drop(module.streams.0.insert(context, Stream { root, passed: false })),
-    });
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
-    u32::from(true)
+    with(|module| module.create(context, parent));
 }
 
 /// Always accepts: a proxy that was told no may go on without the filter. A configuration that is wrong is kept as the
@@ -160,8 +164,8 @@ extern "C" fn proxy_on_http_call_response(root: u32, token: u32, _: usize, body_
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _: usize, _: u32) -> Action {
-    with(|module| module.request_headers(context)).flatten().unwrap_or_else(|| {
+extern "C" fn proxy_on_request_headers(context: u32, count: usize, _: u32) -> Action {
+    with(|module| module.request_headers(context, count)).flatten().unwrap_or_else(|| {
         Worker::default().refuse(Reason::Internal);
         Action::Pause
     })

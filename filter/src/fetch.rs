@@ -15,7 +15,7 @@ use mandate_core::time::UnixTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The fetches of one VM.
+/// The fetches of one plugin.
 #[derive(Debug)]
 pub struct Fetcher {
     root: u32,

@@ -225,12 +225,13 @@ pub fn call_body(max: usize) -> HostResult<Vec<u8>> {
     buffer(Buffer::CallBody, max)
 }
 
-/// All headers of a map, in order.
-pub fn headers(map: Map) -> HostResult<Headers> {
+/// All headers of a map, in order. It must show the `count` that the proxy announced: what is not shown cannot be removed.
+pub fn headers(map: Map, count: usize) -> HostResult<Headers> {
     const CALL: &str = "proxy_get_header_map_pairs";
     // SAFETY: live places for the answer.
     let raw = bytes(CALL, |data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })?;
-    read_pairs(raw).ok_or(HostError { call: CALL, status: UNREADABLE })
+    let headers = read_pairs(raw).filter(|headers| headers.len() >= count);
+    headers.ok_or(HostError { call: CALL, status: UNREADABLE })
 }
 
 /// The ABI's form of a list of pairs: a count, all lengths, then every string with a NUL behind it. The strings stay where

@@ -9,16 +9,16 @@ use mandate_core::reply::is_reserved;
 use mandate_core::request::RequestHead;
 
 /// Whether the request may go on now. If it may not, it was answered, or it waits.
-pub fn on_headers(worker: &mut Worker, context: u32) -> bool {
-    decide(worker, context).unwrap_or_else(|error| {
+pub fn on_headers(worker: &mut Worker, context: u32, count: usize) -> bool {
+    decide(worker, context, count).unwrap_or_else(|error| {
         say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
         worker.refuse(Reason::Internal);
         false
     })
 }
 
-fn decide(worker: &mut Worker, context: u32) -> Result<bool, HostError> {
-    let mut headers = host::headers(Map::RequestHeaders)?;
+fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostError> {
+    let mut headers = host::headers(Map::RequestHeaders, count)?;
     // Before anything else and on every route, for nobody may say for us who is acting.
     let mut reserved = Vec::new();
     headers.retain(|name| {
@@ -61,15 +61,11 @@ fn decide(worker: &mut Worker, context: u32) -> Result<bool, HostError> {
 /// What may not come as a header may not come as a trailer: some servers join the two (RFC 9110 §6.5.1). Gives whether that
 /// is so now; if not, the request was cut off.
 pub fn on_trailers(count: usize) -> bool {
-    let stripped = match host::headers(Map::RequestTrailers) {
-        Ok(trailers) if trailers.len() < count => Err("some trailers are not shown".to_owned()),
-        Ok(trailers) => {
-            let unwanted = |name: &&[u8]| *name == b"authorization" || is_reserved(name);
-            let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
-            remove(Map::RequestTrailers, names.collect()).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
+    let stripped = host::headers(Map::RequestTrailers, count).and_then(|trailers| {
+        let unwanted = |name: &&[u8]| *name == b"authorization" || is_reserved(name);
+        let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
+        remove(Map::RequestTrailers, names.collect())
+    });
     if let Err(error) = &stripped {
         say(LogLevel::Error, &format!("cut off because the proxy failed: {error}"));
         host::close_request().ok();

@@ -1,4 +1,4 @@
-//! What one VM keeps between requests, and how a decision is carried out.
+//! What one plugin keeps between requests, and how a decision is carried out.
 
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::metrics::Metrics;
@@ -16,7 +16,7 @@ use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
 use std::collections::BTreeMap;
 
-/// The state of one VM.
+/// The state of one plugin in one VM.
 #[derive(Debug, Default)]
 pub struct Worker {
     /// `None` until a valid configuration came: then everything is denied.
@@ -124,6 +124,13 @@ impl Worker {
             send(&answer);
         }
         false
+    }
+
+    /// Lets a request wait no longer, if it does: it is over.
+    pub fn forget(&mut self, context: u32) {
+        if self.waiting.remove(&context).is_some() {
+            self.metrics.waiting(self.waiting.len());
+        }
     }
 
     /// Denies a request that could not even be looked at.

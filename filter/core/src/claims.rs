@@ -232,7 +232,7 @@ impl SignedToken {
     }
 }
 
-/// A chain is at most a few long, so comparing each with each is cheaper than a set.
+/// A chain is bounded by [`limits::JSON_DEPTH`] and looked at once per token, so each is compared with each.
 fn has_cycle(principal: &Identity, hops: &[Identity]) -> bool {
     hops.iter()
         .enumerate()

@@ -103,7 +103,7 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     for obligation in permit.obligations() {
         if let Obligation::Header { name, value } = obligation {
             let name = format!("{RESERVED_PREFIX}ext-{name}");
-            // Two policies may ask for the same, which is one header; for less than the same they would have failed.
+            // Two policies may ask for the same, which is one header; two values would have been a conflict.
             if !forward.add.iter().any(|(known, _)| *known == name) {
                 forward.add.push((Cow::Owned(name), value));
             }

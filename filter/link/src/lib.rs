@@ -77,6 +77,14 @@ impl LinkError {
     }
 }
 
+/// Whether a filter, or a bundle, is a module that the proxy's engine takes.
+///
+/// # Errors
+/// [`LinkError::Filter`] if it is not.
+pub fn validate(filter: &[u8]) -> Result<(), LinkError> {
+    filter::Filter::read_bundle(filter).map(|_| ())
+}
+
 /// Links policies into a filter.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ impl Filter {
     /// As [`compile`](Self::compile).
     pub fn compile_counting(wasm: &[u8]) -> Result<Self, HarnessError> {
         let mut each_one = OperatorCost::new();
-        // An instruction is one, however much it copies.
+        // However much it copies.
         each_one.variable.memory_copy_per_byte = 0;
         each_one.variable.memory_fill_per_byte = 0;
         each_one.variable.memory_init_per_byte = 0;

@@ -347,7 +347,8 @@ impl Vm {
     }
 
     /// How many WebAssembly instructions it carried out since it was started or reloaded; `None` unless its filter was
-    /// compiled to count them. The same calls take as many on every machine and at any load.
+    /// compiled to count them; those that only mark where a block begins or ends, `drop` and `return` are not counted. The
+    /// same calls take as many on every machine and at any load.
     #[must_use]
     pub fn instructions(&self) -> Option<u64> {
         self.store.get_fuel().ok().map(|left| FUEL - left)

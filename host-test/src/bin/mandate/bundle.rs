@@ -54,6 +54,7 @@ impl Module {
     pub fn read(&self) -> Result<Cow<'static, [u8]>> {
         let filter = read_filter(self.filter.as_deref())?;
         if self.policies.is_empty() {
+            mandate_link::validate(&filter)?;
             return Ok(filter);
         }
         Ok(Cow::Owned(authoring::bundle(&filter, &self.policies.load()?)?))
