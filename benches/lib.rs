@@ -6,7 +6,11 @@ pub mod policy;
 pub mod proxy;
 
 use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder, TokenError, jwks};
+use mandate_host::{filter_build, paths};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use wasmtime::error::Context as _;
 
 /// Who issues every token, for whom, and about whom.
 pub const ISSUER: &str = "https://idp.example";
@@ -120,4 +124,27 @@ pub fn headers(authorization: &str) -> Vec<(String, Vec<u8>)> {
     ];
     headers.extend((0..8).map(|i| (format!("x-h{i}"), format!("some header value {i}").into_bytes())));
     headers
+}
+
+/// Compiles a package of this workspace as the filter is compiled, and gives its module.
+///
+/// # Errors
+/// If it does not compile.
+pub fn compile(package: &str) -> wasmtime::Result<Vec<u8>> {
+    let workspace =
+        filter_build::workspace_root(Path::new(env!("CARGO_MANIFEST_DIR"))).context("no workspace")?;
+    let target_dir = paths::target_dir().context("no folder to build in; set CARGO_TARGET_DIR")?;
+    let folder = filter_build::nested(&target_dir);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(workspace)
+        .args(["build", "--quiet", "--locked", "--package", package, "--profile", "filter"])
+        .args(["--target", filter_build::TARGET, "--target-dir"])
+        .arg(&folder)
+        .env_remove("RUSTFLAGS");
+    if !command.status()?.success() {
+        wasmtime::bail!("{package} does not compile");
+    }
+    let module = folder.join(filter_build::TARGET).join(format!("filter/{}.wasm", package.replace('-', "_")));
+    std::fs::read(&module).with_context(|| format!("cannot read `{}`", module.display()))
 }

@@ -1,5 +1,6 @@
 //! Calls of a policy, without a proxy: linked, under Wasmtime, by the rig; and unlinked, by the oracle.
 
+use crate::compile;
 use mandate_core::config::{Config as Configuration, PolicyEntry};
 use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
@@ -10,11 +11,9 @@ use mandate_core::time::UnixTime;
 use mandate_host::cases::{Case, Expected, ExpectedVerdict, Subject, Table};
 use mandate_host::oracle::{Oracle, Reusable};
 use mandate_host::tokens::SigningKey;
-use mandate_host::{filter_build, paths};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wasmtime::error::Context as _;
@@ -26,27 +25,12 @@ const ROOM_BYTES: u64 = 64 * 1024 * 1024;
 /// See [`ROOM_BYTES`].
 pub const CALLS_PER_INSTANCE: u32 = 1000;
 
-/// Compiles the rig, as the filter is compiled, and gives its module.
+/// Compiles the rig, and gives its module.
 ///
 /// # Errors
 /// If it does not compile.
 pub fn rig_module() -> Result<Vec<u8>> {
-    let workspace =
-        filter_build::workspace_root(Path::new(env!("CARGO_MANIFEST_DIR"))).context("no workspace")?;
-    let target_dir = paths::target_dir().context("no folder to build in; set CARGO_TARGET_DIR")?;
-    let folder = filter_build::nested(&target_dir);
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(workspace)
-        .args(["build", "--quiet", "--locked", "--package", "mandate-bench-rig", "--profile", "filter"])
-        .args(["--target", filter_build::TARGET, "--target-dir"])
-        .arg(&folder)
-        .env_remove("RUSTFLAGS");
-    if !command.status()?.success() {
-        bail!("the rig does not compile");
-    }
-    let module = folder.join(filter_build::TARGET).join("filter/mandate_bench_rig.wasm");
-    std::fs::read(&module).with_context(|| format!("cannot read `{}`", module.display()))
+    compile("mandate-bench-rig")
 }
 
 /// A rig with policies linked into it, compiled.

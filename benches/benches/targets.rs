@@ -13,7 +13,7 @@ use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
 use mandate_benches::proxy::{
     Lane, Race, answering, envoy, floor, keep_to_client_core, median, peers, request, with_module,
 };
-use mandate_benches::{PATH, Setup, headers};
+use mandate_benches::{PATH, Setup, compile, headers};
 use mandate_host::FILTER;
 use mandate_host::authoring::examples;
 use mandate_host::envoy::{EnvoyBinary, EnvoySetup};
@@ -134,6 +134,7 @@ impl Bed {
         let plain = self.file("plain.wasm", FILTER)?;
         let usual = headers(&setup.authorization(0)?);
         let same = self.file("same.wasm", &floor::same_calls(FILTER, &setup.configuration, &usual)?)?;
+        let peer = self.file("peer.wasm", &compile("mandate-bench-peer")?)?;
         let nothing = self.file("nothing.wasm", &floor::nothing()?)?;
         let bundle = self.file("bundle.wasm", &five_policies(FILTER)?)?;
         let three = with_three_policies(&setup.configuration);
@@ -149,6 +150,10 @@ impl Bed {
             self.lane("mandate, three policies", &with_module(&bundle, &three))?,
             self.lane("the same, adding no headers", &with_module(&bundle, &nothing_added))?,
             self.lane("mandate, no policy", &with_module(&plain, &setup.configuration))?,
+            self.lane(
+                "a filter of the proxy-wasm crate that adds one header",
+                &with_module(&peer, &json!({})),
+            )?,
             self.lane(
                 "a module that makes the same calls, and decides nothing",
                 &with_module(&same, &json!({})),
