@@ -96,12 +96,12 @@ impl Module {
     }
 
     fn request_trailers(&mut self, context: u32, count: usize) -> Action {
-        if !request::on_trailers(count)
-            && let Some((worker, stream)) = self.of_stream(context)
-        {
-            stream.passed = false;
-            // Nor may it pass later.
-            worker.forget(context);
+        if !request::on_trailers(count) {
+            self.streams.set_passed(context, false);
+            if let Some((worker, _)) = self.of_stream(context) {
+                // Nor may it pass later.
+                worker.forget(context);
+            }
         }
         self.streams.action(context)
     }
