@@ -80,11 +80,11 @@ impl Module {
     }
 
     fn create(&mut self, context: u32, parent: u32) {
-        // Nothing that an earlier request of this number left may be taken for this one's.
-        self.delete(context);
-        match parent {
-            0 => drop(self.roots.insert(context, Root::new(context))),
-            root => drop(self.streams.0.insert(context, Stream { root, passed: false })),
+        if parent == 0 {
+            self.roots.insert(context, Root::new(context));
+        } else if let Some(earlier) = self.streams.0.insert(context, Stream { root: parent, passed: false }) {
+            // Nothing that an earlier request of this number left may be taken for this one's.
+            self.forget(earlier.root, context);
         }
     }
 
@@ -96,23 +96,27 @@ impl Module {
     }
 
     fn request_trailers(&mut self, context: u32, count: usize) -> Action {
-        if !request::on_trailers(count) {
-            self.streams.set_passed(context, false);
-            if let Some((worker, _)) = self.of_stream(context) {
-                // Nor may it pass later.
-                worker.forget(context);
-            }
+        if !request::on_trailers(count)
+            && let Some(stream) = self.streams.0.get_mut(&context)
+        {
+            stream.passed = false;
+            let root = stream.root;
+            // Nor may it pass later.
+            self.forget(root, context);
         }
         self.streams.action(context)
     }
 
     fn delete(&mut self, context: u32) {
-        let Some(stream) = self.streams.0.remove(&context) else {
-            self.roots.remove(&context);
-            return;
-        };
-        // The client may have gone while its request waited.
-        if let Some(root) = self.roots.get_mut(&stream.root) {
+        match self.streams.0.remove(&context) {
+            Some(stream) => self.forget(stream.root, context),
+            None => drop(self.roots.remove(&context)),
+        }
+    }
+
+    /// What is over waits no longer: the client may have gone meanwhile.
+    fn forget(&mut self, root: u32, context: u32) {
+        if let Some(root) = self.roots.get_mut(&root) {
             root.worker.forget(context);
         }
     }
@@ -149,7 +153,7 @@ extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
 /// reason why every request is denied.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(root: u32, _: usize) -> u32 {
-    with_root(root, Root::configure);
+    with_root(root, |root, _| root.configure());
     u32::from(true)
 }
 

@@ -16,7 +16,7 @@ impl Root {
         Self { worker: Worker::default(), fetcher: Fetcher::new(context) }
     }
 
-    pub fn configure(&mut self, _: &mut Streams) {
+    pub fn configure(&mut self) {
         self.fetcher.abandon(&mut self.worker);
         self.worker.configure();
     }

@@ -8,7 +8,7 @@
 use crate::{claims::SignedToken, limits, time::UnixTime};
 use lru::LruCache;
 use siphasher::sip::SipHasher13;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct TokenCache {
     /// By the hash of the token's bytes.
-    entries: LruCache<u64, Entry, AsItIs>,
+    entries: LruCache<u64, Entry, BuildHasherDefault<AsItIs>>,
     hash_key: [u8; 16],
     bytes: usize,
     max_bytes: usize,
@@ -30,18 +30,11 @@ struct Entry {
 }
 
 /// The keys of the map are hashes already.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct AsItIs(u64);
 
-impl BuildHasher for AsItIs {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        Self::default()
-    }
-}
-
 impl Hasher for AsItIs {
+    /// Asked of every hasher, and never called: the keys are numbers.
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
@@ -70,7 +63,7 @@ impl TokenCache {
     pub fn with_bounds(hash_key: [u8; 16], max_entries: NonZeroUsize, max_bytes: usize) -> Self {
         // An unbounded map grows with use, where a bounded one is allocated whole: a worker that sees ten tokens
         // pays for ten. `resize` then sets the bound.
-        let mut entries = LruCache::unbounded_with_hasher(AsItIs::default());
+        let mut entries = LruCache::unbounded_with_hasher(BuildHasherDefault::default());
         entries.resize(max_entries);
         Self { entries, hash_key, bytes: 0, max_bytes }
     }

@@ -181,6 +181,12 @@ impl Injection {
         Self { call, nth, effect: Effect::Status(status.code()) }
     }
 
+    /// An injection of other headers than there are, as a call that gives all of them writes them.
+    #[must_use]
+    pub fn headers(call: HostCall, nth: Nth, headers: &super::Headers) -> Self {
+        Self { call, nth, effect: Effect::Bytes(super::header::encode_pairs(headers)) }
+    }
+
     pub(crate) fn hits(&self, call: HostCall, count: u64) -> bool {
         self.call == call
             && match self.nth {
