@@ -18,7 +18,7 @@ use mandate_core::labels::Labels;
 use mandate_core::path::NormalPath;
 use mandate_core::policy::NoPolicies;
 use mandate_core::request::RequestHead;
-use mandate_core::routes::Routes;
+use mandate_core::routes::{Routes, Target};
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
@@ -70,10 +70,12 @@ fn routes(c: &mut Criterion) {
         json["routes"] =
             (0..count).map(|i| json!({ "match": { "path_prefix": format!("/v1/service{i}/") } })).collect();
         let config = config(&json);
-        let routes = Routes::new(&config.routes);
+        let routes = Routes::new(&config.routes, false);
         let path = NormalPath::normalise(format!("/v1/service{}/x", count - 1)).unwrap();
         c.bench_function(&format!("route/of {count}"), |b| {
-            b.iter(|| routes.find(&config.routes, "GET", &path).unwrap());
+            b.iter(|| {
+                routes.find(&config.routes, Target { method: "GET", host: None, path: &path }).unwrap()
+            });
         });
     }
 }

@@ -96,7 +96,8 @@ impl Module {
     }
 
     fn request_trailers(&mut self, context: u32, count: usize) -> Action {
-        if !request::on_trailers(count)
+        let reserved = self.of_stream(context).map(|(worker, _)| worker.reserved().clone());
+        if !request::on_trailers(&reserved.unwrap_or_default(), count)
             && let Some(stream) = self.streams.0.get_mut(&context)
         {
             stream.passed = false;

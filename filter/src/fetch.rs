@@ -7,6 +7,7 @@ use crate::abi::Streams;
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::worker::{Worker, say};
 use mandate_core::decision::Decision;
+use mandate_core::denial::KeysProblem;
 use mandate_core::flow::Step;
 use mandate_core::keystore::{Ledger, RemoteStore};
 use mandate_core::limits;
@@ -126,7 +127,7 @@ impl Fetcher {
                     worker.waiting.insert(context, waiting);
                     continue;
                 }
-                Step::NeedKeys(_) => waiting.flow.give_up(gate, now),
+                Step::NeedKeys(_) => waiting.flow.give_up(gate, KeysProblem::Late, now),
             };
             settled += 1;
             if let Err(error) = host::set_effective_context(context) {

@@ -2,11 +2,12 @@
 
 use crate::host::{self, HostError, LogLevel, Map};
 use crate::worker::{Waiting, Worker, say};
+use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Flow, Step};
 use mandate_core::limits;
 use mandate_core::reason::Reason;
-use mandate_core::reply::is_reserved;
 use mandate_core::request::RequestHead;
+use mandate_core::reserved::ReservedHeaders;
 
 /// Whether the request may go on now. If it may not, it was answered, or it waits.
 pub fn on_headers(worker: &mut Worker, context: u32, count: usize) -> bool {
@@ -20,15 +21,16 @@ pub fn on_headers(worker: &mut Worker, context: u32, count: usize) -> bool {
 fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostError> {
     let mut headers = host::headers(Map::RequestHeaders, count)?;
     // Before anything else and on every route, for nobody may say for us who is acting.
-    let mut reserved = Vec::new();
+    let reserved = worker.reserved();
+    let mut unwanted = Vec::new();
     headers.retain(|name| {
-        let passes = !is_reserved(name);
+        let passes = !reserved.contains(name);
         if !passes {
-            reserved.push(name.to_vec());
+            unwanted.push(name.to_vec());
         }
         passes
     });
-    remove(Map::RequestHeaders, reserved)?;
+    remove(Map::RequestHeaders, unwanted)?;
     let Some(gate) = &mut worker.gate else {
         worker.refuse(Reason::ConfigInvalid);
         return Ok(false);
@@ -45,7 +47,7 @@ fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostE
             let timeout = store.map_or(0, |store| store.config().timeout_ms);
             let bytes = worker.waiting.values().map(|waiting| waiting.size).sum::<usize>();
             if worker.waiting.len() >= limits::WAITING_REQUESTS || bytes >= limits::WAITING_BYTES {
-                let decision = flow.give_up(gate, now);
+                let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
                 return Ok(worker.carry_out(decision));
             }
             let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
@@ -60,9 +62,9 @@ fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostE
 
 /// What may not come as a header may not come as a trailer: some servers join the two (RFC 9110 §6.5.1). Gives whether that
 /// is so now; if not, the request was cut off.
-pub fn on_trailers(count: usize) -> bool {
+pub fn on_trailers(reserved: &ReservedHeaders, count: usize) -> bool {
     let stripped = host::headers(Map::RequestTrailers, count).and_then(|trailers| {
-        let unwanted = |name: &&[u8]| *name == b"authorization" || is_reserved(name);
+        let unwanted = |name: &&[u8]| *name == b"authorization" || reserved.contains(name);
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
         remove(Map::RequestTrailers, names.collect())
     });

@@ -12,6 +12,7 @@ use mandate_core::limits;
 use mandate_core::policy::{LogLevel as PolicyLevel, PolicyRecord};
 use mandate_core::reason::Reason;
 use mandate_core::reply::{Answer, Forward, Reply};
+use mandate_core::reserved::ReservedHeaders;
 use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct Worker {
     /// `None` until a valid configuration came: then everything is denied.
     pub gate: Option<Gate>,
+    /// What holds without a gate.
+    reserved: ReservedHeaders,
     pub verifier: Verifier,
     pub metrics: Metrics,
     pub ids: DecisionIds,
@@ -75,6 +78,11 @@ impl Worker {
         let config = Config::parse(&bytes).map_err(texts)?;
         let policies = LinkedPolicies::new(Seam).map_err(|error| vec![error])?;
         Gate::new(config, Box::new(policies), seed).map_err(texts)
+    }
+
+    /// The headers that no request may keep.
+    pub fn reserved(&self) -> &ReservedHeaders {
+        self.gate.as_ref().map_or(&self.reserved, Gate::reserved)
     }
 
     /// Ticks fast while somebody waits or keys are missing, and slowly otherwise: to hand over what was counted.
@@ -145,7 +153,10 @@ fn change(forward: &Forward<'_>) -> HostResult<()> {
     if let Some(path) = &forward.path {
         host::set_header(Map::RequestHeaders, ":path", path)?;
     }
-    if let Some(name) = forward.remove {
+    if let Some(connection) = forward.connection {
+        host::set_header(Map::RequestHeaders, "connection", connection)?;
+    }
+    for name in &forward.remove {
         host::remove_header(Map::RequestHeaders, name.as_bytes())?;
     }
     // They are reserved names, so the client's were removed, and no name comes twice.

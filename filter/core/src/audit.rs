@@ -5,7 +5,9 @@
 use crate::claims::{Identity, SignedToken};
 use crate::config::{AuditLog, Config};
 use crate::decision::{Decision, Outcome};
+use crate::denial::Evidence;
 use crate::policy::{Obligation, PolicyRecord};
+use crate::printable;
 use serde::Serialize;
 
 /// One decision, for the log. Members that do not apply are left out.
@@ -19,6 +21,9 @@ pub struct AuditRecord<'a> {
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What was expected, and what came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Evidence>,
     method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
@@ -125,6 +130,10 @@ impl<'a> AuditRecord<'a> {
             time_ms: decision.at().as_millis(),
             result: if decision.reason().is_some() { "deny" } else { "allow" },
             reason: decision.reason().map(crate::reason::Reason::code),
+            evidence: match decision.outcome() {
+                Outcome::Allow(_) => None,
+                Outcome::Deny(denial) => denial.evidence.as_deref(),
+            },
             method: decision.method(),
             path: decision.path().map(crate::path::NormalPath::as_str),
             route,
@@ -136,10 +145,12 @@ impl<'a> AuditRecord<'a> {
         }
     }
 
-    /// One line of JSON.
+    /// One line of JSON; characters that end a line or are not to be seen are escaped.
     #[must_use]
     pub fn to_json(&self) -> String {
         // A struct of strings and numbers always serialises; should it not, the decision's id is still on record.
-        serde_json::to_string(self).unwrap_or_else(|_| format!("{{\"decision\":\"{}\"}}", self.decision))
+        let json =
+            serde_json::to_string(self).unwrap_or_else(|_| format!("{{\"decision\":\"{}\"}}", self.decision));
+        printable::json(json)
     }
 }

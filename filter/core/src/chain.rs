@@ -2,6 +2,7 @@
 
 use crate::claims::{Identity, SignedToken};
 use crate::config::{Delegation, Issuer};
+use crate::denial::{Denial, Evidence, UnixMillis};
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
 
@@ -24,25 +25,30 @@ impl VerifiedChain {
         delegation: &Delegation,
         max_depth: Option<u8>,
         now: UnixTime,
-    ) -> Result<Self, Reason> {
+    ) -> Result<Self, Denial> {
         in_time(&token, issuer, now)?;
         let hops = token.hops();
         if delegation.required && hops.is_empty() {
-            return Err(Reason::DelegationRequired);
+            return Err(Reason::DelegationRequired.into());
         }
         let max_depth = max_depth.map_or(delegation.max_depth, |route| route.min(delegation.max_depth));
         if hops.len() > usize::from(max_depth) {
-            return Err(Reason::DelegationTooDeep);
+            let evidence = Evidence::Depth { depth: hops.len(), max_depth };
+            return Err(Denial::new(Reason::DelegationTooDeep, evidence));
         }
-        let trusted = match &delegation.actor_issuers {
-            Some(list) => hops.iter().all(|hop| list.contains(&hop.issuer)),
-            None => !token.has_foreign_hop(),
+        let stranger = match &delegation.actor_issuers {
+            Some(list) => hops.iter().find(|hop| !list.contains(&hop.issuer)),
+            None if !token.has_foreign_hop() => None,
+            None => hops.iter().find(|hop| hop.issuer != token.principal().issuer),
         };
-        if !trusted {
-            return Err(Reason::ActorUntrusted);
+        if let Some(stranger) = stranger {
+            let own = || vec![token.principal().issuer.clone()];
+            let trusted = delegation.actor_issuers.clone().unwrap_or_else(own);
+            let evidence = Evidence::ActorIssuer { iss: (&stranger.issuer).into(), trusted };
+            return Err(Denial::new(Reason::ActorUntrusted, evidence));
         }
         if !delegation.allow_cycles && token.is_cyclic() {
-            return Err(Reason::DelegationCycle);
+            return Err(Reason::DelegationCycle.into());
         }
         Ok(Self { token })
     }
@@ -79,14 +85,20 @@ impl VerifiedChain {
 }
 
 /// RFC 7519 §4.1.4 to §4.1.6, with the issuer's allowance for clocks that differ.
-fn in_time(token: &SignedToken, issuer: &Issuer, now: UnixTime) -> Result<(), Reason> {
+fn in_time(token: &SignedToken, issuer: &Issuer, now: UnixTime) -> Result<(), Denial> {
+    let (clock_skew_s, now_ms) = (issuer.clock_skew_s, UnixMillis(now));
     // "on or after which the JWT MUST NOT be accepted"
-    if now >= token.expires_at().plus_secs(issuer.clock_skew_s) {
-        return Err(Reason::TokenExpired);
+    if now >= token.expires_at().plus_secs(clock_skew_s) {
+        let exp_ms = UnixMillis(token.expires_at());
+        return Err(Denial::new(Reason::TokenExpired, Evidence::Expired { exp_ms, now_ms, clock_skew_s }));
     }
-    let latest_start = now.plus_secs(issuer.clock_skew_s);
-    if token.issued_at() > latest_start || token.not_before().is_some_and(|nbf| nbf > latest_start) {
-        return Err(Reason::TokenNotYetValid);
+    let latest_start = now.plus_secs(clock_skew_s);
+    let starts = [("iat", Some(token.issued_at())), ("nbf", token.not_before())];
+    for (claim, from) in starts {
+        if let Some(from) = from.filter(|from| *from > latest_start) {
+            let evidence = Evidence::NotYetValid { claim, from_ms: UnixMillis(from), now_ms, clock_skew_s };
+            return Err(Denial::new(Reason::TokenNotYetValid, evidence));
+        }
     }
     Ok(())
 }

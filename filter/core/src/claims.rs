@@ -3,7 +3,9 @@
 //! Everything that depends only on the token and its issuer's entry is settled here, once; what depends on the time
 //! or the route is settled on every request ([`chain`](crate::chain)). So a [`SignedToken`] may be kept and used again.
 
+use crate::algorithm::Algorithm;
 use crate::config::{Issuer, same_token_type};
+use crate::denial::{ClaimProblem, Denial, Evidence};
 use crate::keys::PublicKey;
 use crate::labels::Labels;
 use crate::signature::SignatureVerifier;
@@ -47,15 +49,25 @@ impl SignedToken {
     ///
     /// # Errors
     /// [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`].
-    pub fn precheck(token: &ParsedToken, issuer: &Issuer) -> Result<crate::algorithm::Algorithm, Reason> {
-        if !token.header().type_is_one_of(&issuer.token_types) {
-            return Err(Reason::TokenType);
+    pub fn precheck(token: &ParsedToken, issuer: &Issuer) -> Result<Algorithm, Denial> {
+        let header = token.header();
+        let unverified_iss = || token.unverified_issuer().unwrap_or_default().into();
+        if !header.type_is_one_of(&issuer.token_types) {
+            let evidence = Evidence::TokenType {
+                unverified_typ: header.typ.as_ref().map(Into::into),
+                accepted: issuer.token_types.clone(),
+                unverified_iss: unverified_iss(),
+            };
+            return Err(Denial::new(Reason::TokenType, evidence));
         }
-        let algorithm = token.header().algorithm.ok_or(Reason::AlgorithmNotAllowed)?;
-        if !issuer.algorithms.contains(&algorithm) {
-            return Err(Reason::AlgorithmNotAllowed);
-        }
-        Ok(algorithm)
+        header.algorithm.filter(|algorithm| issuer.algorithms.contains(algorithm)).ok_or_else(|| {
+            let evidence = Evidence::Algorithm {
+                unverified_alg: (&header.alg).into(),
+                accepted: issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect(),
+                unverified_iss: unverified_iss(),
+            };
+            Denial::new(Reason::AlgorithmNotAllowed, evidence)
+        })
     }
 
     /// Verifies `token` under `key`, then reads its claims by the rules of its kind (RFC 9068 §2.2 and §4).
@@ -68,15 +80,20 @@ impl SignedToken {
         issuer: &Issuer,
         key: &PublicKey,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<Self, Reason> {
+    ) -> Result<Self, Denial> {
         let algorithm = Self::precheck(&token, issuer)?;
+        let evidence = || Evidence::Key {
+            unverified_kid: token.header().kid.as_ref().map(Into::into),
+            algorithm: algorithm.name(),
+            unverified_iss: token.unverified_issuer().unwrap_or_default().into(),
+        };
         if !key.serves(algorithm) {
-            return Err(Reason::KeyUnknown);
+            return Err(Denial::new(Reason::KeyUnknown, evidence()));
         }
         match verifier.verify(key, algorithm, token.signing_input(), token.signature()) {
             Ok(true) => {}
-            Ok(false) => return Err(Reason::SignatureInvalid),
-            Err(_) => return Err(Reason::Internal),
+            Ok(false) => return Err(Denial::new(Reason::SignatureInvalid, evidence())),
+            Err(_) => return Err(Reason::Internal.into()),
         }
         let access_token = token.header().typ.as_deref().is_some_and(|t| same_token_type(t, "at+jwt"));
         let key_id = token.header().kid.clone();
@@ -89,33 +106,35 @@ impl SignedToken {
         issuer_index: usize,
         issuer: &Issuer,
         access_token: bool,
-    ) -> Result<Self, Reason> {
-        let iss = required(identifier(&claims, "iss")?)?;
+    ) -> Result<Self, Denial> {
+        let iss = required("iss", identifier(&claims, "iss")?)?;
         if iss != issuer.issuer {
-            return Err(Reason::IssuerUnknown);
+            return Err(Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: iss.into() }));
         }
         audience(&claims, &issuer.audiences)?;
-        let subject = required(identifier(&claims, "sub")?)?;
+        let subject = required("sub", identifier(&claims, "sub")?)?;
         let client_id = identifier(&claims, "client_id")?;
         let token_id = identifier(&claims, "jti")?;
         if access_token {
             // RFC 9068 §2.2: an access token of this profile has both.
-            required(client_id)?;
-            required(token_id)?;
+            required("client_id", client_id)?;
+            required("jti", token_id)?;
         }
-        let issued_at = required(date(&claims, "iat")?)?;
+        let issued_at = required("iat", date(&claims, "iat")?)?;
         let not_before = date(&claims, "nbf")?;
-        let expires_at = required(date(&claims, "exp")?)?;
+        let expires_at = required("exp", date(&claims, "exp")?)?;
         if expires_at <= issued_at {
-            return Err(Reason::ClaimInvalid);
+            return Err(invalid("exp", ClaimProblem::NotAfterIssued));
         }
         if expires_at > issued_at.plus_secs(issuer.max_lifetime_s) {
-            return Err(Reason::LifetimeTooLong);
+            let lifetime_s = expires_at.millis_since(issued_at) / 1000;
+            let evidence = Evidence::Lifetime { lifetime_s, max_lifetime_s: issuer.max_lifetime_s };
+            return Err(Denial::new(Reason::LifetimeTooLong, evidence));
         }
         if claims.contains_key("cnf") {
             // RFC 7800 §3.1: the presenter must prove possession of this key. No proof is checked here yet, and a bound
             // token taken without one is a stolen token taken (RFC 9449 §7.2).
-            return Err(Reason::ClaimInvalid);
+            return Err(invalid("cnf", ClaimProblem::Bound));
         }
         let principal = Identity { issuer: iss.to_owned(), subject: subject.to_owned() };
         let hops = hops(&claims, iss)?;
@@ -239,16 +258,29 @@ fn has_cycle(principal: &Identity, hops: &[Identity]) -> bool {
         .any(|(i, hop)| hop == principal || hops.iter().skip(i + 1).any(|later| later == hop))
 }
 
-fn required<T>(claim: Option<T>) -> Result<T, Reason> {
-    claim.ok_or(Reason::ClaimMissing)
+fn invalid(claim: &'static str, problem: ClaimProblem) -> Denial {
+    let reason = match problem {
+        ClaimProblem::Missing => Reason::ClaimMissing,
+        _ => Reason::ClaimInvalid,
+    };
+    Denial::new(reason, Evidence::Claim { claim, problem })
+}
+
+fn required<T>(claim: &'static str, value: Option<T>) -> Result<T, Denial> {
+    value.ok_or_else(|| invalid(claim, ClaimProblem::Missing))
+}
+
+fn identifier<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, Denial> {
+    identifier_in(claims, name).map_err(|problem| invalid(name, problem))
 }
 
 /// A non-empty string within the limit and without control characters: it ends up in logs and headers.
-fn identifier<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Reason> {
-    match claims.get(name) {
+fn identifier_in<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, ClaimProblem> {
+    match object.get(name) {
         None => Ok(None),
         Some(Value::String(s)) if is_identifier(s) => Ok(Some(s)),
-        Some(_) => Err(Reason::ClaimInvalid),
+        Some(Value::String(_)) => Err(ClaimProblem::Text),
+        Some(_) => Err(ClaimProblem::Type),
     }
 }
 
@@ -256,38 +288,45 @@ fn is_identifier(s: &str) -> bool {
     !s.is_empty() && s.len() <= limits::IDENTITY_BYTES && !s.chars().any(char::is_control)
 }
 
-fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Reason> {
-    claims.get(name).map(|v| UnixTime::from_numeric_date(v).ok_or(Reason::ClaimInvalid)).transpose()
+fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, Denial> {
+    let read = |value| UnixTime::from_numeric_date(value).ok_or_else(|| invalid(name, ClaimProblem::Date));
+    claims.get(name).map(read).transpose()
 }
 
 /// RFC 7519 §4.1.3: a string or an array of strings, compared exactly; one of ours must be among them.
-fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Reason> {
-    let is_ours = |value: &str| ours.iter().any(|a| a == value);
-    let matches = match claims.get("aud") {
-        None => return Err(Reason::ClaimMissing),
-        Some(Value::String(aud)) => is_ours(aud),
-        Some(Value::Array(list)) if list.len() <= limits::AUDIENCES => {
-            let mut any = false;
-            for aud in list {
-                any |= is_ours(aud.as_str().ok_or(Reason::ClaimInvalid)?);
-            }
-            any
+fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Denial> {
+    let found: Vec<&str> = match required("aud", claims.get("aud"))? {
+        Value::String(aud) => vec![aud],
+        Value::Array(list) if list.len() > limits::AUDIENCES => {
+            return Err(invalid("aud", ClaimProblem::TooMany { max: limits::AUDIENCES }));
         }
-        Some(_) => return Err(Reason::ClaimInvalid),
+        Value::Array(list) => {
+            let texts: Option<_> = list.iter().map(Value::as_str).collect();
+            texts.ok_or_else(|| invalid("aud", ClaimProblem::Type))?
+        }
+        _ => return Err(invalid("aud", ClaimProblem::Type)),
     };
-    if matches { Ok(()) } else { Err(Reason::AudienceMismatch) }
+    if found.iter().any(|aud| ours.iter().any(|our| our == aud)) {
+        return Ok(());
+    }
+    let aud = found.into_iter().map(Into::into).collect();
+    Err(Denial::new(Reason::AudienceMismatch, Evidence::Audience { expected: ours.to_vec(), aud }))
 }
 
 /// RFC 8693 §4.1: the outermost `act` is the current actor, the deepest the oldest. Other members of an `act` (`exp`,
 /// `nbf`, `aud` among them) mean nothing there. `may_act` (§4.4) is for the authorization server and is not read.
-fn hops(claims: &Map<String, Value>, token_issuer: &str) -> Result<Vec<Identity>, Reason> {
-    let mut hops = Vec::new();
+fn hops(claims: &Map<String, Value>, token_issuer: &str) -> Result<Vec<Identity>, Denial> {
+    let mut hops: Vec<Identity> = Vec::new();
     let mut next = claims.get("act");
     // The nesting is bounded by `limits::JSON_DEPTH`: all hops are read, none is cut off.
     while let Some(act) = next {
-        let act = act.as_object().ok_or(Reason::DelegationMalformed)?;
-        let member = |name| identifier(act, name).map_err(|_| Reason::DelegationMalformed);
-        let subject = member("sub")?.ok_or(Reason::DelegationMalformed)?;
+        let malformed = |member, problem| {
+            let evidence = Evidence::Actor { act: hops.len().saturating_add(1), member, problem };
+            Denial::new(Reason::DelegationMalformed, evidence)
+        };
+        let act = act.as_object().ok_or_else(|| malformed("act", ClaimProblem::Type))?;
+        let member = |name| identifier_in(act, name).map_err(|problem| malformed(name, problem));
+        let subject = member("sub")?.ok_or_else(|| malformed("sub", ClaimProblem::Missing))?;
         let issuer = member("iss")?.unwrap_or(token_issuer);
         hops.push(Identity { issuer: issuer.to_owned(), subject: subject.to_owned() });
         next = act.get("act");
@@ -297,18 +336,21 @@ fn hops(claims: &Map<String, Value>, token_issuer: &str) -> Result<Vec<Identity>
 }
 
 /// RFC 8693 §4.2 and RFC 6749 §3.3: scope tokens with one space between them.
-fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Reason> {
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Denial> {
     let scope = match claims.get("scope") {
         None => return Ok(Vec::new()),
         Some(Value::String(s)) if s.is_empty() => return Ok(Vec::new()),
         Some(Value::String(s)) => s,
-        Some(_) => return Err(Reason::ClaimInvalid),
+        Some(_) => return Err(invalid("scope", ClaimProblem::Type)),
     };
     let scopes: Vec<String> = scope.split(' ').take(limits::SCOPES + 1).map(str::to_owned).collect();
+    if scopes.len() > limits::SCOPES {
+        return Err(invalid("scope", ClaimProblem::TooMany { max: limits::SCOPES }));
+    }
     let valid =
         |s: &String| !s.is_empty() && s.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    if scopes.len() > limits::SCOPES || !scopes.iter().all(valid) {
-        return Err(Reason::ClaimInvalid);
+    if !scopes.iter().all(valid) {
+        return Err(invalid("scope", ClaimProblem::Scopes));
     }
     Ok(scopes)
 }

@@ -19,7 +19,7 @@ pub use problem::Problem;
 pub use schema::schema;
 use serde_json::Value;
 
-use crate::{algorithm::Algorithm, limits, path::PathPrefix};
+use crate::{algorithm::Algorithm, host::HostPattern, limits, path::PathPrefix};
 
 /// Configuration of the Mandate filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,10 @@ pub struct Config {
     /// What each path needs. The first match wins; a request that matches none is denied.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = limits::ROUTES)))]
     pub routes: Vec<Route>,
+    /// What becomes of a CORS preflight request: `OPTIONS` with `origin` and `access-control-request-method`, and without a
+    /// credential, as browsers send it before a request of another origin (Fetch Standard, section 3.3.2).
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "deny")))]
+    pub preflight: Preflight,
     /// The policies that routes may name.
     #[cfg_attr(feature = "schema", schemars(default, length(max = limits::POLICIES), extend("default" = [])))]
     pub policies: Vec<PolicyEntry>,
@@ -224,10 +228,18 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct RouteMatch {
+    /// The hosts that are meant, compared without port and case; `*.` at the beginning stands for one or more labels. Absent:
+    /// every host. Where any route names hosts, a request without a usable host is denied.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<schema::Set<schema::HostName, 1, { limits::SMALL_LIST }>>")
+    )]
+    pub hosts: Option<Vec<HostPattern>>,
     /// Matches whole segments of the normalised path, with regard to case.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Prefix"))]
     pub path_prefix: PathPrefix,
-    /// The methods that are meant. Absent: every method.
+    /// The methods that are meant; `GET` stands for `HEAD` too, which servers answer with the same handler. Absent: every
+    /// method.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<schema::Set<schema::Method, 1, { limits::SMALL_LIST }>>")
@@ -313,21 +325,48 @@ impl Default for PolicyLimits {
     }
 }
 
-/// What the upstream gets to see of an allowed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of a CORS preflight request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum Preflight {
+    /// It is ruled like every other request: without a token it is denied.
+    #[default]
+    Deny,
+    /// It goes on without a token, and without cookies, if a route matches the request that it asks for.
+    Pass,
+}
+
+/// What the upstream gets to see of an allowed request, and how it reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Upstream {
-    /// Whether the `authorization` header is passed on.
+    /// Whether the `authorization` header is passed on, where it was checked: never on an anonymous route.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub forward_token: bool,
     /// Whether the `x-mandate-*` identity headers are added.
     #[cfg_attr(feature = "schema", schemars(default = "defaults::identity_headers"))]
     pub identity_headers: bool,
+    /// Whether the upstream tells `/Payments` from `/payments`. If not, a path that is the prefix of an earlier, stricter
+    /// route but for the case of its letters is denied.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub case_sensitive_paths: bool,
+    /// Headers to pass on that would be removed because some server takes the path, the method, the host, the client's
+    /// address or the user from them. Only for what a trusted proxy before this one sets, in lower case.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "schema::Set<schema::HeaderName, 0, { limits::SMALL_LIST }>", default)
+    )]
+    pub pass_headers: Vec<String>,
 }
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self { forward_token: false, identity_headers: true }
+        Self {
+            forward_token: false,
+            identity_headers: true,
+            case_sensitive_paths: false,
+            pass_headers: Vec::new(),
+        }
     }
 }
 
@@ -361,6 +400,12 @@ impl Config {
     /// empty. Text that is not strict JSON (see [`crate::json`]) is one problem.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         parse::parse(bytes)
+    }
+
+    /// Whether any route asks for a host.
+    #[must_use]
+    pub fn matches_hosts(&self) -> bool {
+        self.routes.iter().any(|route| route.matcher.hosts.is_some())
     }
 
     /// What is allowed but seldom meant: unreachable routes, open doors, accepted generic token types.

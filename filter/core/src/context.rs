@@ -2,6 +2,7 @@
 
 use crate::chain::VerifiedChain;
 use crate::config::Route;
+use crate::denial::{Denial, Evidence};
 use crate::headers::Headers;
 use crate::path::NormalPath;
 use crate::{reason::Reason, time::UnixTime};
@@ -52,10 +53,12 @@ impl<'a> RequestContext<'a> {
         chain: &'a VerifiedChain,
         route: MatchedRoute<'a>,
         now: UnixTime,
-    ) -> Result<Self, Reason> {
+    ) -> Result<Self, Denial> {
         let granted = chain.token().scopes();
-        if !route.route.scopes.iter().all(|needed| granted.contains(needed)) {
-            return Err(Reason::ScopeInsufficient);
+        let mut missing = route.route.scopes.iter().filter(|needed| !granted.contains(needed)).peekable();
+        if missing.peek().is_some() {
+            let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
+            return Err(Denial::new(Reason::ScopeInsufficient, evidence));
         }
         Ok(Self { method, path, headers, chain, route, now })
     }

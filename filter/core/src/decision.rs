@@ -2,9 +2,10 @@
 
 use crate::chain::VerifiedChain;
 use crate::claims::SignedToken;
+use crate::denial::Denial;
 use crate::path::NormalPath;
 use crate::policy::{Obligation, PolicyRecord};
-use crate::request::RequestHead;
+use crate::request::{Connection, RequestHead};
 use crate::{reason::Reason, time::UnixTime};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher as _;
@@ -17,6 +18,7 @@ pub struct Decision {
     pub(crate) at: UnixTime,
     pub(crate) head: RequestHead,
     pub(crate) path: Option<NormalPath>,
+    pub(crate) connection: Connection,
     pub(crate) route: Option<usize>,
     pub(crate) token: Option<Rc<SignedToken>>,
     pub(crate) policies: Vec<PolicyRecord>,
@@ -40,17 +42,10 @@ pub struct Permit(pub(crate) Grant);
 pub(crate) enum Grant {
     /// The route asks for no credential.
     Anonymous,
+    /// A CORS preflight, which carries none.
+    Preflight,
     /// A verified chain, and what the policies asked for.
     Delegated { chain: VerifiedChain, obligations: Vec<Obligation> },
-}
-
-/// Why a request ends here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    /// The reason.
-    pub reason: Reason,
-    /// The policy that denied, and its own code.
-    pub policy: Option<(String, Option<String>)>,
 }
 
 /// The longest id: the worker's half, and the longest count.
@@ -91,18 +86,18 @@ impl DecisionIds {
     }
 }
 
-impl From<Reason> for Denial {
-    fn from(reason: Reason) -> Self {
-        Self { reason, policy: None }
-    }
-}
-
 impl Permit {
-    /// The chain on whose authority the request goes on; `None` on an anonymous route.
+    /// Whether it is a CORS preflight.
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        matches!(self.0, Grant::Preflight)
+    }
+
+    /// The chain on whose authority the request goes on; `None` on an anonymous route and for a preflight.
     #[must_use]
     pub fn chain(&self) -> Option<&VerifiedChain> {
         match &self.0 {
-            Grant::Anonymous => None,
+            Grant::Anonymous | Grant::Preflight => None,
             Grant::Delegated { chain, .. } => Some(chain),
         }
     }
@@ -111,7 +106,7 @@ impl Permit {
     #[must_use]
     pub fn obligations(&self) -> &[Obligation] {
         match &self.0 {
-            Grant::Anonymous => &[],
+            Grant::Anonymous | Grant::Preflight => &[],
             Grant::Delegated { obligations, .. } => obligations,
         }
     }
@@ -126,6 +121,7 @@ impl Decision {
             at,
             head: RequestHead::default(),
             path: None,
+            connection: Connection::Removed,
             route: None,
             token: None,
             policies: Vec::new(),

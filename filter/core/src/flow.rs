@@ -10,15 +10,18 @@
 use crate::cache::TokenCache;
 use crate::chain::VerifiedChain;
 use crate::claims::SignedToken;
-use crate::config::{Config, Issuer, KeySource, PolicyEntry, Problem, Route};
+use crate::config::{Config, Issuer, KeySource, PolicyEntry, Preflight, Problem, Route};
 use crate::context::{MatchedRoute, RequestContext};
-use crate::decision::{Decision, Denial, Grant, Outcome, Permit};
+use crate::decision::{Decision, Grant, Outcome, Permit};
+use crate::denial::{Denial, Evidence, KeysProblem};
 use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::keystore::{KeyStore, Lookup, RemoteStore};
 use crate::path::NormalPath;
-use crate::policy::{Asked, Complaint, Fold, Linked, Policies, one_line};
-use crate::request::RequestHead;
-use crate::routes::Routes;
+use crate::policy::{Asked, Complaint, Fold, Linked, Policies};
+use crate::printable::one_line;
+use crate::request::{Connection, RequestHead};
+use crate::reserved::ReservedHeaders;
+use crate::routes::{Routes, Target};
 use crate::signature::SignatureVerifier;
 use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
@@ -31,6 +34,8 @@ pub struct Gate {
     cache: TokenCache,
     policies: Box<dyn Policies>,
     routes: Routes,
+    reserved: ReservedHeaders,
+    matches_hosts: bool,
     /// For each route, which entries it asks, in order; `None` if one could not be found.
     asked: Vec<Option<Vec<Asked>>>,
     cache_hits: u64,
@@ -93,15 +98,33 @@ impl Gate {
             return Err(problems);
         }
         let asked = config.routes.iter().map(|route| asked(route, &config, policies.linked())).collect();
-        let routes = Routes::new(&config.routes);
+        let routes = Routes::new(&config.routes, config.upstream.case_sensitive_paths);
+        let (reserved, matches_hosts) = (ReservedHeaders::new(&config), config.matches_hosts());
         let cache = TokenCache::new(seed);
-        Ok(Self { config, stores, cache, policies, routes, asked, cache_hits: 0, cache_misses: 0 })
+        Ok(Self {
+            config,
+            stores,
+            cache,
+            policies,
+            routes,
+            reserved,
+            matches_hosts,
+            asked,
+            cache_hits: 0,
+            cache_misses: 0,
+        })
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The headers that are removed before anything is decided.
+    #[must_use]
+    pub fn reserved(&self) -> &ReservedHeaders {
+        &self.reserved
     }
 
     /// The issuers whose keys are fetched: position in the configuration, and the store to feed.
@@ -165,6 +188,8 @@ pub struct Flow {
 #[derive(Default)]
 struct Known {
     path: Option<NormalPath>,
+    connection: Connection,
+    preflight: bool,
     route: Option<usize>,
     token: Option<Rc<SignedToken>>,
     fold: Fold,
@@ -176,9 +201,9 @@ enum Stop {
     Wait(usize),
 }
 
-impl From<Reason> for Stop {
-    fn from(reason: Reason) -> Self {
-        Self::Deny(reason.into())
+impl<T: Into<Denial>> From<T> for Stop {
+    fn from(denial: T) -> Self {
+        Self::Deny(denial.into())
     }
 }
 
@@ -207,12 +232,46 @@ impl Flow {
     }
 
     /// Ends a request that waited for keys in vain.
-    pub fn give_up(&mut self, gate: &Gate, now: UnixTime) -> Decision {
-        let path = NormalPath::normalise(self.head.path()).ok();
-        let find = |path| gate.routes.find(&gate.config.routes, self.head.method(), path);
-        let route = path.as_ref().and_then(find);
-        let known = Known { route: route.map(|(index, _)| index), path, ..Known::default() };
-        self.decide(known, Outcome::Deny(Reason::KeysUnavailable.into()), now)
+    pub fn give_up(&mut self, gate: &Gate, why: KeysProblem, now: UnixTime) -> Decision {
+        let mut known = Known::default();
+        // It got as far as its route before it waited.
+        let found = self.find_route(gate, &mut known);
+        known.route = found.ok().map(|(index, _)| index);
+        let denial = Denial::new(Reason::KeysUnavailable, Evidence::Keys { issuer: None, problem: why });
+        self.decide(known, Outcome::Deny(denial), now)
+    }
+
+    /// The route for the request, found by host, path and method; for a preflight by the method that it asks for.
+    fn find_route<'g>(&self, gate: &'g Gate, known: &mut Known) -> Result<(usize, &'g Route), Denial> {
+        let path = NormalPath::normalise(self.head.path())
+            .map_err(|problem| Denial::new(Reason::PathInvalid, Evidence::Path { problem }))?;
+        let path = known.path.insert(path);
+        if !self.head.has_plain_method() {
+            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Method));
+        }
+        let host = if gate.matches_hosts { self.head.host() } else { None };
+        if gate.matches_hosts && host.is_none() {
+            // Not even a route without hosts: it could be meant for any other.
+            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Host));
+        }
+        known.preflight = match gate.config.preflight {
+            Preflight::Pass => self.head.preflight_method().is_some(),
+            Preflight::Deny => false,
+        };
+        let method = self.head.preflight_method().filter(|_| known.preflight);
+        let method = method.unwrap_or_else(|| self.head.method());
+        let (routes, target) = (&gate.config.routes, Target { method, host: host.as_ref(), path });
+        let found = gate.routes.find(routes, target).ok_or_else(|| {
+            let host = host.as_ref().map(|host| host.as_str().into());
+            Denial::new(Reason::RouteUnmatched, Evidence::Route { host })
+        })?;
+        let (matched_route, _) = found;
+        match gate.routes.stricter_in_another_case(routes, target, matched_route) {
+            Some(like_route) => {
+                Err(Denial::new(Reason::PathInvalid, Evidence::PathCase { like_route, matched_route }))
+            }
+            None => Ok(found),
+        }
     }
 
     fn start(
@@ -222,24 +281,17 @@ impl Flow {
         now: UnixTime,
         known: &mut Known,
     ) -> Result<Permit, Stop> {
-        let path = NormalPath::normalise(self.head.path()).map_err(|_| Reason::PathInvalid)?;
-        let path = known.path.insert(path);
-        if !self.head.has_plain_method() {
-            return Err(Reason::RouteUnmatched.into());
-        }
-        let found = gate.routes.find(&gate.config.routes, self.head.method(), path);
-        let (index, route) = found.ok_or(Reason::RouteUnmatched)?;
+        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || gate.reserved.contains(name);
+        known.connection = self.head.connection(kept)?;
+        let (index, route) = self.find_route(gate, known)?;
         known.route = Some(index);
+        if known.preflight {
+            return Ok(Permit(Grant::Preflight));
+        }
         if route.anonymous {
             return Ok(Permit(Grant::Anonymous));
         }
         let credential = self.head.credential()?;
-        if credential.proof_expected {
-            credential.token()?;
-            // RFC 9449 §7.1: this scheme is for tokens that are bound to a key, and its proof must be checked. Proofs are
-            // not checked here yet, and a bound token is refused wherever it comes (see `SignedToken`).
-            return Err(Reason::ClaimMissing.into());
-        }
         // By its exact bytes, and before they are looked at: what is known is a token.
         let token = match gate.cached(credential.bytes(), now) {
             Some(token) => token,
@@ -276,7 +328,7 @@ impl Flow {
                 // How a policy fails is for the audit record only.
                 let record = known.fold.records.get(at).filter(|_| reason == Reason::PolicyDenied);
                 let policy = record.map(|r| (r.policy.to_string(), r.code.clone()));
-                return Err(Stop::Deny(Denial { reason, policy }));
+                return Err(Stop::Deny(Denial { policy, ..reason.into() }));
             }
         }
         let obligations = std::mem::take(&mut known.fold.obligations);
@@ -289,6 +341,7 @@ impl Flow {
             at: now,
             head: std::mem::take(&mut self.head),
             path: known.path,
+            connection: known.connection,
             route: known.route,
             token: known.token,
             policies: known.fold.records,
@@ -319,13 +372,27 @@ fn verify(
     let Gate { config, stores, cache, .. } = gate;
     let name = token.unverified_issuer()?;
     let mut issuers = config.issuers.iter().enumerate();
-    let (index, issuer) = issuers.find(|(_, issuer)| issuer.issuer == name).ok_or(Reason::IssuerUnknown)?;
+    let (index, issuer) = issuers.find(|(_, issuer)| issuer.issuer == name).ok_or_else(|| {
+        Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() })
+    })?;
     let algorithm = SignedToken::precheck(&token, issuer)?;
     let store = stores.get_mut(index).ok_or(Reason::Internal)?;
-    let (key, generation) = match store.find(token.header().kid.as_deref(), algorithm, now) {
+    let kid = token.header().kid.as_deref();
+    let (key, generation) = match store.find(kid, algorithm, now) {
         Lookup::Found(key, generation) => (key, generation),
-        Lookup::Unknown => return Err(Reason::KeyUnknown.into()),
-        Lookup::Unavailable => return Err(Reason::KeysUnavailable.into()),
+        Lookup::Unknown => {
+            let evidence = Evidence::Key {
+                unverified_kid: kid.map(Into::into),
+                algorithm: algorithm.name(),
+                unverified_iss: name.into(),
+            };
+            return Err(Denial::new(Reason::KeyUnknown, evidence).into());
+        }
+        Lookup::Unavailable => {
+            let issuer = Some(issuer.issuer.clone());
+            let evidence = Evidence::Keys { issuer, problem: KeysProblem::Missing };
+            return Err(Denial::new(Reason::KeysUnavailable, evidence).into());
+        }
         Lookup::Wait => return Err(Stop::Wait(index)),
     };
     let bytes = token.as_str().to_owned();

@@ -42,9 +42,14 @@ pub mod time;
 
 pub mod algorithm;
 pub mod headers;
+pub mod host;
 pub mod json;
 pub mod path;
+pub mod printable;
 pub mod reason;
+
+pub mod denial;
+pub mod reserved;
 
 pub mod config;
 

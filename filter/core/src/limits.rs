@@ -26,6 +26,10 @@ pub const KEYS: usize = 64;
 pub const RSA_MIN_BITS: usize = 2048;
 /// Largest RSA modulus, in bits: verification time grows with it.
 pub const RSA_MAX_BITS: usize = 8192;
+/// Longest text from outside in the evidence of a denial, in bytes; the rest is cut off.
+pub const EVIDENCE_TEXT_BYTES: usize = 256;
+/// Longest host name, in bytes (RFC 1035 §2.3.4).
+pub const HOST_BYTES: usize = 255;
 /// Longest request path including the query, in bytes.
 pub const PATH_BYTES: usize = 8 * 1024;
 

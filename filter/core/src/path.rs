@@ -5,14 +5,16 @@
 //! path     = "/" [ segment *( "/" segment ) ]     ; `#` nowhere
 //! segment  = *pchar                               ; RFC 3986 §3.3
 //! pchar    = unreserved / triplet / sub-delims / ":" / "@"   ; except ";"
-//! triplet  = "%" HEXDIG HEXDIG                    ; except %2F, %5C, %3B, %00 to %1F and %7F
+//! triplet  = "%" HEXDIG HEXDIG                    ; except %2F, %5C, %3B, %00 to %1F and %7F; together UTF-8
 //! query    = *( %x21-22 / %x24-7E )               ; carried as it came
 //! ```
 //!
-//! The normal form decodes unreserved characters and writes the other triplets with upper-case digits
-//! (RFC 3986 §6.2.2), merges duplicate slashes, and then removes dot segments (RFC 3986 §5.2.4). What proxy and
-//! upstream could read differently is refused rather than guessed: encoded slashes, backslashes and control
-//! characters, a step above the root, path parameters (`/admin;x`, `/..;/`).
+//! The normal form decodes every character that may stand plain in a segment and writes the other triplets with upper-case
+//! digits (RFC 3986 §6.2.2), merges duplicate slashes, and then removes dot segments (RFC 3986 §5.2.4). RFC 3986 §2.2 would
+//! keep an encoded sub-delimiter apart from the plain one; servers decode a path before they route by it, so a rule on
+//! `/message:send` must hold for `/message%3Asend` too. What proxy and upstream could read differently is refused rather than
+//! guessed: encoded slashes, backslashes and control characters, triplets that are no UTF-8, a segment that ends in white
+//! space, a step above the root, path parameters (`/admin;x`, `/..;/`).
 
 use core::fmt;
 
@@ -59,6 +61,18 @@ pub enum PathError {
         /// Offset of the `%`.
         at: usize,
     },
+    /// Triplets that are together no UTF-8: servers replace, drop or keep such bytes.
+    #[error("the percent-encoded bytes from {at} on are not UTF-8")]
+    NotUtf8 {
+        /// Offset of the first such `%`.
+        at: usize,
+    },
+    /// A segment that ends in encoded white space: some servers trim it.
+    #[error("the segment that ends at byte {at} ends in white space, which some servers trim")]
+    TrailingSpace {
+        /// Offset of the byte behind the segment.
+        at: usize,
+    },
     /// A path parameter: some upstreams strip it before they route, so `/admin;x` is `/admin` to them and not to us.
     #[error(
         "the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently"
@@ -87,6 +101,8 @@ pub struct NormalPath {
     path: String,
     query: Option<String>,
     changed: bool,
+    /// Whether there is an upper-case letter in it.
+    upper: bool,
 }
 
 impl NormalPath {
@@ -110,6 +126,12 @@ impl NormalPath {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    /// Whether some letter of the path is in upper case: then another spelling of it is in lower case.
+    #[must_use]
+    pub(crate) const fn has_upper_case(&self) -> bool {
+        self.upper
     }
 
     /// Whether [`NormalPath::to_header`] differs from what came, so that the upstream must be sent the former.
@@ -157,7 +179,8 @@ fn normalise(raw: &[u8]) -> Result<NormalPath, PathError> {
         Some((_, query)) => Some(checked_query(query, question + 1)?),
     };
     let changed = path.as_bytes() != raw_path;
-    Ok(NormalPath { path, query, changed })
+    let upper = path.bytes().any(|byte| byte.is_ascii_uppercase());
+    Ok(NormalPath { path, query, changed, upper })
 }
 
 /// Whether a path that begins with a slash is in normal form, at a glance: nothing in it is encoded or refused, no segment is
@@ -169,13 +192,17 @@ fn is_surely_normal(path: &[u8]) -> bool {
         && !pairs.any(|pair| matches!(pair, (b'/', b'/' | b'.')))
 }
 
-/// Decodes unreserved triplets, writes the others in upper case, and refuses what no path may hold.
+/// Decodes what may stand plain, writes the other triplets in upper case, and refuses what no path may hold.
 fn decode(path: &[u8]) -> Result<String, PathError> {
     let mut out = String::with_capacity(path.len());
+    // Everything decoded, as a server sees it before it routes, and where each byte came from.
+    let (mut seen, mut places) = (Vec::with_capacity(path.len()), Vec::with_capacity(path.len()));
     let mut bytes = path.iter().copied().enumerate();
     while let Some((at, byte)) = bytes.next() {
+        places.push(at);
         if is_plain_pchar(byte) || byte == b'/' {
             out.push(char::from(byte));
+            seen.push(byte);
             continue;
         }
         if byte == b';' {
@@ -188,14 +215,24 @@ fn decode(path: &[u8]) -> Result<String, PathError> {
         let (Some(high), Some(low)) = (digit(), digit()) else {
             return Err(PathError::BadTriplet { at });
         };
-        match high << 4 | low {
-            byte @ (b'/' | b'\\' | 0x00..=0x1F | 0x7F) => {
-                return Err(PathError::AmbiguousTriplet { byte, at });
-            }
+        let byte = high << 4 | low;
+        seen.push(byte);
+        match byte {
+            b'/' | b'\\' | 0x00..=0x1F | 0x7F => return Err(PathError::AmbiguousTriplet { byte, at }),
             b';' => return Err(PathError::Parameter { at }),
-            byte if is_unreserved(byte) => out.push(char::from(byte)),
+            byte if is_plain_pchar(byte) => out.push(char::from(byte)),
             _ => out.extend(['%', hex_digit(high), hex_digit(low)]),
         }
+    }
+    let place = |position: usize| places.get(position).copied().unwrap_or(path.len());
+    let seen =
+        str::from_utf8(&seen).map_err(|error| PathError::NotUtf8 { at: place(error.valid_up_to()) })?;
+    let mut before = None;
+    for (position, character) in seen.char_indices().chain([(seen.len(), '/')]) {
+        if character == '/' && before.is_some_and(char::is_whitespace) {
+            return Err(PathError::TrailingSpace { at: place(position) });
+        }
+        before = Some(character);
     }
     Ok(out)
 }
@@ -283,13 +320,19 @@ impl PathPrefix {
     /// Whether the path lies at or below the prefix.
     #[must_use]
     pub fn matches(&self, path: &NormalPath) -> bool {
-        self.holds(&path.path)
+        holds(&self.written, &path.path)
     }
 
     /// Whether every path that `other` matches is matched by this prefix too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self.holds(&other.written)
+        holds(&self.written, &other.written)
+    }
+
+    /// Whether every path that `other` matches is matched by this prefix too, for a server that takes no notice of case.
+    #[must_use]
+    pub fn covers_in_any_case(&self, other: &Self) -> bool {
+        holds(&self.written.to_ascii_lowercase(), &other.written.to_ascii_lowercase())
     }
 
     /// The prefix as it was written.
@@ -297,12 +340,12 @@ impl PathPrefix {
     pub fn as_str(&self) -> &str {
         &self.written
     }
+}
 
-    fn holds(&self, path: &str) -> bool {
-        // INVARIANT: normal forms hold no empty segment, so at most one slash ends the prefix.
-        let prefix = self.written.strip_suffix('/').unwrap_or(&self.written);
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
+fn holds(prefix: &str, path: &str) -> bool {
+    // INVARIANT: normal forms hold no empty segment, so at most one slash ends the prefix.
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl fmt::Display for PathPrefix {

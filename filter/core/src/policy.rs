@@ -6,6 +6,7 @@
 use crate::config::{Mode, PolicyEntry};
 use crate::context::RequestContext;
 use crate::limits;
+use crate::printable::one_line;
 use crate::reason::Reason;
 use serde::Serialize;
 use std::rc::Rc;
@@ -134,15 +135,6 @@ impl PolicyLog {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
-}
-
-/// Text of a policy on one line of a log: what would begin another line, or steer a terminal, becomes a space.
-pub(crate) fn one_line(text: &str) -> String {
-    let breaks = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if breaks(c) { ' ' } else { c }).collect()
 }
 
 /// What came of asking one policy about one request.

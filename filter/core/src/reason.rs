@@ -10,8 +10,12 @@ use serde::{Serialize, Serializer};
 pub enum Reason {
     /// No bearer credential came with the request.
     TokenMissing,
-    /// The credential is no compact JWS within the limits, or its header or claims are no strict JSON.
+    /// The credential is no compact JWS, or its header or claims are no strict JSON.
     TokenMalformed,
+    /// The token is longer than is accepted.
+    TokenTooLarge,
+    /// The credential came with the scheme `DPoP`, and proofs of possession are not checked here.
+    ProofUnsupported,
     /// More than one credential came with the request.
     CredentialAmbiguous,
     /// The header's `typ` is not one that the issuer's entry lists (RFC 8725 §3.11).
@@ -54,8 +58,10 @@ pub enum Reason {
     PolicyFault,
     /// No route of the configuration matches.
     RouteUnmatched,
-    /// The request path cannot be normalised without ambiguity.
+    /// The request path cannot be normalised without ambiguity, or is that of a stricter route but for the case of its letters.
     PathInvalid,
+    /// `connection` asks the next proxy to drop a header that this one adds or removes.
+    ConnectionInvalid,
     /// The issuer's keys could not be had in time, or are too old.
     KeysUnavailable,
     /// The configuration is wrong, so nothing is allowed.
@@ -79,9 +85,11 @@ pub enum Challenge {
 
 impl Reason {
     /// Every reason, in the order of the documentation's table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::TokenMissing,
         Self::TokenMalformed,
+        Self::TokenTooLarge,
+        Self::ProofUnsupported,
         Self::CredentialAmbiguous,
         Self::TokenType,
         Self::AlgorithmNotAllowed,
@@ -104,6 +112,7 @@ impl Reason {
         Self::PolicyFault,
         Self::RouteUnmatched,
         Self::PathInvalid,
+        Self::ConnectionInvalid,
         Self::KeysUnavailable,
         Self::ConfigInvalid,
         Self::Internal,
@@ -115,6 +124,8 @@ impl Reason {
         match self {
             Self::TokenMissing => "token_missing",
             Self::TokenMalformed => "token_malformed",
+            Self::TokenTooLarge => "token_too_large",
+            Self::ProofUnsupported => "proof_unsupported",
             Self::CredentialAmbiguous => "credential_ambiguous",
             Self::TokenType => "token_type",
             Self::AlgorithmNotAllowed => "algorithm_not_allowed",
@@ -137,6 +148,7 @@ impl Reason {
             Self::PolicyFault => "policy_fault",
             Self::RouteUnmatched => "route_unmatched",
             Self::PathInvalid => "path_invalid",
+            Self::ConnectionInvalid => "connection_invalid",
             Self::KeysUnavailable => "keys_unavailable",
             Self::ConfigInvalid => "config_invalid",
             Self::Internal => "internal",
@@ -147,8 +159,11 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::TokenMalformed | Self::CredentialAmbiguous => 400,
+            Self::CredentialAmbiguous | Self::ConnectionInvalid => 400,
             Self::TokenMissing
+            | Self::TokenMalformed
+            | Self::TokenTooLarge
+            | Self::ProofUnsupported
             | Self::TokenType
             | Self::AlgorithmNotAllowed
             | Self::IssuerUnknown
@@ -160,9 +175,10 @@ impl Reason {
             | Self::LifetimeTooLong
             | Self::ClaimMissing
             | Self::ClaimInvalid
-            | Self::DelegationRequired
             | Self::DelegationMalformed => 401,
-            Self::DelegationTooDeep
+            // A 401 would make clients ask for consent again and again: no other token of theirs would do.
+            Self::DelegationRequired
+            | Self::DelegationTooDeep
             | Self::ActorUntrusted
             | Self::DelegationCycle
             | Self::ScopeInsufficient
@@ -179,8 +195,12 @@ impl Reason {
     pub const fn challenge(self) -> Challenge {
         match self {
             Self::TokenMissing => Challenge::Bare,
-            Self::TokenMalformed | Self::CredentialAmbiguous => Challenge::Error("invalid_request"),
-            Self::TokenType
+            Self::CredentialAmbiguous => Challenge::Error("invalid_request"),
+            // RFC 6750 §3.1: a token that is malformed is an invalid one.
+            Self::TokenMalformed
+            | Self::TokenTooLarge
+            | Self::ProofUnsupported
+            | Self::TokenType
             | Self::AlgorithmNotAllowed
             | Self::IssuerUnknown
             | Self::KeyUnknown
@@ -191,16 +211,17 @@ impl Reason {
             | Self::LifetimeTooLong
             | Self::ClaimMissing
             | Self::ClaimInvalid
-            | Self::DelegationRequired
             | Self::DelegationMalformed => Challenge::Error("invalid_token"),
-            Self::DelegationTooDeep | Self::ActorUntrusted | Self::DelegationCycle => {
-                Challenge::Error("actor_unauthorized")
-            }
+            Self::DelegationRequired
+            | Self::DelegationTooDeep
+            | Self::ActorUntrusted
+            | Self::DelegationCycle => Challenge::Error("actor_unauthorized"),
             Self::ScopeInsufficient => Challenge::Scope,
             Self::PolicyDenied
             | Self::PolicyFault
             | Self::RouteUnmatched
             | Self::PathInvalid
+            | Self::ConnectionInvalid
             | Self::KeysUnavailable
             | Self::ConfigInvalid
             | Self::Internal => Challenge::None,
@@ -213,6 +234,8 @@ impl Reason {
         match self {
             Self::TokenMissing => "this resource needs a bearer token in the authorization header",
             Self::TokenMalformed => "the credential is not a well-formed signed token",
+            Self::TokenTooLarge => "the token is larger than is accepted here",
+            Self::ProofUnsupported => "proofs of possession are not checked here, only bearer tokens are",
             Self::CredentialAmbiguous => "send exactly one credential, in one authorization header",
             Self::TokenType => "this kind of token is not accepted here",
             Self::AlgorithmNotAllowed => "the token is signed with an algorithm that is not accepted here",
@@ -235,6 +258,7 @@ impl Reason {
             Self::PolicyFault => "a policy of this resource could not decide",
             Self::RouteUnmatched => "nothing is allowed at this path with this method",
             Self::PathInvalid => "the request path is ambiguous or not valid",
+            Self::ConnectionInvalid => "the connection header names a header that must not be dropped",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",
             Self::ConfigInvalid => "this gateway is not configured",
             Self::Internal => "the request could not be checked",

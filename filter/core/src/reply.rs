@@ -1,36 +1,20 @@
 //! A decision as HTTP: what the upstream gets, or what the client is told.
 
 use crate::config::Config;
-use crate::decision::{Decision, Denial, Outcome, Permit};
+use crate::decision::{Decision, Outcome, Permit};
+use crate::denial::Denial;
 use crate::policy::Obligation;
 use crate::reason::Challenge;
+use crate::request::Connection;
+use crate::reserved::OWN_PREFIX;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Every header with this prefix is ours: what a client sends under it is removed, on every route.
-pub const RESERVED_PREFIX: &str = "x-mandate-";
-
-/// How many there are beside those that policies ask for.
+/// How many identity headers there are beside those that policies ask for.
 const IDENTITY_HEADERS: usize = 5;
 
-/// Headers by which a client asks some servers to take the request for another one than was authorised.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
-
-/// Whether a client may not send this header. Every separator counts as a dash: CGI and its heirs show a server
-/// `x_mandate_principal`, `x.mandate.principal` and `x-mandate-principal` under one name (RFC 3875 §4.1.18).
-#[must_use]
-pub fn is_reserved(name: impl AsRef<[u8]>) -> bool {
-    let name = name.as_ref();
-    // All of them begin like this, and none is shorter: few others do, or are not.
-    let may_be = matches!(name, [b'x' | b'X', separator, ..] if !separator.is_ascii_alphanumeric());
-    if !may_be || name.len() < RESERVED_PREFIX.len() {
-        return false;
-    }
-    let same = |(a, b): (&u8, u8)| a.to_ascii_lowercase() == b || (b == b'-' && !a.is_ascii_alphanumeric());
-    let begins_with = |with: &str| name.len() >= with.len() && name.iter().zip(with.bytes()).all(same);
-    begins_with(RESERVED_PREFIX) || OVERRIDES.iter().any(|o| name.len() == o.len() && begins_with(o))
-}
+/// What a browser may have put into a preflight: nobody checks it, so nobody is handed it.
+const PREFLIGHT_CREDENTIALS: [&str; 2] = ["cookie", "proxy-authorization"];
 
 /// What to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +30,10 @@ pub enum Reply<'a> {
 pub struct Forward<'a> {
     /// The path to send, where normalisation changed it: what was authorised is what the upstream gets.
     pub path: Option<String>,
-    /// A header to remove.
-    pub remove: Option<&'static str>,
+    /// What `connection` is set to.
+    pub connection: Option<&'static str>,
+    /// Headers to remove.
+    pub remove: Vec<&'static str>,
     /// Headers to add: reserved ones, each once.
     pub add: Vec<(Cow<'a, str>, &'a str)>,
 }
@@ -82,9 +68,20 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     if let Some(path) = decision.path().filter(|path| path.changed()) {
         forward.path = Some(path.to_header());
     }
-    if !config.upstream.forward_token {
-        // Also on anonymous routes: nobody checked that credential, so nobody should be handed it as if.
-        forward.remove = Some("authorization");
+    match decision.connection {
+        Connection::Stays => {}
+        Connection::Removed => forward.remove.extend(["connection", "proxy-connection"]),
+        Connection::UpgradeOnly => {
+            forward.connection = Some("upgrade");
+            forward.remove.push("proxy-connection");
+        }
+    }
+    // Where nobody checked the credential, nobody is handed it as if.
+    if !(config.upstream.forward_token && permit.chain().is_some()) {
+        forward.remove.push("authorization");
+    }
+    if permit.is_preflight() {
+        forward.remove.extend(PREFLIGHT_CREDENTIALS);
     }
     if config.upstream.identity_headers {
         forward.add.reserve(IDENTITY_HEADERS + permit.obligations().len());
@@ -102,7 +99,7 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     }
     for obligation in permit.obligations() {
         if let Obligation::Header { name, value } = obligation {
-            let name = format!("{RESERVED_PREFIX}ext-{name}");
+            let name = format!("{OWN_PREFIX}ext-{name}");
             // Two policies may ask for the same, which is one header; two values would have been a conflict.
             if !forward.add.iter().any(|(known, _)| *known == name) {
                 forward.add.push((Cow::Owned(name), value));
@@ -160,9 +157,10 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
         Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
     }
     let route = decision.route().and_then(|index| config?.routes.get(index));
-    if let (Challenge::Scope | Challenge::Bare, Some(route)) = (challenge, route)
-        && !route.scopes.is_empty()
-    {
+    // A client that must get another token learns at once for which scopes: else it asks for all that there are.
+    let names_scopes = matches!(challenge, Challenge::Scope | Challenge::Bare)
+        || decision.reason().is_some_and(|reason| reason.status() == 401);
+    if let Some(route) = route.filter(|route| names_scopes && !route.scopes.is_empty()) {
         parameters.push(format!("scope=\"{}\"", route.scopes.join(" ")));
     }
     if let Some(url) = config.and_then(|c| c.resource_metadata.as_deref()) {
@@ -173,37 +171,4 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
     } else {
         format!("Bearer {}", parameters.join(", "))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_that_only_looks_different_is_reserved_too() {
-        for name in [
-            "x-mandate-principal",
-            "X-Mandate-Chain",
-            "x_mandate_principal",
-            "x-mandate_x",
-            "x-mandate-",
-            "x.mandate!chain",
-            "X-HTTP-Method-Override",
-            "x_original_url",
-        ] {
-            assert!(is_reserved(name), "{name}");
-        }
-        for name in [
-            "x-mandat",
-            "x-mandate",
-            "y-mandate-principal",
-            "x-mandates-a",
-            "authorization",
-            "x-http-methods",
-            "x-original-url-2",
-            "",
-        ] {
-            assert!(!is_reserved(name), "{name}");
-        }
-    }
 }

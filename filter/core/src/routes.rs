@@ -1,61 +1,143 @@
 //! Which route a request takes, found without looking at each.
 
-use crate::config::Route;
+use crate::config::{Route, RouteMatch};
+use crate::host::Host;
 use crate::path::NormalPath;
+
+/// What a route is found by.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The method, as it came.
+    pub method: &'a str,
+    /// The host; `None` if no route asks for one.
+    pub host: Option<&'a Host<'a>>,
+    /// The path.
+    pub path: &'a NormalPath,
+}
 
 /// The routes of a configuration, by prefix.
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// Prefixes without a slash at the end, sorted, each with positions in the configuration, in order.
-    by_prefix: Vec<(Box<str>, Vec<usize>)>,
+    exact: ByPrefix,
+    /// The same for a server that takes no notice of case; `None` if the operator says that the upstream does.
+    folded: Option<ByPrefix>,
+    /// Whether some prefix has an upper-case letter.
+    upper: bool,
+}
+
+/// Prefixes without a slash at the end, sorted, each with positions in the configuration, in order.
+#[derive(Debug, Default)]
+struct ByPrefix {
+    prefixes: Vec<(Box<str>, Vec<usize>)>,
     /// The most segments of a prefix: nothing below that need be looked up.
     deepest: usize,
 }
 
 impl Routes {
-    /// Of a configuration.
+    /// Of a configuration. `case_sensitive` says that the upstream tells paths apart by case.
     #[must_use]
-    pub fn new(routes: &[Route]) -> Self {
+    pub fn new(routes: &[Route], case_sensitive: bool) -> Self {
+        let prefix = |route: &'_ Route| route.matcher.path_prefix.as_str().to_owned();
+        let folded = |route: &'_ Route| prefix(route).to_ascii_lowercase();
+        Self {
+            exact: ByPrefix::new(routes.iter().map(prefix)),
+            folded: (!case_sensitive).then(|| ByPrefix::new(routes.iter().map(folded))),
+            upper: routes.iter().any(|route| prefix(route).bytes().any(|byte| byte.is_ascii_uppercase())),
+        }
+    }
+
+    /// The first route, in the configuration's order, that matches; an unmatched request is denied. `routes` is what this was
+    /// made of.
+    #[must_use]
+    pub fn find<'r>(&self, routes: &'r [Route], target: Target<'_>) -> Option<(usize, &'r Route)> {
+        let matching = self.exact.positions(target.path.as_str()).filter_map(|i| Some((i, routes.get(i)?)));
+        // Of several, only one that comes before the best so far is looked at closely.
+        let mut first: Option<(usize, &Route)> = None;
+        for (index, route) in matching {
+            if first.is_none_or(|(earlier, _)| index < earlier) && takes(&route.matcher, target) {
+                first = Some((index, route));
+            }
+        }
+        first
+    }
+
+    /// An earlier and stricter route that would match instead of the one at `found`, were the path written in another case.
+    #[must_use]
+    pub fn stricter_in_another_case(
+        &self,
+        routes: &[Route],
+        target: Target<'_>,
+        found: usize,
+    ) -> Option<usize> {
+        let folded = self.folded.as_ref()?;
+        if !self.upper && !target.path.has_upper_case() {
+            return None;
+        }
+        let route = routes.get(found)?;
+        let path = target.path.as_str().to_ascii_lowercase();
+        // Sorted by prefix, not by position: the first in the configuration's order is named.
+        folded
+            .positions(&path)
+            .filter(|earlier| *earlier < found)
+            .filter(|earlier| {
+                routes.get(*earlier).is_some_and(|earlier| {
+                    !earlier.matcher.path_prefix.matches(target.path)
+                        && takes(&earlier.matcher, target)
+                        && !asks_at_least(route, earlier)
+                })
+            })
+            .min()
+    }
+}
+
+impl ByPrefix {
+    fn new(prefixes: impl Iterator<Item = String>) -> Self {
         let mut found = Self::default();
-        for (index, route) in routes.iter().enumerate() {
-            let prefix = route.matcher.path_prefix.as_str();
-            let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        for (index, prefix) in prefixes.enumerate() {
+            let prefix = prefix.strip_suffix('/').unwrap_or(&prefix);
             found.deepest = found.deepest.max(prefix.matches('/').count());
-            match found.position(prefix) {
-                Ok(at) => found.by_prefix.get_mut(at).into_iter().for_each(|(_, known)| known.push(index)),
-                Err(at) => found.by_prefix.insert(at, (prefix.into(), vec![index])),
+            match found.find(prefix) {
+                Ok(at) => found.prefixes.get_mut(at).into_iter().for_each(|(_, known)| known.push(index)),
+                Err(at) => found.prefixes.insert(at, (prefix.into(), vec![index])),
             }
         }
         found
     }
 
-    fn position(&self, prefix: &str) -> Result<usize, usize> {
-        self.by_prefix.binary_search_by(|(known, _)| (**known).cmp(prefix))
+    fn find(&self, prefix: &str) -> Result<usize, usize> {
+        self.prefixes.binary_search_by(|(known, _)| (**known).cmp(prefix))
     }
 
-    /// The first route, in the configuration's order, that matches; none denies. `routes` is what this was made of.
-    #[must_use]
-    pub fn find<'r>(
-        &self,
-        routes: &'r [Route],
-        method: &str,
-        path: &NormalPath,
-    ) -> Option<(usize, &'r Route)> {
-        let path = path.as_str();
-        // The prefixes that match are those that end where a segment of the path does, the empty one included.
+    /// Where in the configuration the prefixes are that `path` lies at or below.
+    fn positions<'a>(&'a self, path: &'a str) -> impl Iterator<Item = usize> + 'a {
+        // They end where a segment of the path does, the empty one included.
         let ends = path.match_indices('/').map(|(at, _)| at).take(self.deepest.saturating_add(1));
         let prefixes = ends.chain(Some(path.len())).filter_map(|end| path.get(..end));
-        let mut first: Option<(usize, &Route)> = None;
-        let known = prefixes.filter_map(|prefix| self.by_prefix.get(self.position(prefix).ok()?));
-        for index in known.flat_map(|(_, positions)| positions) {
-            let Some(route) = routes.get(*index) else { continue };
-            let takes = |methods: &Vec<String>| methods.iter().any(|m| m == method);
-            if first.is_none_or(|(earlier, _)| *index < earlier)
-                && route.matcher.methods.as_ref().is_none_or(takes)
-            {
-                first = Some((*index, route));
-            }
-        }
-        first
+        prefixes
+            .filter_map(|prefix| self.prefixes.get(self.find(prefix).ok()?))
+            .flat_map(|(_, at)| at)
+            .copied()
     }
+}
+
+/// Whether a route is for this method and host; its path is matched already.
+fn takes(matcher: &RouteMatch, target: Target<'_>) -> bool {
+    let method = matcher.methods.as_ref().is_none_or(|methods| {
+        // Servers answer HEAD with the handler of GET (RFC 9110 §9.3.2).
+        methods.iter().any(|m| m == target.method || (target.method == "HEAD" && m == "GET"))
+    });
+    let host = matcher.hosts.as_ref().is_none_or(|hosts| {
+        target.host.is_some_and(|host| hosts.iter().any(|pattern| pattern.matches(host)))
+    });
+    method && host
+}
+
+/// Whether whoever may use `route` may use `other` too.
+fn asks_at_least(route: &Route, other: &Route) -> bool {
+    let depth = |route: &Route| route.max_depth.unwrap_or(u8::MAX);
+    other.anonymous
+        || !route.anonymous
+            && other.scopes.iter().all(|scope| route.scopes.contains(scope))
+            && other.policies.iter().all(|policy| route.policies.contains(policy))
+            && depth(route) <= depth(other)
 }

@@ -9,6 +9,7 @@
 
 use crate::algorithm::Algorithm;
 use crate::config::same_token_type;
+use crate::denial::{ClaimProblem, Denial, Evidence, TokenProblem};
 use crate::{json, limits, reason::Reason};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,8 +29,10 @@ pub struct ParsedToken {
 /// The members of the JOSE header that decide something. `jku`, `jwk`, `x5u` and `x5c` are never followed (RFC 8725 §3.10).
 #[derive(Debug)]
 pub struct Header {
-    /// `alg` as written; `None` if it is not one that this program knows (`none` and HMAC among them).
+    /// `alg`; `None` if it is not one that this program knows (`none` and HMAC among them).
     pub algorithm: Option<Algorithm>,
+    /// `alg` as written.
+    pub alg: String,
     /// `typ` as written.
     pub typ: Option<String>,
     /// `kid` as written.
@@ -40,23 +43,28 @@ impl ParsedToken {
     /// Reads a compact JWS.
     ///
     /// # Errors
-    /// [`Reason::TokenMalformed`] for anything that is not exactly the grammar above, is longer than
-    /// [`limits::TOKEN_BYTES`], repeats a member, or names a critical extension: none is understood here (RFC 7515 §4.1.11).
-    pub fn parse(token: &str) -> Result<Self, Reason> {
-        const MALFORMED: Reason = Reason::TokenMalformed;
+    /// [`Reason::TokenTooLarge`] for more than [`limits::TOKEN_BYTES`], [`Reason::TokenMalformed`] for anything else that is
+    /// not exactly the grammar above, repeats a member, or names a critical extension: none is understood here (RFC 7515
+    /// §4.1.11).
+    pub fn parse(token: &str) -> Result<Self, Denial> {
         if token.len() > limits::TOKEN_BYTES {
-            return Err(MALFORMED);
+            let problem = TokenProblem::TooLarge { bytes: token.len(), max: limits::TOKEN_BYTES };
+            return Err(Denial::new(Reason::TokenTooLarge, Evidence::Token { problem }));
         }
+        Self::read(token).map_err(|problem| Denial::new(Reason::TokenMalformed, Evidence::Token { problem }))
+    }
+
+    fn read(token: &str) -> Result<Self, TokenProblem> {
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(MALFORMED);
+            return Err(TokenProblem::Parts { parts: token.split('.').count() });
         };
         let signing_input_len = header.len() + 1 + claims.len();
-        let header = Header::read(&object(header)?)?;
-        let claims = object(claims)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
+        let header = Header::read(&object(header, "header")?)?;
+        let claims = object(claims, "claims")?;
+        let signature = base64url(signature, "signature")?;
         Ok(Self { signing_input_len, token: token.to_owned(), signature, header, claims })
     }
 
@@ -88,11 +96,12 @@ impl ParsedToken {
     ///
     /// # Errors
     /// [`Reason::ClaimMissing`] if absent, [`Reason::ClaimInvalid`] if it is no string.
-    pub fn unverified_issuer(&self) -> Result<&str, Reason> {
+    pub fn unverified_issuer(&self) -> Result<&str, Denial> {
+        let refuse = |reason, problem| Err(Denial::new(reason, Evidence::Claim { claim: "iss", problem }));
         match self.claims.get("iss") {
-            None => Err(Reason::ClaimMissing),
+            None => refuse(Reason::ClaimMissing, ClaimProblem::Missing),
             Some(Value::String(iss)) => Ok(iss),
-            Some(_) => Err(Reason::ClaimInvalid),
+            Some(_) => refuse(Reason::ClaimInvalid, ClaimProblem::Type),
         }
     }
 
@@ -109,24 +118,25 @@ impl ParsedToken {
 }
 
 impl Header {
-    fn read(header: &Map<String, Value>) -> Result<Self, Reason> {
-        let text = |name: &str| match header.get(name) {
+    fn read(header: &Map<String, Value>) -> Result<Self, TokenProblem> {
+        let text = |name: &'static str| match header.get(name) {
             None => Ok(None),
             Some(Value::String(s)) => Ok(Some(s.as_str())),
-            Some(_) => Err(Reason::TokenMalformed),
+            Some(_) => Err(TokenProblem::Member { name }),
         };
         // RFC 7515 §4.1.11: an extension named in `crit` must be understood, and an empty list is not allowed either.
         // RFC 7797 §6: `b64` may only be used together with `crit`.
         if header.contains_key("crit") || header.contains_key("b64") {
-            return Err(Reason::TokenMalformed);
+            return Err(TokenProblem::Critical);
         }
-        let alg = text("alg")?.ok_or(Reason::TokenMalformed)?;
+        let alg = text("alg")?.ok_or(TokenProblem::Member { name: "alg" })?;
         let kid = text("kid")?;
         if kid.is_some_and(|kid| kid.len() > limits::KID_BYTES) {
-            return Err(Reason::TokenMalformed);
+            return Err(TokenProblem::Member { name: "kid" });
         }
         Ok(Self {
             algorithm: Algorithm::from_name(alg),
+            alg: alg.to_owned(),
             typ: text("typ")?.map(str::to_owned),
             kid: kid.map(str::to_owned),
         })
@@ -139,10 +149,15 @@ impl Header {
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Reason> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::TokenMalformed)?;
+fn base64url(text: &str, part: &'static str) -> Result<Vec<u8>, TokenProblem> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenProblem::Base64 { part })
+}
+
+fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenProblem> {
+    let bytes = base64url(text, part)?;
     match json::parse_within(&bytes, limits::JSON_DEPTH, limits::TOKEN_VALUES) {
         Ok(Value::Object(map)) => Ok(map),
-        _ => Err(Reason::TokenMalformed),
+        Ok(_) => Err(TokenProblem::NotObject { part }),
+        Err(error) => Err(TokenProblem::Json { part, error }),
     }
 }

@@ -28,7 +28,7 @@ fn chain_at(
     now: UnixTime,
 ) -> Result<VerifiedChain, Reason> {
     let token = verify_with(&token(members), issuer).unwrap();
-    VerifiedChain::verify(Rc::new(token), issuer, delegation, max_depth, now)
+    Ok(VerifiedChain::verify(Rc::new(token), issuer, delegation, max_depth, now)?)
 }
 
 /// The delegation part of a configuration that has these members.

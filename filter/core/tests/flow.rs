@@ -12,6 +12,7 @@ mod support;
 
 use mandate_core::config::Problem;
 use mandate_core::decision::{Decision, DecisionIds, Outcome};
+use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::headers::Headers;
 use mandate_core::policy::{Fault, NoPolicies, Policies, Verdict};
@@ -128,7 +129,7 @@ fn a_token_that_comes_as_proof_bound_is_denied_while_no_proof_is_checked() {
             &[("authorization", value.as_str()), ("dpop", "a.b.c")],
         ] {
             let decision = at(&mut gate, "/v1", headers);
-            assert_eq!(decision.reason(), Some(Reason::ClaimMissing), "{scheme}");
+            assert_eq!(decision.reason(), Some(Reason::ProofUnsupported), "{scheme}");
             assert_eq!(decision.route(), Some(1));
             assert!(decision.token().is_none(), "{scheme}: nothing was verified");
         }
@@ -136,7 +137,7 @@ fn a_token_that_comes_as_proof_bound_is_denied_while_no_proof_is_checked() {
         assert_eq!(at(&mut gate, "/open", &[("authorization", &value)]).reason(), None, "{scheme}");
     }
     assert_eq!(gate.take_cache_counts(), (0, 0), "that the token is known as a bearer's does not help");
-    for (value, reason) in [("DPoP", Reason::TokenMalformed), ("DPoP a b", Reason::TokenMalformed)] {
+    for (value, reason) in [("DPoP", Reason::ProofUnsupported), ("DPoPs a", Reason::TokenMissing)] {
         assert_eq!(at(&mut gate, "/v1", &[("authorization", value)]).reason(), Some(reason), "{value}");
     }
     let two = [("authorization", bearer.as_str()), ("authorization", "DPoP a.b.c")];
@@ -148,7 +149,7 @@ fn a_token_that_comes_as_proof_bound_does_not_cause_a_fetch() {
     let mut gate = remote_gate();
     let value = format!("DPoP {}", token(json!({})));
     let decision = decide(&mut gate, head("GET", "/v1", &[("authorization", &value)]));
-    assert_eq!(decision.reason(), Some(Reason::ClaimMissing));
+    assert_eq!(decision.reason(), Some(Reason::ProofUnsupported));
 }
 
 #[test]
@@ -266,7 +267,7 @@ fn a_request_that_waited_in_vain_is_denied_with_what_is_known_of_it() {
     let mut gate = remote_gate();
     let mut flow = Flow::new("decision-1".to_owned(), get(&token(json!({}))));
     assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedKeys(0)));
-    let decision = flow.give_up(&gate, NOW);
+    let decision = flow.give_up(&gate, KeysProblem::Late, NOW);
     assert_eq!(decision.reason(), Some(Reason::KeysUnavailable));
     assert_eq!((decision.id(), decision.method(), decision.route()), ("decision-1", "GET", Some(0)));
     assert!(decision.path().is_some() && decision.token().is_none());

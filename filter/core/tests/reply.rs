@@ -53,9 +53,11 @@ fn config_with(change: impl FnOnce(&mut Value)) -> Config {
 
 /// The contract, written out independently of the code: reason, status, `error` of the challenge. The error is `None` for a challenge without
 /// one, and `Some("")` for no challenge at all.
-const TABLE: [(&str, u16, Option<&str>); 27] = [
+const TABLE: [(&str, u16, Option<&str>); 30] = [
     ("token_missing", 401, None),
-    ("token_malformed", 400, Some("invalid_request")),
+    ("token_malformed", 401, Some("invalid_token")),
+    ("token_too_large", 401, Some("invalid_token")),
+    ("proof_unsupported", 401, Some("invalid_token")),
     ("credential_ambiguous", 400, Some("invalid_request")),
     ("token_type", 401, Some("invalid_token")),
     ("algorithm_not_allowed", 401, Some("invalid_token")),
@@ -68,7 +70,7 @@ const TABLE: [(&str, u16, Option<&str>); 27] = [
     ("lifetime_too_long", 401, Some("invalid_token")),
     ("claim_missing", 401, Some("invalid_token")),
     ("claim_invalid", 401, Some("invalid_token")),
-    ("delegation_required", 401, Some("invalid_token")),
+    ("delegation_required", 403, Some("actor_unauthorized")),
     ("delegation_malformed", 401, Some("invalid_token")),
     ("delegation_too_deep", 403, Some("actor_unauthorized")),
     ("actor_untrusted", 403, Some("actor_unauthorized")),
@@ -78,6 +80,7 @@ const TABLE: [(&str, u16, Option<&str>); 27] = [
     ("policy_fault", 403, Some("")),
     ("route_unmatched", 403, Some("")),
     ("path_invalid", 403, Some("")),
+    ("connection_invalid", 400, Some("")),
     ("keys_unavailable", 503, Some("")),
     ("config_invalid", 503, Some("")),
     ("internal", 503, Some("")),
@@ -103,7 +106,7 @@ fn every_denial_has_the_status_and_the_challenge_of_the_design() {
             Some("") => None,
             error => {
                 parameters.extend(error.map(|e| format!("error=\"{e}\"")));
-                if matches!(code, "scope_insufficient" | "token_missing") {
+                if code == "scope_insufficient" || status == 401 {
                     parameters.push(scope.to_owned());
                 }
                 if metadata {
@@ -220,10 +223,11 @@ fn a_decision_that_could_not_be_carried_out_becomes_a_denial_and_a_denial_stays_
 #[test]
 fn the_credential_is_removed_unless_the_configuration_forwards_it() {
     for (forward_token, anonymous, removed) in [
-        (false, false, Some("authorization")),
-        (false, true, Some("authorization")),
-        (true, false, None),
-        (true, true, None),
+        (false, false, true),
+        (false, true, true),
+        // Nobody checked it.
+        (true, true, true),
+        (true, false, false),
     ] {
         let config = config_with(|c| {
             c["upstream"] = json!({ "forward_token": forward_token });
@@ -231,7 +235,7 @@ fn the_credential_is_removed_unless_the_configuration_forwards_it() {
         });
         let decision = decide(&mut gate(config.clone()), get(&token(json!({}))));
         assert_eq!(
-            forward(&decision, &config).remove,
+            forward(&decision, &config).remove == ["authorization"],
             removed,
             "forward {forward_token}, anonymous {anonymous}"
         );

@@ -10,18 +10,37 @@
 
 mod support;
 
-use mandate_core::path::NormalPath;
-use mandate_core::routes::Routes;
+use mandate_core::config::Route;
+use mandate_core::host::Host;
+use mandate_core::path::{NormalPath, PathPrefix};
+use mandate_core::routes::{Routes, Target};
 use proptest::prelude::*;
 use serde_json::json;
 use support::config;
 
 fn path() -> impl Strategy<Value = String> {
-    let segment = prop::sample::select(vec!["a", "b", "ab", "a.b"]);
+    let segment = prop::sample::select(vec!["a", "A", "b", "ab", "aB", "a.b"]);
     (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, slash)| {
         let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
         if slash || path.is_empty() { format!("{path}/") } else { path }
     })
+}
+
+fn host() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["tools.example", "a.tools.example", "other.example"]).prop_map(str::to_owned)
+}
+
+/// Whether a route is for this method and host.
+fn takes(route: &Route, method: &str, host: &str) -> bool {
+    let method = route.matcher.methods.as_ref().is_none_or(|methods| {
+        methods.iter().any(|m| m == method) || (method == "HEAD" && methods.contains(&"GET".to_owned()))
+    });
+    let host = route.matcher.hosts.as_ref().is_none_or(|hosts| {
+        let texts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        texts.contains(&host.to_owned())
+            || texts.contains(&"*.tools.example".to_owned()) && host == "a.tools.example"
+    });
+    method && host
 }
 
 proptest! {
@@ -29,26 +48,55 @@ proptest! {
 
     #[test]
     fn the_first_route_that_matches_is_found(
-        routes in prop::collection::vec((path(), prop::option::of(0..3_usize)), 1..12),
+        routes in prop::collection::vec(
+            (path(), prop::option::of(0..3_usize), prop::option::of(0..2_usize), any::<bool>()),
+            1..12,
+        ),
         path in path(),
-        method in 0..3_usize,
+        method in 0..4_usize,
+        host in host(),
     ) {
-        const METHODS: [&str; 3] = ["GET", "POST", "PUT"];
+        const METHODS: [&str; 4] = ["GET", "POST", "PUT", "HEAD"];
+        const HOSTS: [&str; 2] = ["tools.example", "*.tools.example"];
         let routes: Vec<_> = routes
             .iter()
-            .map(|(prefix, method)| match method {
-                Some(method) => json!({ "match": { "path_prefix": prefix, "methods": [METHODS[*method]] } }),
-                None => json!({ "match": { "path_prefix": prefix } }),
+            .map(|(prefix, method, host, scoped)| {
+                let mut matcher = json!({ "path_prefix": prefix });
+                if let Some(method) = method {
+                    matcher["methods"] = json!([METHODS[*method]]);
+                }
+                if let Some(host) = host {
+                    matcher["hosts"] = json!([HOSTS[*host]]);
+                }
+                json!({ "match": matcher, "scopes": if *scoped { vec!["write"] } else { vec![] } })
             })
             .collect();
         let config = config(|c| c["routes"] = json!(routes));
         let (path, method) = (NormalPath::normalise(&path).unwrap(), METHODS[method]);
-        let wanted = config.routes.iter().position(|route| {
-            let takes = |methods: &Vec<String>| methods.iter().any(|m| m == method);
-            route.matcher.path_prefix.matches(&path) && route.matcher.methods.as_ref().is_none_or(takes)
-        });
-        let found = Routes::new(&config.routes).find(&config.routes, method, &path);
+        let wanted = config
+            .routes
+            .iter()
+            .position(|route| route.matcher.path_prefix.matches(&path) && takes(route, method, &host));
+        let parsed = Host::parse(host.as_bytes()).unwrap();
+        let target = Target { method, host: Some(&parsed), path: &path };
+        let routes = Routes::new(&config.routes, false);
+        let found = routes.find(&config.routes, target);
         prop_assert_eq!(found.map(|(index, _)| index), wanted);
         prop_assert_eq!(found.map(|(_, route)| route), wanted.and_then(|index| config.routes.get(index)));
+
+        // For a server that takes no notice of case: an earlier route that asks for more than the one that was found.
+        let Some(found) = wanted else { return Ok(()) };
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let folded = NormalPath::normalise(lower(path.as_str())).unwrap();
+        let stricter = config.routes.iter().take(found).position(|earlier| {
+            let prefix = PathPrefix::parse(&lower(earlier.matcher.path_prefix.as_str())).unwrap();
+            prefix.matches(&folded)
+                && takes(earlier, method, &host)
+                && !earlier.scopes.is_empty()
+                && config.routes[found].scopes.is_empty()
+        });
+        prop_assert_eq!(routes.stricter_in_another_case(&config.routes, target, found), stricter);
+        let sensitive = Routes::new(&config.routes, true);
+        prop_assert_eq!(sensitive.stricter_in_another_case(&config.routes, target, found), None);
     }
 }

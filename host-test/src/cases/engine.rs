@@ -9,7 +9,6 @@ use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::headers::Headers;
 use mandate_core::policy::{LogLevel, PolicyLog};
-use mandate_core::reply::is_reserved;
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
@@ -72,7 +71,7 @@ impl Engine for OnOracle {
         };
         // What the filter does before anything else: names in lower case, and nothing under its own prefix.
         let mut headers: Headers = request.to_request().headers.into();
-        headers.retain(|name| !is_reserved(name));
+        headers.retain(|name| !gate.reserved().contains(name));
         let mut flow = Flow::new(String::new(), RequestHead::new(headers));
         let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(now)) else {
             return Err(CaseError::NotAsked("it waits for keys".to_owned()));

@@ -5,8 +5,9 @@ use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::headers::Headers;
 use mandate_core::policy::NoPolicies;
-use mandate_core::reply::{Reply, is_reserved};
+use mandate_core::reply::Reply;
 use mandate_core::request::RequestHead;
+use mandate_core::reserved::ReservedHeaders;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
@@ -41,8 +42,9 @@ impl Received {
     }
 
     fn new(path: &str, headers: impl Iterator<Item = (String, String)>) -> Self {
+        let reserved = ReservedHeaders::default();
         let mut headers: Vec<_> = headers
-            .filter(|(name, _)| is_reserved(name) || name == "authorization")
+            .filter(|(name, _)| reserved.contains(name) || name == "authorization")
             .map(|(name, value)| match name.as_str() {
                 "x-mandate-decision" => (name, "(an id)".to_owned()),
                 _ => (name, value),
@@ -80,7 +82,7 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
     let mut gate = Gate::new(config, Box::new(NoPolicies), [7; 16]).unwrap();
     let mut headers: Headers = case.request.to_request().headers.into();
-    headers.retain(|name| !is_reserved(name));
+    headers.retain(|name| !gate.reserved().contains(name));
     let mut flow = Flow::new("0123456789abcdef-1".to_owned(), RequestHead::new(headers.clone()));
     let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(now)) else {
         panic!("inline keys never wait");
@@ -92,7 +94,7 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
             Observed::denied(answer.status, challenge, &answer.body)
         }
         Reply::Forward(forward) => {
-            headers.retain(|name| forward.remove.is_none_or(|removed| removed.as_bytes() != name));
+            headers.retain(|name| !forward.remove.iter().any(|removed| removed.as_bytes() == name));
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let kept = headers.iter().map(|(n, v)| (text(n), text(v)));
             let added = forward.add.iter().map(|(n, v)| (n.to_string(), (*v).to_owned()));

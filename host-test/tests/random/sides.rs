@@ -4,7 +4,6 @@ use super::requests::{Question, configuration};
 use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::policy::LogLevel;
-use mandate_core::reply::is_reserved;
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
@@ -123,7 +122,7 @@ impl Session {
         // What the filter does before anything else.
         let mut headers = question.request.headers.clone();
         headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
-        headers.retain(|(name, _)| !is_reserved(name));
+        headers.retain(|(name, _)| !self.gate.reserved().contains(name));
         let mut flow = Flow::new(String::new(), RequestHead::new(headers));
         let Step::Done(decision) = flow.advance(&mut self.gate, &InModule, UnixTime::from_secs(question.now))
         else {

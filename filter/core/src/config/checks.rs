@@ -1,6 +1,9 @@
 //! The small grammars that configured strings must follow.
 
 use super::reader::{Node, shown};
+use crate::host::{HostPattern, HostPatternError};
+use crate::request::is_plain_method;
+use crate::reserved::{OWN_PREFIX, may_be_passed_on};
 use crate::{algorithm::Algorithm, limits};
 
 /// An `iss` or `aud` value (RFC 7519 §2, StringOrURI), as strict as matching byte for byte needs.
@@ -67,17 +70,50 @@ pub(super) fn scope(node: &Node<'_>) -> Option<String> {
     node.refuse("must be a scope: printable ASCII without white space, quotes and backslashes")
 }
 
-/// An HTTP method (RFC 9110 §9.1), in upper case.
+/// An HTTP method (RFC 9110 §9.1), of the characters that a request's method may have.
 pub(super) fn method(node: &Node<'_>) -> Option<String> {
     let text = node.string(limits::NAME_BYTES)?;
-    if !is_token(text) {
-        return node.refuse("must be an HTTP method");
+    if is_plain_method(text.as_bytes()) {
+        return Some(text.to_owned());
     }
-    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+    if is_plain_method(text.to_ascii_uppercase().as_bytes()) {
         return node.refuse_with(
             "must be in upper case, methods are case-sensitive",
             format!("write `{}`", text.to_ascii_uppercase()),
         );
+    }
+    node.refuse(
+        "must be an HTTP method of upper-case letters, digits, `-` and `_`: no other request is let through",
+    )
+}
+
+/// The hosts of a route.
+pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
+    let text = node.string(limits::HOST_BYTES + "*.".len())?;
+    match HostPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error @ HostPatternError::Any) => {
+            node.refuse_with(error.to_string(), "leave `hosts` out for every host")
+        }
+        Err(error @ HostPatternError::Port) => {
+            let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
+            node.refuse_with(error.to_string(), format!("write `{}`", shown(name)))
+        }
+        Err(error) => node.refuse_with(error.to_string(), "write a name outside ASCII in its `xn--` form"),
+    }
+}
+
+/// A header that would be removed, and may be passed on.
+pub(super) fn passed_header(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::NAME_BYTES)?;
+    if text.starts_with(OWN_PREFIX) {
+        return node.refuse(format!("headers that begin with `{OWN_PREFIX}` are never a client's to send"));
+    }
+    if !text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        return node.refuse("must be a header name of lower-case letters, digits and hyphens");
+    }
+    if !may_be_passed_on(text) {
+        return node.refuse_with("is not a header that would be removed", "leave it out: it is passed on");
     }
     Some(text.to_owned())
 }

@@ -17,6 +17,9 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         let earlier =
             config.routes.iter().take(index).position(|earlier| shadows(&earlier.matcher, &route.matcher));
         one_route(index, route, earlier, &mut warnings);
+        if !config.upstream.case_sensitive_paths && earlier.is_none() {
+            warnings.extend(same_but_for_case(index, route, config));
+        }
     }
     for (index, entry) in config.policies.iter().enumerate() {
         if !config.routes.iter().any(|route| route.policies.contains(&entry.name)) {
@@ -55,12 +58,36 @@ fn issuers(config: &Config, warnings: &mut Vec<Problem>) {
     }
 }
 
+/// A prefix that another one is, or leads to, for a server that takes no notice of case.
+fn same_but_for_case(index: usize, route: &Route, config: &Config) -> Option<Problem> {
+    let prefix = &route.matcher.path_prefix;
+    let alike = config.routes.iter().take(index).position(|earlier| {
+        let earlier = &earlier.matcher.path_prefix;
+        earlier.covers_in_any_case(prefix) && !earlier.covers(prefix)
+    })?;
+    Some(warning(
+        format!("/routes/{index}/match/path_prefix"),
+        format!(
+            "is the prefix of route {alike} but for the case of its letters: what that route would deny is denied here too"
+        ),
+        "use one spelling, or set `upstream.case_sensitive_paths` if the upstream tells them apart",
+    ))
+}
+
 fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut Vec<Problem>) {
     if let Some(earlier) = earlier {
         warnings.push(warning(
             format!("/routes/{index}"),
             format!("is never reached, route {earlier} matches every request of it"),
             "put it before the earlier one, or remove it",
+        ));
+    }
+    let names = |name: &str| route.matcher.methods.iter().flatten().any(|method| method == name);
+    if names("HEAD") && !names("GET") {
+        warnings.push(warning(
+            format!("/routes/{index}/match/methods"),
+            "is for `HEAD` alone, which most servers answer with the handler of `GET`".to_owned(),
+            "write `GET`, which stands for both, so that both need the same",
         ));
     }
     if route.anonymous {
@@ -82,10 +109,20 @@ fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut
 
 /// Whether `earlier` takes every request that `later` could match.
 fn shadows(earlier: &RouteMatch, later: &RouteMatch) -> bool {
+    let takes = |methods: &[String], method: &String| {
+        methods.contains(method) || (method == "HEAD" && methods.iter().any(|method| method == "GET"))
+    };
     let methods = match (&earlier.methods, &later.methods) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(earlier), Some(later)) => later.iter().all(|method| earlier.contains(method)),
+        (Some(earlier), Some(later)) => later.iter().all(|method| takes(earlier, method)),
     };
-    methods && earlier.path_prefix.covers(&later.path_prefix)
+    let hosts = match (&earlier.hosts, &later.hosts) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(earlier), Some(later)) => {
+            later.iter().all(|later| earlier.iter().any(|earlier| earlier.covers(later)))
+        }
+    };
+    methods && hosts && earlier.path_prefix.covers(&later.path_prefix)
 }

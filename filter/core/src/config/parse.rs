@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Audit, AuditLog, Config, Delegation, Issuer, KeySource, Mode, PolicyEntry, PolicyLimits, Problem,
-    RemoteKeys, Route, RouteMatch, Upstream, checks, defaults,
+    Audit, AuditLog, Config, Delegation, Issuer, KeySource, Mode, PolicyEntry, PolicyLimits, Preflight,
+    Problem, RemoteKeys, Route, RouteMatch, Upstream, checks, defaults,
     reader::{Node, Object, Problems, shown},
     same_token_type,
 };
@@ -61,6 +61,9 @@ fn config(root: &Node<'_>) -> Option<Config> {
     let named =
         Named { max_depth: delegation.as_ref().map(|it| it.max_depth), entries: entry_names(root.value()) };
     let routes = object.required("routes", |node| node.list(1..=limits::ROUTES, |node| route(node, &named)));
+    let preflight = object.defaulted("preflight", Preflight::default, |node| {
+        word(node, "preflight", &[("deny", Preflight::Deny), ("pass", Preflight::Pass)])
+    });
     let upstream = object.defaulted("upstream", Upstream::default, upstream);
     let audit = object.defaulted("audit", Audit::default, audit);
     let resource_metadata = object.optional("resource_metadata", checks::metadata_url);
@@ -69,6 +72,7 @@ fn config(root: &Node<'_>) -> Option<Config> {
         issuers: issuers?,
         delegation: delegation?,
         routes: routes?,
+        preflight: preflight?,
         policies: policies?,
         upstream: upstream?,
         audit: audit?,
@@ -252,11 +256,13 @@ fn entry_reference(node: &Node<'_>, named: &Named<'_>) -> Option<String> {
 
 fn route_match(node: &Node<'_>) -> Option<RouteMatch> {
     let mut object = node.object()?;
+    let hosts =
+        object.optional("hosts", |node| node.set(1..=limits::SMALL_LIST, checks::host, PartialEq::eq));
     let path_prefix = object.required("path_prefix", path_prefix);
     let methods =
         object.optional("methods", |node| node.set(1..=limits::SMALL_LIST, checks::method, PartialEq::eq));
     object.finish();
-    Some(RouteMatch { path_prefix: path_prefix?, methods: methods? })
+    Some(RouteMatch { hosts: hosts?, path_prefix: path_prefix?, methods: methods? })
 }
 
 fn path_prefix(node: &Node<'_>) -> Option<PathPrefix> {
@@ -329,8 +335,18 @@ fn upstream(node: &Node<'_>) -> Option<Upstream> {
     let mut object = node.object()?;
     let forward_token = object.defaulted("forward_token", || absent.forward_token, Node::boolean);
     let identity_headers = object.defaulted("identity_headers", || absent.identity_headers, Node::boolean);
+    let case_sensitive_paths =
+        object.defaulted("case_sensitive_paths", || absent.case_sensitive_paths, Node::boolean);
+    let pass_headers = object.defaulted("pass_headers", Vec::new, |node| {
+        node.set(0..=limits::SMALL_LIST, checks::passed_header, PartialEq::eq)
+    });
     object.finish();
-    Some(Upstream { forward_token: forward_token?, identity_headers: identity_headers? })
+    Some(Upstream {
+        forward_token: forward_token?,
+        identity_headers: identity_headers?,
+        case_sensitive_paths: case_sensitive_paths?,
+        pass_headers: pass_headers?,
+    })
 }
 
 fn audit(node: &Node<'_>) -> Option<Audit> {

@@ -124,8 +124,12 @@ stand_ins! {
     Identity = text(r"^\S+$", limits::IDENTITY_BYTES);
     /// A media type.
     MediaType = text(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$", limits::NAME_BYTES);
-    /// An HTTP method in upper case.
-    Method = text(r"^[!#$%&'*+.^_`|~0-9A-Z-]+$", limits::NAME_BYTES);
+    /// An HTTP method in upper case, as requests may have it.
+    Method = text("^[0-9A-Z_-]+$", limits::NAME_BYTES);
+    /// A host, or `*.` and a host.
+    HostName = text(r"^((\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$", limits::HOST_BYTES + 3);
+    /// A header name in lower case.
+    HeaderName = text(r"^[a-z0-9-]+$", limits::NAME_BYTES);
     /// A scope-token.
     Scope = text(r"^[\x21\x23-\x5B\x5D-\x7E]+$", limits::IDENTITY_BYTES);
     /// The name of a policy or of an entry.

@@ -1,6 +1,6 @@
 use mandate_core::{
     algorithm::Algorithm,
-    config::{AuditLog, Config, KeySource, Mode, same_token_type},
+    config::{AuditLog, Config, KeySource, Mode, Preflight, same_token_type},
 };
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ pub(crate) fn whole_example() -> Value {
         },
         "routes": [
             { "match": { "path_prefix": "/healthz", "methods": ["GET"] }, "anonymous": true },
-            { "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2, "policies": ["ticket-guard"] }
+            { "match": { "hosts": ["tools.example", "*.tools.example"], "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2, "policies": ["ticket-guard"] }
         ],
         "policies": [{
             "name": "ticket-guard",
@@ -53,7 +53,10 @@ pub(crate) fn whole_example() -> Value {
             "mode": "enforce",
             "limits": { "fuel": 1_000_000, "memory_bytes": 1_048_576, "output_bytes": 4096 }
         }],
-        "upstream": { "forward_token": false, "identity_headers": true },
+        "preflight": "deny",
+        "upstream": {
+            "forward_token": false, "identity_headers": true, "case_sensitive_paths": false, "pass_headers": [],
+        },
         "audit": { "log": "denied" }
     })
 }
@@ -109,6 +112,8 @@ fn absent_members_take_the_defaults_of_the_design() {
     let limits = &entry.limits;
     assert_eq!((limits.fuel, limits.memory_bytes, limits.output_bytes), (1_000_000, 1_048_576, 4096));
     assert_eq!((config.upstream.forward_token, config.upstream.identity_headers), (false, true));
+    assert!(!config.upstream.case_sensitive_paths && config.upstream.pass_headers.is_empty());
+    assert_eq!((route.matcher.hosts.as_ref(), config.preflight), (None, Preflight::Deny));
     assert_eq!(config.audit.log, AuditLog::Denied);
     assert_eq!(config.resource_metadata, None);
 }
@@ -162,6 +167,13 @@ fn the_ends_of_every_range_are_inside() {
         ("/routes/1/match/path_prefix", json!("/")),
         ("/routes/1/match/path_prefix", json!("/a%20b,c/@:~")),
         ("/routes/0/match/methods", json!(["M-SEARCH"])),
+        (
+            "/routes/0/match/hosts",
+            json!(["Tools.Example", "*.tools.example", "10.0.0.1", "[::1]", "localhost"]),
+        ),
+        ("/preflight", json!("pass")),
+        ("/upstream/case_sensitive_paths", json!(true)),
+        ("/upstream/pass_headers", json!(["x-real-ip", "cf-connecting-ip", "x-forwarded-host"])),
         ("/routes/1/scopes", json!(["!#[]~", "https://x/y"])),
         ("/policies/0/limits/fuel", json!(1)),
         ("/policies/0/limits/fuel", json!(100_000_000)),

@@ -64,7 +64,7 @@ pub(crate) fn valid() -> Value {
         "routes": [
             { "match": { "path_prefix": "/healthz", "methods": ["GET", "HEAD"] }, "anonymous": true },
             {
-                "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2,
+                "match": { "path_prefix": "/v1/", "hosts": ["tools.example", "*.tools.example"] }, "scopes": ["tickets.read"], "max_depth": 2,
                 "policies": ["ticket-guard", "quiet"]
             }
         ],
@@ -75,7 +75,7 @@ pub(crate) fn valid() -> Value {
             },
             { "name": "quiet", "policy": "ticket-guard", "mode": "shadow" }
         ],
-        "upstream": { "forward_token": false, "identity_headers": true },
+        "upstream": { "forward_token": false, "identity_headers": true, "pass_headers": ["x-real-ip"] },
         "audit": { "log": "denied" },
         "resource_metadata": "https://tools.example/.well-known/oauth-protected-resource"
     })
@@ -236,6 +236,23 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/0/match/methods/0", json!("GE T")),
         (Structural, "/routes/0/match/methods/0", json!("")),
         (Structural, "/routes/0/match/methods/1", json!("GET")),
+        // No request with such a method is let through.
+        (Structural, "/routes/0/match/methods/0", json!("M+X")),
+        (Structural, "/routes/1/match/hosts", json!([])),
+        (Structural, "/routes/1/match/hosts", json!("tools.example")),
+        (Structural, "/routes/1/match/hosts/0", json!("*")),
+        (Structural, "/routes/1/match/hosts/0", json!("tools.example:443")),
+        (Structural, "/routes/1/match/hosts/0", json!("https://tools.example")),
+        (Structural, "/routes/1/match/hosts/0", json!("zo\u{eb}.example")),
+        (Semantic, "/routes/1/match/hosts/0", json!("a..b")),
+        (Semantic, "/routes/1/match/hosts/1", json!("Tools.Example")),
+        (Structural, "/preflight", json!("allow")),
+        (Structural, "/preflight", json!(true)),
+        (Structural, "/upstream/case_sensitive_paths", json!("yes")),
+        (Structural, "/upstream/pass_headers", json!("x-real-ip")),
+        (Structural, "/upstream/pass_headers/0", json!("X-Real-IP")),
+        (Semantic, "/upstream/pass_headers/0", json!("x-mandate-agent")),
+        (Semantic, "/upstream/pass_headers/0", json!("x-request-id")),
         (Structural, "/routes/1/scopes", json!("tickets.read")),
         (Structural, "/routes/1/scopes/0", json!("tickets.read tickets.write")),
         (Structural, "/routes/1/scopes/0", json!("a\"b")),

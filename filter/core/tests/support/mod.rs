@@ -7,6 +7,7 @@ use mandate_core::algorithm::Algorithm;
 use mandate_core::claims::SignedToken;
 use mandate_core::config::{Config, Issuer};
 use mandate_core::decision::Decision;
+use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::headers::Headers;
 use mandate_core::keys::PublicKey;
@@ -261,7 +262,7 @@ pub fn issuer(change: impl FnOnce(&mut Value)) -> Issuer {
 
 /// Verifies a token against an issuer's entry with the issuer's key.
 pub fn verify_with(token: &str, issuer: &Issuer) -> Result<SignedToken, Reason> {
-    SignedToken::verify(ParsedToken::parse(token)?, 0, issuer, &issuer_key().public(), &InModule)
+    Ok(SignedToken::verify(ParsedToken::parse(token)?, 0, issuer, &issuer_key().public(), &InModule)?)
 }
 
 pub fn verify(members: Value) -> Result<SignedToken, Reason> {
@@ -371,6 +372,11 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
     let requests = vec![
         (Reason::TokenMissing, head("GET", "/v1", &[])),
         (Reason::TokenMalformed, get("/v1", "a.b.c")),
+        (
+            Reason::TokenTooLarge,
+            get("/v1", &format!("a.{}.c", "b".repeat(mandate_core::limits::TOKEN_BYTES))),
+        ),
+        (Reason::ProofUnsupported, head("GET", "/v1", &[("authorization", "DPoP a.b.c")])),
         (Reason::CredentialAmbiguous, head("GET", "/v1", &two)),
         (Reason::TokenType, with_alg(&with(header(), json!({ "typ": "JWT" })))),
         (Reason::AlgorithmNotAllowed, with_alg(&with(header(), json!({ "alg": "none" })))),
@@ -395,6 +401,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         (Reason::PolicyFault, get("/faulty", &marked(json!({})))),
         (Reason::RouteUnmatched, get("/other", &marked(json!({})))),
         (Reason::PathInvalid, get("/v1/%2e%2e/%2e%2e/x", &marked(json!({})))),
+        (Reason::ConnectionInvalid, head("GET", "/v1", &[("connection", "upgrade, x-mandate-agent")])),
     ];
     let mut denials: Vec<Denied> = requests
         .into_iter()
@@ -414,7 +421,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         Flow::new("decision-1".to_owned(), get("/v1", &marked(json!({ "iss": "https://remote.example" }))));
     let mut waited_at = strict_gate(config.clone());
     assert!(matches!(flow.advance(&mut waited_at, &InModule, NOW), Step::NeedKeys(1)));
-    let decision = flow.give_up(&waited_at, NOW);
+    let decision = flow.give_up(&waited_at, KeysProblem::Late, NOW);
     denials.push(Denied { reason: Reason::KeysUnavailable, decision, config: Some(config) });
 
     let config = strict_config();

@@ -265,7 +265,7 @@ fn verify(
     let algorithm = SignedToken::precheck(&token, issuer)?;
     let key = keys.find(token.header().kid.as_deref(), algorithm).ok_or(Reason::KeyUnknown)?;
     let signed = SignedToken::verify(token, 0, issuer, key, &InModule)?;
-    VerifiedChain::verify(Rc::new(signed), issuer, &config.delegation, None, now)
+    Ok(VerifiedChain::verify(Rc::new(signed), issuer, &config.delegation, None, now)?)
 }
 
 /// The token itself, or what standard input holds.
