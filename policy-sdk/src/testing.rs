@@ -173,6 +173,7 @@ mod tests {
     fn headers_are_found_without_regard_to_case() {
         let request = Request::builder().header("X-Tier", "gold").build();
         assert_eq!(request.header("x-TIER"), Ok(Some("gold".to_owned())));
+        assert_eq!(request.header("x_tier"), Ok(None), "a name with another separator is another name");
         assert_eq!(request.header("x-mandates"), Ok(None));
     }
 
