@@ -1,5 +1,7 @@
 //! The host at the desk: a request as plain data, and what is logged on standard error.
 
+pub(crate) mod reserved;
+
 use crate::{Claim, HeaderError, Identity, Route};
 use serde_json::{Number, Value};
 
@@ -84,11 +86,13 @@ impl Recorded {
     }
 }
 
-/// Credentials, pseudo-headers, and what a client claims about itself.
+/// Credentials, pseudo-headers, what the filter removes, and what is no name of a header (RFC 9110 §5.1).
 fn is_hidden(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
     let credentials = ["authorization", "proxy-authorization", "cookie", "dpop"];
-    credentials.contains(&name.as_str()) || name.starts_with(':') || name.starts_with("x-mandate-")
+    credentials.iter().any(|hidden| name.eq_ignore_ascii_case(hidden))
+        || name.starts_with(':')
+        || !name.is_ascii()
+        || reserved::is_reserved(name)
 }
 
 fn number_claim(number: &Number) -> Claim {

@@ -76,6 +76,7 @@
 //! the standard library.
 
 pub mod log;
+mod path_prefix;
 mod pointer;
 mod policy;
 mod request;
@@ -92,6 +93,7 @@ pub mod testing;
 #[allow(missing_docs, reason = "for the expansion of `policy!` only")]
 pub mod sandbox;
 
+pub use path_prefix::{PathPrefix, PathPrefixError};
 pub use pointer::pointer;
 pub use policy::Policy;
 pub use request::{Claim, HeaderError, Identity, Request, Route};

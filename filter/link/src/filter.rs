@@ -3,7 +3,7 @@
 use crate::LinkError;
 use crate::seam::{self, Stub};
 use wasmparser::{
-    ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef, ValType, Validator,
+    ExternalKind, FuncType, FunctionBody, Import, Operator, Parser, Payload, TypeRef, ValType, Validator,
     WasmFeatures,
 };
 
@@ -18,6 +18,7 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
 pub(crate) struct Filter<'a> {
     pub types: Vec<FuncType>,
     pub sections: Sections<'a>,
+    pub imports: Vec<Import<'a>>,
     /// How many functions are imported.
     pub imported: u32,
     /// The type of every function, imported ones first.
@@ -63,6 +64,7 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             types: Vec::new(),
             sections: Sections::default(),
+            imports: Vec::new(),
             imported: 0,
             signatures: Vec::new(),
             bodies: Vec::new(),
@@ -87,7 +89,9 @@ impl<'a> Filter<'a> {
             }
             Payload::ImportSection(imports) => {
                 for import in imports.clone().into_imports() {
-                    match import?.ty {
+                    let import = import?;
+                    self.imports.push(import);
+                    match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => self.signatures.push(ty),
                         TypeRef::Table(_) => self.tables += 1,
                         TypeRef::Memory(_) => self.memories += 1,

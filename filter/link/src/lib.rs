@@ -21,7 +21,7 @@ mod merge;
 mod refusal;
 mod seam;
 
-pub use refusal::{ImportProblem, Refusal, Wiring};
+pub use refusal::{Defect, ImportProblem, Refusal, Wiring};
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -66,9 +66,9 @@ pub enum LinkError {
         /// Why.
         refusal: Box<Refusal>,
     },
-    /// What came out is not valid: a defect of the linker.
-    #[error("the linker made a bundle that is not valid, which is its own defect: {0}")]
-    Bundle(String),
+    /// What came out is not what it has to be, and is not handed out: a defect of the linker.
+    #[error("the linker made a bundle that cannot be used, which is its own defect: {0}")]
+    Bundle(#[from] Defect),
 }
 
 impl LinkError {

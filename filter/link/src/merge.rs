@@ -4,8 +4,9 @@ use crate::contain::{self, Cards, Places, cards};
 use crate::filter::{FEATURES, Filter, count};
 use crate::glue::{self, Placed, Shared};
 use crate::guest::{Guest, PAGE};
+use crate::refusal::shown;
 use crate::seam::{self, Stub};
-use crate::{LinkError, SECTION};
+use crate::{Defect, LinkError, SECTION};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -15,7 +16,10 @@ use wasm_encoder::{
     MemoryType, Module, RefType, StartSection, TableSection, TableType, TagKind, TagSection, TagType,
     TypeSection, ValType,
 };
-use wasmparser::{FuncType, ValType as Parsed, Validator};
+use wasmparser::{FuncType, Import, ValType as Parsed, Validator};
+
+#[cfg(test)]
+mod tests;
 
 /// The policies by name, with what the filter and an auditor will be told of them: JSON.
 pub(crate) fn merge(
@@ -63,16 +67,35 @@ pub(crate) fn merge(
     Ok(bytes)
 }
 
-/// The finished bundle is validated again, as if somebody else had made it: that the sandboxes keep apart is
-/// WebAssembly's own rule, and it holds for what is valid.
+/// The finished bundle is read and validated again, as if somebody else had made it: that the sandboxes keep apart is
+/// WebAssembly's own rule, and it holds for what is valid. What the proxy gives and calls is the filter's, and nothing more:
+/// a policy that could import would talk to the proxy past the contract, and one that could export would be called by it.
 fn check(filter: &Filter<'_>, bytes: &[u8]) -> Result<(), LinkError> {
-    let invalid = |error: wasmparser::Error| LinkError::Bundle(error.to_string());
+    let invalid = |error: wasmparser::Error| Defect::Invalid(error.to_string());
     Validator::new_with_features(FEATURES).validate_all(bytes).map_err(invalid)?;
     let bundle = Filter::read_bundle(bytes)?;
+    // An import names its type by its index.
+    if !bundle.types.starts_with(&filter.types) {
+        return Err(Defect::Types.into());
+    }
+    if let Some(difference) = difference(&bundle.imports, &filter.imports) {
+        return Err(difference.into());
+    }
     if !bundle.exports.iter().eq(filter.exports.iter().filter(|(name, ..)| is_kept(name))) {
-        return Err(LinkError::Bundle("its exports are not the filter's".to_owned()));
+        return Err(Defect::Exports.into());
+    }
+    if bundle.start != filter.start {
+        return Err(Defect::Start.into());
     }
     Ok(())
+}
+
+/// The first import that is not the filter's, or is missing. Their order is their numbers, by which code calls them.
+fn difference(bundle: &[Import<'_>], filter: &[Import<'_>]) -> Option<Defect> {
+    let last = bundle.len().max(filter.len());
+    let position = (0..last).find(|position| bundle.get(*position) != filter.get(*position))?;
+    let import = bundle.get(position).or(filter.get(position))?;
+    Some(Defect::Import { position, module: shown(import.module), name: shown(import.name) })
 }
 
 /// Whether a bundle exports what the filter exports under this name.

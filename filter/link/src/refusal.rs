@@ -1,4 +1,4 @@
-//! Why a component is not linked.
+//! Why a component is not linked, or what was linked is not handed out.
 
 /// Why the linker refuses a component. The message says what is wrong, where, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +102,39 @@ pub enum Refusal {
     /// The linker's own copy of the contract is broken.
     #[error("the contract that this linker was built with cannot be read: {0}")]
     Contract(String),
+}
+
+/// What is wrong with a finished bundle. No component can bring this about unless the linker has a defect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// It breaks a rule of WebAssembly.
+    #[error("it is not valid: {0}")]
+    Invalid(String),
+
+    /// It does not begin with the types of the filter, by whose numbers imports and exports say what they are.
+    #[error("its types do not begin with the filter's")]
+    Types,
+
+    /// It imports something that the filter does not, or not what the filter imports at this place.
+    #[error(
+        "its import {position}, `{module}` `{name}`, is not the filter's, or not of its type, or missing"
+    )]
+    Import {
+        /// Which one, from 0: of the bundle, or of the filter if the bundle has fewer.
+        position: usize,
+        /// The import's first name.
+        module: String,
+        /// The import's second name.
+        name: String,
+    },
+
+    /// It exports something that the filter does not, or lacks what the filter exports.
+    #[error("its exports are not the filter's")]
+    Exports,
+
+    /// It runs another function when it is instantiated than the filter does.
+    #[error("its start function is not the filter's")]
+    Start,
 }
 
 impl From<wasmparser::Error> for Refusal {

@@ -152,7 +152,7 @@ fn check_has_the_policies_check_their_settings() {
     desk.write("bad.json", &config.to_string());
     let refused = desk.exits(1, &["check", "bad.json", "--policy", policy]);
     assert!(
-        refused.contains("/policies/0/settings/prefix") && refused.contains("must begin and end"),
+        refused.contains("/policies/0/settings/prefix") && refused.contains("must begin with"),
         "{refused}"
     );
 }
@@ -218,7 +218,7 @@ fn bench_measures_every_case_that_asks_the_policy() {
     let bench = ["policy", "bench", component, "--cases", cases.to_str().unwrap(), "--rounds", "3"];
     let rows = built.desk.json(&bench);
     let rows = rows.as_array().unwrap();
-    assert_eq!(rows.len(), 7, "two of nine are about settings: {rows:?}");
+    assert_eq!(rows.len(), 9, "three of twelve are about settings: {rows:?}");
     let measured = |row: &Value| {
         let positive = |name: &str| row["cost"][name].as_u64().is_some_and(|number| number > 0);
         ["fuel", "with_ns", "without_ns", "oracle_ns"].into_iter().all(positive)
@@ -240,10 +240,10 @@ fn watch_tests_again_when_a_file_changes() {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut waits = |what: &str| assert!(lines.any(|line| line.contains(what)), "{what}");
-    waits("9 of 9 cases came out as they should");
+    waits("12 of 12 cases came out as they should");
     waits("waiting");
     desk.write("tests.yaml", &table.replace("code: tenant_mismatch", "code: elsewhere"));
-    waits("2 of 9 cases did not come out as they should");
+    waits("3 of 12 cases did not come out as they should");
     desk.write("tests.yaml", "cases: nonsense");
     waits("cannot use the cases in `tests.yaml`");
     child.kill().unwrap();

@@ -3,7 +3,7 @@
 //! Paths below a prefix name a tenant, as in `/v1/tenants/acme/invoices`, and a claim of the token says whose it is. The
 //! upstream is told the tenant in `x-mandate-ext-tenant`, so that it need not read the path again.
 
-use mandate_policy::{Policy, Problem, Request, Verdict};
+use mandate_policy::{PathPrefix, Policy, Problem, Request, Verdict};
 use serde::Deserialize;
 
 /// What the operator says, in the entry of the configuration. Unknown members are refused: what was misspelt must not
@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What comes before the tenant in a path. Other paths are not this policy's concern.
-    prefix: String,
+    prefix: PathPrefix,
     /// The claim that names the tenant, as a JSON pointer.
     #[serde(default = "tenant")]
     claim: String,
@@ -36,22 +36,20 @@ impl Policy for TenantGuard {
 
     fn new(settings: Settings) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        if !settings.prefix.starts_with('/') || !settings.prefix.ends_with('/') {
-            problems.push(Problem::at("/prefix", "must begin and end with `/`, such as `/v1/tenants/`"));
-        }
         if !settings.claim.starts_with('/') {
             problems.push(Problem::at("/claim", "must be a JSON pointer, such as `/tenant`"));
         }
+        // Whatever else is wrong goes in there, too: an operator wants to be told all of it at once.
         if problems.is_empty() { Ok(Self { settings }) } else { Err(problems) }
     }
 
     fn check(&self, request: &Request) -> Verdict {
         let path = request.path();
-        let Some(rest) = path.strip_prefix(&self.settings.prefix) else {
+        let Some(rest) = self.settings.prefix.below(&path) else {
             return Verdict::abstain();
         };
         let wanted = rest.split_once('/').map_or(rest, |(tenant, _)| tenant);
-        match request.claim_text(&self.settings.claim) {
+        match request.claim_text(&self.settings.claim).filter(|own| !own.is_empty()) {
             None => Verdict::deny("tenant_missing", "the token names no tenant"),
             Some(own) if own != wanted => Verdict::deny("tenant_mismatch", format!("`{own}` asked for `{wanted}`")),
             Some(own) => Verdict::allow().with_header("tenant", own),
@@ -79,7 +77,7 @@ mod tests {
 
     #[test]
     fn another_tenants_data_is_denied() {
-        for path in ["/v1/tenants/evil/x", "/v1/tenants/acme2", "/v1/tenants/ac", "/v1/tenants/"] {
+        for path in ["/v1/tenants/evil/x", "/v1/tenants/acme2", "/v1/tenants/ac", "/v1/tenants/", "/v1/tenants"] {
             assert_eq!(code(&verdict(path)), Some("tenant_mismatch"), "{path}");
         }
     }
@@ -100,13 +98,15 @@ mod tests {
 
     #[test]
     fn other_paths_are_not_its_concern() {
-        assert_eq!(verdict("/v1/tenants"), Verdict::abstain());
+        assert_eq!(verdict("/v1/tenantship"), Verdict::abstain());
     }
 
     #[test]
-    fn settings_that_cannot_be_meant_are_refused_all_at_once() {
-        let problems = configure::<TenantGuard>(json!({ "prefix": "v1", "claim": "tenant" })).unwrap_err();
-        let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/prefix", "/claim"]);
+    fn settings_that_cannot_be_meant_are_refused() {
+        for (prefix, claim, pointer) in [("v1", "/tenant", "/prefix"), ("/v1", "tenant", "/claim")] {
+            let problems = configure::<TenantGuard>(json!({ "prefix": prefix, "claim": claim })).unwrap_err();
+            let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+            assert_eq!(pointers, [pointer]);
+        }
     }
 }

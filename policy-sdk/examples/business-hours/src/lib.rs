@@ -30,8 +30,8 @@ pub struct Settings {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Production {
-    /// Everything below a path: `/v1/production/`.
-    PathPrefix(String),
+    /// A path and everything below it: `/v1/production`.
+    PathPrefix(mandate_policy::PathPrefix),
     /// By a claim that names the environment. All environments are production except these, so that one that nobody
     /// thought of is guarded.
     Claim { pointer: String, except: Vec<String> },
@@ -72,7 +72,7 @@ impl Policy for BusinessHours {
 impl Production {
     fn covers(&self, request: &Request) -> bool {
         match self {
-            Self::PathPrefix(prefix) => request.path().starts_with(prefix),
+            Self::PathPrefix(prefix) => prefix.matches(&request.path()),
             // A token that does not name its environment may be meant for any.
             Self::Claim { pointer, except } => {
                 request.claim_text(pointer).is_none_or(|environment| !except.contains(&environment))
@@ -98,17 +98,11 @@ impl Settings {
         if self.from >= self.to {
             problems.push(Problem::at("/to", "must be later than `from`, on the same day"));
         }
-        match &self.production {
-            Production::PathPrefix(prefix) if !prefix.starts_with('/') || !prefix.ends_with('/') => {
-                problems.push(Problem::at("/production/path_prefix", "must begin and end with `/`"));
-            }
-            Production::Claim { pointer, .. } if !pointer.starts_with('/') => {
-                problems.push(Problem::at(
-                    "/production/claim/pointer",
-                    "must be a JSON pointer, such as `/environment`",
-                ));
-            }
-            _ => {}
+        if let Production::Claim { pointer, .. } = &self.production
+            && !pointer.starts_with('/')
+        {
+            let message = "must be a JSON pointer, such as `/environment`";
+            problems.push(Problem::at("/production/claim/pointer", message));
         }
         problems
     }
@@ -175,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn production_itself_is_production() {
+        for path in ["/v1/production", "/v1/production/"] {
+            assert_denied(&by_path(), write(MONDAY - DAY).path(path), "a write on sunday at 16:13");
+        }
+    }
+
+    #[test]
     fn what_is_not_known_to_be_safe_is_a_write() {
         for method in ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "PURGE", "get"] {
             assert_denied(&by_path(), write(MONDAY - DAY).method(method), "a write on sunday at 16:13");
@@ -211,14 +212,16 @@ mod tests {
             let problems = configure::<BusinessHours>(settings).unwrap_err();
             problems.into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
         };
-        let mut settings = settings(&json!({ "path_prefix": "production" }));
+        let mut settings = settings(&json!({ "claim": { "pointer": "environment", "except": [] } }));
         settings["utc_offset_minutes"] = json!(841);
         settings["days"] = json!([]);
         settings["to"] = json!("09:00");
         assert_eq!(
             pointers(settings.clone()),
-            ["/utc_offset_minutes", "/days", "/to", "/production/path_prefix"]
+            ["/utc_offset_minutes", "/days", "/to", "/production/claim/pointer"]
         );
+        settings["production"] = json!({ "path_prefix": "production" });
+        assert_eq!(pointers(settings.clone()), ["/production/path_prefix"]);
         settings["from"] = json!("9:00");
         assert_eq!(pointers(settings), ["/from"]);
     }

@@ -10,7 +10,7 @@
 //!
 //! The upstream is told how old the check is, in `x-mandate-ext-posture-age` (seconds).
 
-use mandate_policy::{Policy, Problem, Request, Verdict};
+use mandate_policy::{PathPrefix, Policy, Problem, Request, Verdict};
 use serde::Deserialize;
 
 /// How much later than ours the clock may be that stamped the posture, in seconds: as much as the filter allows an
@@ -21,8 +21,8 @@ const CLOCK_SKEW_S: u64 = 60;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where production is: `/v1/production/`. Other paths are not this policy's concern.
-    path_prefix: String,
+    /// Where production is: `/v1/production`. Other paths are not this policy's concern.
+    path_prefix: PathPrefix,
     /// The age, in seconds, from which on a posture is stale.
     max_age_s: u64,
     /// The greatest depth that may write. By default 1: the principal, or the agent that it called itself.
@@ -48,19 +48,14 @@ impl Policy for ProductionWrites {
     type Settings = Settings;
 
     fn new(settings: Settings) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        if !settings.path_prefix.starts_with('/') || !settings.path_prefix.ends_with('/') {
-            problems
-                .push(Problem::at("/path_prefix", "must begin and end with `/`, such as `/v1/production/`"));
-        }
         if settings.max_age_s == 0 {
-            problems.push(Problem::at("/max_age_s", "must be at least 1; at 0 every posture is stale"));
+            return Err(Problem::at("/max_age_s", "must be at least 1; at 0 every posture is stale").into());
         }
-        if problems.is_empty() { Ok(Self { settings }) } else { Err(problems) }
+        Ok(Self { settings })
     }
 
     fn check(&self, request: &Request) -> Verdict {
-        if is_safe(&request.method()) || !request.path().starts_with(&self.settings.path_prefix) {
+        if is_safe(&request.method()) || !self.settings.path_prefix.matches(&request.path()) {
             return Verdict::abstain();
         }
         let depth = request.depth();
@@ -123,6 +118,19 @@ mod tests {
         match check(request) {
             Verdict::Deny(denial) => assert_eq!(denial.code, expected),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn production_itself_is_production() {
+        for prefix in ["/v1/production/", "/v1/production"] {
+            let settings = json!({ "path_prefix": prefix, "max_age_s": 300 });
+            let policy: ProductionWrites = configure(settings).unwrap();
+            let verdict = |path| policy.check(&write(0).path(path).build());
+            for path in ["/v1/production", "/v1/production/", "/v1/production/orders"] {
+                assert!(matches!(verdict(path), Verdict::Deny(_)), "{prefix} {path}");
+            }
+            assert_eq!(verdict("/v1/productions"), Verdict::abstain(), "{prefix}");
         }
     }
 
@@ -197,10 +205,16 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_be_meant_are_refused_all_at_once() {
-        let settings = json!({ "path_prefix": "production", "max_age_s": 0 });
-        let problems = configure::<ProductionWrites>(settings).unwrap_err();
-        let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/path_prefix", "/max_age_s"]);
+    fn settings_that_cannot_be_meant_are_refused() {
+        for (prefix, max_age_s, pointer) in [
+            ("production", 300, "/path_prefix"),
+            ("/v1//x", 300, "/path_prefix"),
+            ("/v1/production", 0, "/max_age_s"),
+        ] {
+            let settings = json!({ "path_prefix": prefix, "max_age_s": max_age_s });
+            let problems = configure::<ProductionWrites>(settings).unwrap_err();
+            let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+            assert_eq!(pointers, [pointer]);
+        }
     }
 }

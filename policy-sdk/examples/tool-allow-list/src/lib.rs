@@ -6,15 +6,15 @@
 //! (`/v1/tools/<tool>`); an agent that is not on the list gets none, and neither does one of the same name from another
 //! issuer.
 
-use mandate_policy::{Identity, Policy, Problem, Request, Verdict};
+use mandate_policy::{Identity, PathPrefix, Policy, Problem, Request, Verdict};
 use serde::Deserialize;
 
 /// What the operator says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What comes before the tool in a path: `/v1/tools/`. Other paths are not this policy's concern.
-    prefix: String,
+    /// What comes before the tool in a path: `/v1/tools`. Other paths are not this policy's concern.
+    prefix: PathPrefix,
     /// Who may use what. Who is not here may use nothing.
     agents: Vec<Agent>,
     /// What the principal may use when it acts itself, without an agent; by default nothing.
@@ -49,7 +49,7 @@ impl Policy for ToolAllowList {
 
     fn check(&self, request: &Request) -> Verdict {
         let path = request.path();
-        let Some(rest) = path.strip_prefix(&self.settings.prefix) else {
+        let Some(rest) = self.settings.prefix.below(&path) else {
             return Verdict::abstain();
         };
         let tool = rest.split_once('/').map_or(rest, |(tool, _)| tool);
@@ -76,9 +76,6 @@ impl ToolAllowList {
 impl Settings {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if !self.prefix.starts_with('/') || !self.prefix.ends_with('/') {
-            problems.push(Problem::at("/prefix", "must begin and end with `/`, such as `/v1/tools/`"));
-        }
         for (index, agent) in self.agents.iter().enumerate() {
             let mut earlier = self.agents.iter().take(index);
             if earlier.any(|earlier| earlier.iss == agent.iss && earlier.sub == agent.sub) {
@@ -158,6 +155,13 @@ mod tests {
     }
 
     #[test]
+    fn the_prefix_itself_is_no_tool() {
+        let request = Request::builder().path("/v1/tools");
+        assert_denied(request.clone().hop(IDP, "agent:research"), "tool_not_allowed");
+        assert_denied(request, "tool_not_allowed");
+    }
+
+    #[test]
     fn a_principal_that_acts_itself_gets_only_its_own() {
         assert_denied(call("search"), "tool_not_allowed");
         assert_eq!(policy().check(&call("pay").build()), Verdict::allow());
@@ -176,7 +180,7 @@ mod tests {
 
     #[test]
     fn other_paths_are_not_its_concern() {
-        for path in ["/", "/v1/tools", "/v1/toolshed/pay", "/v2/v1/tools/pay"] {
+        for path in ["/", "/v1", "/v1/toolshed/pay", "/v2/v1/tools/pay"] {
             assert_eq!(policy().check(&Request::builder().path(path).build()), Verdict::abstain(), "{path}");
         }
     }
@@ -184,13 +188,16 @@ mod tests {
     #[test]
     fn settings_that_cannot_be_meant_are_refused_all_at_once() {
         let twice = json!({ "iss": IDP, "sub": "agent:research", "tools": ["search", "a/b"] });
-        let settings = json!({ "prefix": "/v1/tools", "agents": [twice, twice], "principal_tools": [""] });
+        let settings = json!({ "prefix": "/v1/tools/", "agents": [twice, twice], "principal_tools": [""] });
         let problems = configure::<ToolAllowList>(settings).unwrap_err();
         let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-        assert_eq!(
-            pointers,
-            ["/prefix", "/agents/0/tools/1", "/agents/1", "/agents/1/tools/1", "/principal_tools/0"]
-        );
+        assert_eq!(pointers, ["/agents/0/tools/1", "/agents/1", "/agents/1/tools/1", "/principal_tools/0"]);
+    }
+
+    #[test]
+    fn a_prefix_that_no_path_has_is_refused() {
+        let problems = configure::<ToolAllowList>(json!({ "prefix": "v1/tools", "agents": [] })).unwrap_err();
+        assert_eq!(problems, [Problem::at("/prefix", "must begin with `/`")]);
     }
 
     #[test]

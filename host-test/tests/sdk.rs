@@ -1,0 +1,205 @@
+//! The SDK at the desk against the filter: what a policy's own tests show it is what the proxy shows it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "sdk/headers.rs"]
+mod headers;
+mod support;
+
+use headers::Headers;
+use mandate_core::path::{self, NormalPath};
+use mandate_core::reply::is_reserved;
+use mandate_host::FILTER;
+use mandate_host::authoring::{Component, Project, Trial};
+use mandate_host::cases::{Case, Engine, Subject, Table, on_harness, on_oracle};
+use mandate_host::tokens::Algorithm;
+use mandate_policy::testing::{RESERVED, configure};
+use mandate_policy::{PathPrefix, Policy, Request, Verdict};
+use proptest::prelude::*;
+use serde_json::json;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// The policy as a component, built as an author builds it.
+fn component() -> Component {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let toml = |path: &Path| serde_json::to_string(path.to_str().unwrap()).unwrap();
+    let (source, sdk) = (tests.join("tests/sdk/headers.rs"), tests.join("../policy-sdk"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authoring");
+    let manifest = format!(
+        "[package]\nname = \"headers\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+         [lib]\ncrate-type = [\"cdylib\"]\npath = {}\n\n\
+         [dependencies]\nmandate-policy = {{ path = {} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
+         [workspace]\n",
+        toml(&source),
+        toml(&sdk)
+    );
+    std::fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    std::fs::copy(tests.join("../Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    std::fs::create_dir(folder.path().join(".cargo")).unwrap();
+    let config = format!("[build]\ntarget-dir = {}\n", toml(&target));
+    std::fs::write(folder.path().join(".cargo/config.toml"), config).unwrap();
+    Project::open(folder.path()).unwrap().build(|_| {}).unwrap()
+}
+
+fn trial() -> &'static Trial {
+    static BUILT: OnceLock<Trial> = OnceLock::new();
+    BUILT.get_or_init(|| Trial::new(FILTER, &component()).unwrap())
+}
+
+/// What a policy sees of these headers under these names: at the desk, unlinked, and in the filter.
+fn seen(headers: &[(&str, &str)], names: &[&str]) -> [String; 3] {
+    let settings = json!({ "names": names });
+    let builder =
+        headers.iter().fold(Request::builder(), |builder, (name, value)| builder.header(name, *value));
+    let policy: Headers = configure(settings.clone()).unwrap();
+    let Verdict::Deny(at_desk) = policy.check(&builder.build()) else { panic!("it denies") };
+    let case = json!({
+        "name": "headers", "settings": settings, "request": { "headers": headers },
+        "expect": { "verdict": "deny", "code": "seen" },
+    });
+    // JSON is YAML.
+    let table = Table::parse(&json!({ "cases": [case] }).to_string()).unwrap();
+    let ask = |engine: &mut dyn Engine| said(&table.cases[0], engine);
+    [at_desk.message, ask(&mut on_oracle(trial().oracle())), ask(&mut on_harness(trial().linked()))]
+}
+
+fn said(case: &Case, engine: &mut dyn Engine) -> String {
+    let outcome = case.run(&Subject::new("headers"), support::key(Algorithm::Es256), engine).unwrap();
+    outcome.message.unwrap_or_else(|| panic!("{:?}", outcome.code))
+}
+
+#[track_caller]
+fn assert_seen(headers: &[(&str, &str)], name: &str, expected: &str) {
+    for said in seen(headers, &[name]) {
+        assert_eq!(said.trim_end(), format!("{name}: {expected}"), "{headers:?}");
+    }
+}
+
+#[test]
+fn a_header_is_found_by_its_name_in_any_case_and_by_no_other() {
+    for name in ["x_role", "x.role", "x-rol", "x-role ", ""] {
+        assert_seen(&[("X-Role", "admin")], name, "Ok(None) Ok([])");
+    }
+    for name in ["X-Role", "x-role", "X-ROLE"] {
+        assert_seen(&[("x-Role", "admin")], name, r#"Ok(Some("admin")) Ok(["admin"])"#);
+        assert_seen(&[("x-role", "user"), ("x_role", "admin")], name, r#"Ok(Some("user")) Ok(["user"])"#);
+        assert_seen(&[("x-role", "user"), ("X-ROLE", "admin")], name, "Err(Repeated) Err(Repeated)");
+    }
+    assert_seen(&[("x-role", "user"), ("X_Role", "admin")], "x_role", r#"Ok(Some("admin")) Ok(["admin"])"#);
+}
+
+#[test]
+fn what_is_hidden_is_hidden_everywhere() {
+    for (header, name) in [
+        ("authorization", "Authorization"),
+        ("cookie", "Cookie"),
+        ("proxy-authorization", "proxy-authorization"),
+        ("DPoP", "dpop"),
+        (":path", ":path"),
+        ("X-Mandate-Agent", "x-mandate-agent"),
+        ("x_mandate_agent", "x_mandate_agent"),
+        ("x-http-method-override", "x-http-method-override"),
+        ("X_Original_URL", "x_original_url"),
+    ] {
+        // A second credential would be refused, and a second pseudo-header is none.
+        let sent =
+            if matches!(header, "authorization" | ":path") { vec![] } else { vec![(header, "hidden")] };
+        assert_seen(&sent, name, "Ok(None) Ok([])");
+        let at_desk = Request::builder().header(header, "hidden").build();
+        assert_eq!(at_desk.header(name), Ok(None), "{name}");
+    }
+}
+
+#[test]
+fn a_list_is_the_same_list_everywhere() {
+    assert_seen(&[("x-role", "user,admin")], "x-role", r#"Ok(Some("user,admin")) Ok(["user", "admin"])"#);
+    assert_seen(&[("x-role", r#"user,"admin"#)], "x-role", r#"Ok(Some("user,\"admin")) Err(NotList)"#);
+    for value in ["", ",", "a,,b ,\tc", r#""a,b", c"#, r#""a\",b",c"#, "é,ü", "a\\,b"] {
+        let [at_desk, unlinked, linked] = seen(&[("x-role", value)], &["x-role", "X-ROLE"]);
+        assert_eq!((&at_desk, &at_desk), (&unlinked, &linked), "{value:?}");
+    }
+}
+
+#[test]
+fn what_the_filter_removes_no_policy_sees_at_the_desk() {
+    let spellings =
+        |name: &str| [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")];
+    let mut removed = 0;
+    for entry in RESERVED {
+        let name = entry.strip_suffix('*').map_or_else(|| (*entry).to_owned(), |prefix| format!("{prefix}0"));
+        for name in spellings(&name).iter().chain(&spellings(entry.trim_end_matches('*'))) {
+            let request = Request::builder().header(name, "hidden").build();
+            assert_eq!(request.header(name), Ok(None), "{name}");
+            removed += usize::from(is_reserved(name));
+        }
+    }
+    assert!(removed > 0, "the two lists have something in common");
+}
+
+proptest! {
+    /// Names that are nearly one of the filter's.
+    #[test]
+    fn no_spelling_is_removed_by_the_filter_and_seen_at_the_desk(
+        name in "[xX][-_.][mMhHoOrR][a-zA-Z]{3,7}[-_.!]([mM]ethod[-_]override|url|agent|)"
+    ) {
+        if is_reserved(&name) {
+            prop_assert_eq!(Request::builder().header(&name, "hidden").build().header(&name), Ok(None));
+        }
+    }
+
+    #[test]
+    fn the_elements_of_a_list_come_back(
+        elements in prop::collection::vec("[!#-+--~é]{1,5}( [a-z]{1,3})?|\"([ -!#-\\[\\]-~]|\\\\.){0,5}\"", 0..6),
+        between in "[ \t]{0,2},[ \t,]{0,3}",
+    ) {
+        let list = elements.join(&between);
+        let values = Request::builder().header("x-role", list.as_str()).build().header_values("x-role");
+        prop_assert_eq!(values, Ok(elements));
+    }
+
+    #[test]
+    fn no_text_breaks_a_list(text in "[a\", \\\\\té]{0,12}|.{0,12}") {
+        let request = Request::builder().header("x-role", text.as_str()).build();
+        let Ok(values) = request.header_values("x-role") else {
+            prop_assert!(text.contains('"'));
+            return Ok(());
+        };
+        for value in &values {
+            prop_assert!(!value.is_empty() && value.trim_matches([' ', '\t']) == value, "{:?}", value);
+            prop_assert!(text.contains(value.as_str()));
+        }
+        if !text.contains('"') {
+            let all = text.split(',').map(|value| value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
+            prop_assert_eq!(values, all.map(str::to_owned).collect::<Vec<_>>());
+        }
+    }
+
+    /// The SDK's prefixes are the filter's: what one takes, the other does, and both match the same paths.
+    #[test]
+    fn a_prefix_matches_what_a_route_matches(
+        prefix in "(/?[a%./:;?A4C2e~é]{0,4}){0,3}|/(v1|%C3%A9|%20|%41|%2F|a%20b)/?",
+        rest in "(|/|/a|a|//|/%C3%A9|/../a)",
+    ) {
+        let Ok(ours) = PathPrefix::try_from(prefix.clone()) else { return Ok(()) };
+        let theirs = path::PathPrefix::parse(&prefix);
+        prop_assert!(theirs.is_ok(), "{:?} is refused for a route: {:?}", prefix, theirs);
+        if let (Ok(theirs), Ok(path)) = (theirs, NormalPath::normalise(format!("{prefix}{rest}"))) {
+            prop_assert_eq!(ours.matches(path.as_str()), theirs.matches(&path), "{} {}", prefix, path);
+        }
+    }
+}
+
+#[test]
+fn a_prefix_that_a_route_may_have_a_policy_may_have() {
+    for prefix in ["/", "/v1", "/v1/", "/v1/a.b/c~d", "/caf%C3%A9", "/a%20b/%25", "/a:b@c,d"] {
+        path::PathPrefix::parse(prefix).unwrap();
+        PathPrefix::try_from(prefix.to_owned()).unwrap();
+    }
+}
