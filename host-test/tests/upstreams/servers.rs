@@ -58,6 +58,20 @@ fn installed(kind: &str, version: &[u8]) -> Option<PathBuf> {
     Some(folder)
 }
 
+/// Where a server in this folder accepts connections, as soon as it does.
+fn ready(folder: &Path, port: impl Fn(&Path) -> Option<u16>) -> SocketAddr {
+    let began = Instant::now();
+    loop {
+        let address = port(folder).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        if let Some(address) = address.filter(|address| TcpStream::connect(address).is_ok()) {
+            return address;
+        }
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(began.elapsed() < READY_WITHIN, "a server does not start:\n{log}");
+        sleep(LOOK);
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -91,16 +105,8 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let began = Instant::now();
-        loop {
-            let address = port(&folder).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-            if let Some(address) = address.filter(|address| TcpStream::connect(address).is_ok()) {
-                return Self { address, folder, _guard: guard };
-            }
-            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(began.elapsed() < READY_WITHIN, "{command:?} does not start:\n{log}");
-            sleep(LOOK);
-        }
+        let address = ready(&folder, port);
+        Self { address, folder, _guard: guard }
     }
 
     /// The same, where another server behind it writes down what ran.
