@@ -128,13 +128,14 @@ fn a_path_that_is_a_stricter_one_but_for_case_is_refused() {
     let Some(gateway) = Gateway::start(&payments(), &[], &[("express", express)]) else { return };
     let get = |path: &str, scope: &str| gateway.send("express", Request::get(path).bearer(&token(scope)));
     get("/v1/payments", "tickets.read").assert_denied(403, "scope_insufficient", "the plain path");
-    for path in
-        ["/v1/Payments", "/v1/PAYMENTS", "/v1/Payments/", "/v1/Payments/7", "/v1/%50ayments", "/V1/payments"]
-    {
+    for path in ["/v1/Payments", "/v1/PAYMENTS", "/v1/Payments/", "/v1/Payments/7", "/v1/%50ayments"] {
         for scope in ["tickets.read", "tickets.read payments.write"] {
             get(path, scope).assert_denied(403, "path_invalid", path);
         }
     }
+    // No rule of this configuration holds for it at all.
+    let seen = get("/V1/payments", "tickets.read payments.write");
+    assert_eq!((seen.status, seen.ran.as_slice()), (403, [].as_slice()), "{seen:?}");
     get("/v1/payments", "payments.write").assert_ran("payments", "the plain path");
     get("/v1/Tickets", "tickets.read").assert_ran("other", "a path that no rule names");
     get("/v1/Payments2", "tickets.read").assert_ran("other", "another segment");
