@@ -163,11 +163,12 @@ pub fn a2a() -> Option<&'static Server> {
 }
 
 /// Express, which reads the case of paths only if told to: `insensitive` is its default.
-pub fn express(case: &str) -> Option<Server> {
+pub fn express(case: &str) -> Option<&'static Server> {
     static EXPRESS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let installed = EXPRESS.get_or_init(|| installed("node", include_bytes!("package.json"))).as_deref()?;
     let express = installed.join("node_modules/express");
-    Some(Server::start(&["node".into(), "express_app.js".into(), case.into()], &[("EXPRESS", &express)]))
+    let command = ["node".into(), "express_app.js".into(), case.into()];
+    Some(Box::leak(Box::new(Server::start(&command, &[("EXPRESS", &express)]))))
 }
 
 /// Apache httpd as the next proxy before a server.

@@ -1,7 +1,7 @@
 //! Other spellings of a path or method: percent-encoding, upper case, `HEAD`.
 
 use super::gateway::{Gateway, Seen, token};
-use super::servers::{self, Server};
+use super::servers;
 use mandate_host::client::Request;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
@@ -113,18 +113,9 @@ fn payments() -> Value {
     ])
 }
 
-fn kept(server: Server) -> &'static Server {
-    static SERVERS: [OnceLock<Server>; 2] = [OnceLock::new(), OnceLock::new()];
-    let [first, second] = &SERVERS;
-    match first.set(server) {
-        Ok(()) => first.get().unwrap(),
-        Err(server) => second.get_or_init(|| server),
-    }
-}
-
 #[test]
 fn a_path_that_is_a_stricter_one_but_for_case_is_refused() {
-    let Some(express) = servers::express("insensitive").map(kept) else { return };
+    let Some(express) = servers::express("insensitive") else { return };
     let Some(gateway) = Gateway::start(&payments(), &[], &[("express", express)]) else { return };
     let get = |path: &str, scope: &str| gateway.send("express", Request::get(path).bearer(&token(scope)));
     get("/v1/payments", "tickets.read").assert_denied(403, "scope_insufficient", "the plain path");
@@ -143,7 +134,7 @@ fn a_path_that_is_a_stricter_one_but_for_case_is_refused() {
 
 #[test]
 fn where_the_upstream_reads_case_the_operator_says_so() {
-    let Some(express) = servers::express("sensitive").map(kept) else { return };
+    let Some(express) = servers::express("sensitive") else { return };
     let members = [("upstream", json!({ "case_sensitive_paths": true }))];
     let Some(gateway) = Gateway::start(&payments(), &members, &[("express", express)]) else { return };
     let get = |path: &str, scope: &str| gateway.send("express", Request::get(path).bearer(&token(scope)));
