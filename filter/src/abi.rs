@@ -88,6 +88,13 @@ impl Module {
         }
     }
 
+    fn configure(&mut self, context: u32) -> bool {
+        let Some(mut root) = self.roots.remove(&context) else { return false };
+        let taken = root.configure(self.roots.values());
+        self.roots.insert(context, root);
+        taken
+    }
+
     fn request_headers(&mut self, context: u32, count: usize) -> Option<Action> {
         let (worker, stream) = self.of_stream(context)?;
         worker.forget(context);
@@ -150,12 +157,11 @@ extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
     with(|module| module.create(context, parent));
 }
 
-/// Always accepts: a proxy that was told no may go on without the filter. A configuration that is wrong is kept as the
-/// reason why every request is denied.
+/// Says no to a configuration that is wrong: the proxy then keeps the one before, and does not start with a wrong first one.
+/// Should it go on all the same, every request is denied.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(root: u32, _: usize) -> u32 {
-    with_root(root, |root, _| root.configure());
-    u32::from(true)
+    u32::from(with(|module| module.configure(root)).unwrap_or(false))
 }
 
 #[unsafe(no_mangle)]

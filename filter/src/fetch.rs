@@ -1,16 +1,18 @@
-//! Key sets over HTTP, shared between workers, and the requests that wait for them.
+//! Key sets over HTTP, and the requests that wait for them.
 //!
-//! What to fetch and when is the core's arithmetic ([`RemoteStore`]); this file carries it out. In shared data lie, per
-//! key set, the [`Ledger`] and the newest document. Without shared data each worker fetches for itself.
+//! What to fetch and when is the core's arithmetic ([`RemoteStore`]); this file carries it out. Each worker fetches for
+//! itself: see [`mandate_core::keystore`] for why, and what it costs.
 
 use crate::abi::Streams;
 use crate::host::{self, HostResult, LogLevel, Map};
 use crate::worker::{Worker, say};
+use mandate_core::config::Issuer;
 use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
 use mandate_core::flow::Step;
-use mandate_core::keystore::{Ledger, RemoteStore};
+use mandate_core::keystore::RemoteStore;
 use mandate_core::limits;
+use mandate_core::printable::shortened;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use std::collections::BTreeMap;
@@ -34,27 +36,24 @@ impl Fetcher {
         let Some(gate) = &mut worker.gate else { return };
         // Without a clock nothing can be said to be due or late; whoever waits goes on waiting, and nothing passes.
         let Ok(now) = host::now() else { return };
+        let mut failed = Vec::new();
         for (issuer, store) in gate.remote_stores() {
-            let shared = Shared::of(store);
-            let cas = shared.catch_up(store);
-            if store.is_due(now) && shared.claim(store, now, cas) {
+            if store.is_due(now) {
+                store.begin(now);
                 match call(store) {
-                    Ok(token) => {
-                        self.calls.insert(token, issuer);
-                    }
+                    Ok(token) => _ = self.calls.insert(token, issuer),
                     Err(error) => {
-                        worker.metrics.refreshed(false);
-                        say(
-                            LogLevel::Warn,
-                            &format!("keys from the cluster {}: {error}", store.config().cluster),
-                        );
-                        shared.publish_ledger(store, store.failed(now));
+                        store.failed(now);
+                        failed.push((issuer, not_sent(error, store)));
                     }
                 }
             }
             if let Some(at) = store.fetched_at() {
                 worker.metrics.key_age(issuer, now.millis_since(at) / 1000);
             }
+        }
+        for (issuer, why) in failed {
+            report(worker, issuer, &why, now);
         }
         self.settle(worker, streams, now);
     }
@@ -63,29 +62,19 @@ impl Fetcher {
     pub fn answered(&mut self, worker: &mut Worker, streams: &mut Streams, token: u32, body_size: usize) {
         let (Some(issuer), Some(gate)) = (self.calls.remove(&token), &mut worker.gate) else { return };
         let (Some(store), Ok(now)) = (gate.remote_store(issuer), host::now()) else { return };
-        let shared = Shared::of(store);
-        // Another worker may have noted an unknown `kid` meanwhile.
-        shared.catch_up(store);
         let document = read_answer(body_size);
-        let accepted = document.and_then(|d| store.accept(&d, now).map(|()| d).map_err(|e| e.to_string()));
-        worker.metrics.refreshed(accepted.is_ok());
-        let ledger = match accepted {
-            Ok(document) => {
-                shared.publish_document(&document, now);
-                store.succeeded()
+        match document.and_then(|document| store.accept(&document, now).map_err(|e| explain(&document, &e))) {
+            Ok(is_new) => {
+                worker.metrics.refreshed(true);
+                if is_new {
+                    report_dropped_keys(worker, issuer);
+                }
             }
-            Err(error) => {
-                say(
-                    LogLevel::Warn,
-                    &format!(
-                        "keys from the cluster {}: {error}; the last good set is kept",
-                        store.config().cluster
-                    ),
-                );
-                store.failed(now)
+            Err(why) => {
+                store.failed(now);
+                report(worker, issuer, &why, now);
             }
-        };
-        shared.publish_ledger(store, ledger);
+        }
         self.settle(worker, streams, now);
     }
 
@@ -163,65 +152,92 @@ fn call(store: &RemoteStore) -> HostResult<u32> {
     host::http_call(&config.cluster, &headers, Duration::from_millis(config.timeout_ms))
 }
 
+/// Why a fetch was not even sent.
+fn not_sent(error: host::HostError, store: &RemoteStore) -> String {
+    match error.status {
+        host::BAD_ARGUMENT => format!("the proxy has no cluster named `{}`", store.config().cluster),
+        _ => error.to_string(),
+    }
+}
+
+/// The document, or in words why there is none.
 fn read_answer(body_size: usize) -> Result<Vec<u8>, String> {
-    let status = host::header(Map::CallHeaders, ":status").map_err(|e| e.to_string())?;
-    match status.as_deref() {
-        Some(b"200") => {}
-        Some(other) => return Err(format!("the answer has status {}", String::from_utf8_lossy(other))),
-        None => return Err("no answer".to_owned()),
+    let header = |name: &str| host::header(Map::CallHeaders, name).map_err(|e| e.to_string());
+    let text = |bytes: &[u8]| shortened(&String::from_utf8_lossy(bytes), limits::REPORTED_BYTES);
+    let Some(status) = header(":status")? else {
+        return Err("no answer came in time, or the connection failed".to_owned());
+    };
+    match status.as_slice() {
+        b"200" => {}
+        b"301" | b"302" | b"303" | b"307" | b"308" => {
+            let to = header("location")?.unwrap_or_default();
+            return Err(format!(
+                "the answer is a redirect to `{}`, and redirects are not followed",
+                text(&to)
+            ));
+        }
+        other => {
+            // The proxy answers itself if it cannot reach the cluster, and says why in the body.
+            let body = host::call_body(limits::REPORTED_BYTES).unwrap_or_default();
+            return Err(format!("the answer has status {}: `{}`", text(other), text(&body)));
+        }
+    }
+    if let Some(coding) = header("content-encoding")?.filter(|coding| coding != b"identity") {
+        return Err(format!("the answer has the content coding `{}`, and none is decoded", text(&coding)));
     }
     if body_size > limits::KEY_SET_BYTES {
-        return Err(format!("the answer is longer than {} bytes", limits::KEY_SET_BYTES));
+        return Err(format!("the answer has {body_size} bytes, {} are accepted", limits::KEY_SET_BYTES));
     }
     host::call_body(limits::KEY_SET_BYTES).map_err(|e| e.to_string())
 }
 
-/// Where the workers keep what they share about one key set.
-///
-/// Every failure here has the same, harmless consequence: this worker acts on what it knows itself.
-struct Shared {
-    ledger: String,
-    document: String,
+/// Why a document is no key set, with a guess at what it is instead.
+fn explain(document: &[u8], error: &dyn std::error::Error) -> String {
+    let looks_like = match document.trim_ascii_start() {
+        [] => "; the answer is empty",
+        [0x1f, 0x8b, ..] => "; it is compressed with gzip",
+        [b'<', ..] => "; it looks like HTML or XML",
+        _ => "",
+    };
+    format!("{error}{looks_like}")
 }
 
-impl Shared {
-    fn of(store: &RemoteStore) -> Self {
-        let config = store.config();
-        let name = |what| format!("mandate/{what}/{}/{}", config.cluster, config.uri);
-        Self { ledger: name("ledger"), document: name("keys") }
-    }
-
-    /// Takes over what other workers wrote; gives the number that guards the ledger.
-    fn catch_up(&self, store: &mut RemoteStore) -> u32 {
-        let Ok(Some((bytes, cas))) = host::shared_data(&self.ledger) else { return 0 };
-        store.observe(Ledger::from_bytes(&bytes));
-        if store.is_behind()
-            && let Ok(Some((bytes, _))) = host::shared_data(&self.document)
-            && let Some((at, document)) = bytes.split_first_chunk::<8>()
-        {
-            // The worker that wrote it accepted it, so it is a key set; should it not be one, this worker fetches.
-            store.accept(document, UnixTime::from_millis(u64::from_le_bytes(*at))).ok();
+/// Says that a fetch failed, why, and what is in force now.
+fn report(worker: &mut Worker, issuer: usize, why: &str, now: UnixTime) {
+    worker.metrics.refreshed(false);
+    let Some(gate) = &mut worker.gate else { return };
+    let name = name(gate.config().issuers.get(issuer));
+    let Some(store) = gate.remote_store(issuer) else { return };
+    let config = store.config();
+    let in_force = match store.fetched_at().filter(|_| store.is_usable(now)) {
+        Some(at) => {
+            let age = now.millis_since(at) / 1000;
+            let left = config.stale_s.saturating_sub(age);
+            format!("the keys that were fetched {age} s ago stay in force for {left} s more")
         }
-        cas
-    }
+        None => "there are no keys in force: its tokens are denied with keys_unavailable".to_owned(),
+    };
+    let (uri, cluster) = (&config.uri, &config.cluster);
+    say(
+        LogLevel::Warn,
+        &format!("keys of issuer `{name}` from {uri} (cluster {cluster}): {why}; {in_force}"),
+    );
+}
 
-    /// Whether this worker is the one to fetch.
-    fn claim(&self, store: &mut RemoteStore, now: UnixTime, cas: u32) -> bool {
-        let ledger = store.claim(now);
-        let claimed = host::set_shared_data(&self.ledger, &ledger.to_bytes(), cas).unwrap_or(true);
-        if claimed {
-            store.observe(ledger);
-        }
-        claimed
+/// Says of each key of a new set that is not used why.
+fn report_dropped_keys(worker: &mut Worker, issuer: usize) {
+    let Some(gate) = &mut worker.gate else { return };
+    let name = name(gate.config().issuers.get(issuer));
+    let Some(set) = gate.remote_store(issuer).and_then(|store| store.set()) else { return };
+    for (position, error) in set.rejected() {
+        say(
+            LogLevel::Warn,
+            &format!("keys of issuer `{name}`: key {position} of the set is not used: {error}"),
+        );
     }
+    worker.metrics.dropped(issuer, set.rejected().len());
+}
 
-    fn publish_document(&self, document: &[u8], at: UnixTime) {
-        let bytes = [at.as_millis().to_le_bytes().as_slice(), document].concat();
-        host::set_shared_data(&self.document, &bytes, 0).ok();
-    }
-
-    fn publish_ledger(&self, store: &mut RemoteStore, ledger: Ledger) {
-        store.observe(ledger);
-        host::set_shared_data(&self.ledger, &ledger.to_bytes(), 0).ok();
-    }
+fn name(issuer: Option<&Issuer>) -> String {
+    issuer.map(|issuer| issuer.issuer.clone()).unwrap_or_default()
 }

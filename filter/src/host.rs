@@ -27,7 +27,8 @@ pub type HostResult<T> = Result<T, HostError>;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
-const CAS_MISMATCH: u32 = 8;
+/// What a proxy says of a cluster that it does not have.
+pub const BAD_ARGUMENT: u32 = 2;
 /// Not a status of the ABI: the proxy said yes and gave something that cannot be read.
 const UNREADABLE: u32 = u32::MAX;
 
@@ -64,6 +65,7 @@ enum Buffer {
 pub enum MetricKind {
     Counter = 0,
     Gauge = 1,
+    Histogram = 2,
 }
 
 /// `HttpRequest` of the ABI's stream types.
@@ -105,20 +107,6 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_remove_header_map_value(map: Map, key: *const u8, key_size: usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(
-        key: *const u8,
-        key_size: usize,
-        value: *const u8,
-        value_size: usize,
-        cas: u32,
-    ) -> u32;
     fn proxy_http_call(
         cluster: *const u8,
         cluster_size: usize,
@@ -320,28 +308,6 @@ pub fn set_property(name: &str, value: &str) -> HostResult<()> {
     // SAFETY: pointers and lengths of live strings.
     let status = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     check("proxy_set_property", status)
-}
-
-/// A value that all workers share, and the number that guards it; `None` if nobody set it yet.
-pub fn shared_data(key: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
-    let mut cas = 0;
-    // SAFETY: pointer and length of a live string, and live places for the answer.
-    let value = bytes("proxy_get_shared_data", |data, size| unsafe {
-        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
-    });
-    match value {
-        Err(HostError { status: NOT_FOUND, .. }) => Ok(None),
-        other => other.map(|value| Some((value, cas))),
-    }
-}
-
-/// Sets a value that all workers share; `false` if another worker was faster. A `cas` of zero always sets.
-pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> HostResult<bool> {
-    // SAFETY: pointers and lengths of a live string and a live slice.
-    match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) } {
-        CAS_MISMATCH => Ok(false),
-        status => check("proxy_set_shared_data", status).map(|()| true),
-    }
 }
 
 /// Lets the request of the effective context go on.

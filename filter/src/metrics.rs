@@ -19,10 +19,13 @@ pub struct Metrics {
     refresh_succeeded: Counter,
     refresh_failed: Counter,
     key_age: Vec<(usize, u32)>,
+    keys_dropped: Vec<(usize, Counter)>,
     cache_hits: Counter,
     cache_misses: Counter,
     host_signatures: Option<u32>,
     waiting: Option<u32>,
+    /// What this worker adds to the gauge of all.
+    waiting_here: usize,
     /// By the entry's position, and the position in [`VERDICTS`].
     policies: Vec<[Counter; VERDICTS.len()]>,
     handed_over: UnixTime,
@@ -70,12 +73,21 @@ impl Metrics {
             refresh_failed: Counter::define("mandate.keys.refresh.failure"),
             key_age: remote_issuers
                 .iter()
-                .filter_map(|i| Some((*i, gauge(&format!("mandate.keys.age_s.{i}"))?)))
+                // Every worker has keys of its own: a gauge would show those of whoever wrote last.
+                .filter_map(|i| {
+                    let id = host::define_metric(MetricKind::Histogram, &format!("mandate.keys.age_s.{i}"));
+                    Some((*i, id.ok()?))
+                })
+                .collect(),
+            keys_dropped: remote_issuers
+                .iter()
+                .map(|i| (*i, Counter::define(&format!("mandate.keys.dropped.{i}"))))
                 .collect(),
             cache_hits: Counter::define("mandate.tokens.cache.hit"),
             cache_misses: Counter::define("mandate.tokens.cache.miss"),
             host_signatures: gauge("mandate.signatures.by_host"),
             waiting: gauge("mandate.requests.waiting"),
+            waiting_here: 0,
             policies: policies.iter().map(answers).collect(),
             handed_over: UnixTime::default(),
         }
@@ -150,15 +162,30 @@ impl Metrics {
         set(self.host_signatures, algorithms as u64);
     }
 
-    /// Shows how many requests wait for keys.
-    pub fn waiting(&self, requests: usize) {
-        set(self.waiting, requests as u64);
+    /// Shows how many requests of this worker wait for keys, in a gauge that is the sum over all workers.
+    pub fn waiting(&mut self, requests: usize) {
+        let change = i64::try_from(requests).unwrap_or(i64::MAX)
+            - i64::try_from(self.waiting_here).unwrap_or(i64::MAX);
+        if let (Some(id), true) = (self.waiting, change != 0) {
+            host::increment_metric(id, change).ok();
+        }
+        self.waiting_here = requests;
+    }
+
+    /// Counts keys of a new set that are not used.
+    pub fn dropped(&mut self, issuer: usize, keys: usize) {
+        for (_, counter) in self.keys_dropped.iter_mut().filter(|(i, _)| *i == issuer) {
+            counter.add(keys as u64);
+            // It is rare.
+            counter.hand_over();
+        }
     }
 }
 
 /// With its configuration, or its plugin.
 impl Drop for Metrics {
     fn drop(&mut self) {
+        self.waiting(0);
         self.hand_over();
     }
 }

@@ -16,9 +16,13 @@ impl Root {
         Self { worker: Worker::default(), fetcher: Fetcher::new(context) }
     }
 
-    pub fn configure(&mut self) {
-        self.fetcher.abandon(&mut self.worker);
-        self.worker.configure();
+    /// Gives whether the configuration was taken; `others` are the other plugins of this machine.
+    pub fn configure<'a>(&mut self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let taken = self.worker.configure(others.map(|other| &other.worker));
+        if taken {
+            self.fetcher.abandon(&mut self.worker);
+        }
+        taken
     }
 
     pub fn tick(&mut self, streams: &mut Streams) {

@@ -45,28 +45,43 @@ pub struct Waiting {
 }
 
 impl Worker {
-    /// Takes the plugin's configuration. Whatever is wrong with it is logged, with its place, and everything is denied.
-    pub fn configure(&mut self) {
-        self.gate = None;
+    /// Takes the plugin's configuration, and with it the keys that `others` of this machine fetched from the same places.
+    /// Whatever is wrong with it is logged, with its place; then the configuration before stays in force, and without one
+    /// everything is denied. Gives whether it was taken.
+    pub fn configure<'a>(&mut self, others: impl Iterator<Item = &'a Self>) -> bool {
         self.verifier = Verifier::probe();
-        match self.read_configuration() {
+        let taken = match self.read_configuration() {
             Ok(mut gate) => {
+                others.filter_map(|other| other.gate.as_ref()).for_each(|other| gate.take_over(other));
+                self.gate.iter().for_each(|before| gate.take_over(before));
+                for warning in gate.warnings() {
+                    say(LogLevel::Warn, &format!("configuration: {warning}"));
+                }
                 let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
                 self.metrics = Metrics::define(&remote, &gate.config().policies);
                 self.gate = Some(gate);
+                true
             }
             Err(problems) => {
-                self.metrics = Metrics::define(&[], &[]);
                 for problem in problems {
                     say(LogLevel::Error, &format!("configuration: {problem}"));
                 }
-                say(LogLevel::Error, "no valid configuration: every request is denied");
+                let consequence = match self.gate {
+                    Some(_) => "the configuration is refused: the one before stays in force",
+                    None => {
+                        self.metrics = Metrics::define(&[], &[]);
+                        "the configuration is refused: every request is denied until there is a valid one"
+                    }
+                };
+                say(LogLevel::Error, consequence);
+                false
             }
-        }
+        };
         self.metrics.host_signatures(self.verifier.by_host().len());
         let by_host: Vec<&str> = self.verifier.by_host().iter().map(|a| a.name()).collect();
         say(LogLevel::Info, &format!("signatures checked by the host: [{}]", by_host.join(", ")));
         self.set_ticks();
+        taken
     }
 
     fn read_configuration(&mut self) -> Result<Gate, Vec<String>> {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "keys/neighbours.rs"]
+mod neighbours;
 mod support;
 
 use mandate_host::FILTER;

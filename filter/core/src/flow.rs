@@ -14,7 +14,7 @@ use crate::config::{Config, Issuer, KeySource, PolicyEntry, Preflight, Problem, 
 use crate::context::{MatchedRoute, RequestContext};
 use crate::decision::{Decision, Grant, Outcome, Permit};
 use crate::denial::{Denial, Evidence, KeysProblem};
-use crate::keys::{KeySet, KeySetError, PublicKey};
+use crate::keys::{KeyError, KeySet, KeySetError, PublicKey};
 use crate::keystore::{KeyStore, Lookup, RemoteStore};
 use crate::path::NormalPath;
 use crate::policy::{Asked, Complaint, Fold, Linked, Policies};
@@ -36,6 +36,7 @@ pub struct Gate {
     routes: Routes,
     reserved: ReservedHeaders,
     matches_hosts: bool,
+    warnings: Vec<Problem>,
     /// For each route, which entries it asks, in order; `None` if one could not be found.
     asked: Vec<Option<Vec<Asked>>>,
     cache_hits: u64,
@@ -43,26 +44,32 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Builds the gate for a configuration. `seed` is random, from the host: it keys the cache's hash.
+    /// Builds the gate for a configuration. `seed` is random, from the host: it keys the cache's hash, and decides when keys are
+    /// fetched.
     ///
     /// # Errors
-    /// Every inline key that cannot be used, and every policy that is not linked, does not have the pinned digest, or
+    /// Inline keys that hold a secret or of which none can be used, and every policy that is not linked, does not have the pinned digest, or
     /// refuses its settings.
     pub fn new(
         config: Config,
         mut policies: Box<dyn Policies>,
         seed: [u8; 16],
     ) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let mut stores = Vec::new();
         for (index, issuer) in config.issuers.iter().enumerate() {
             match &issuer.keys {
-                KeySource::Remote(remote) => stores.push(KeyStore::Remote(RemoteStore::new(remote.clone()))),
+                KeySource::Remote(remote) => {
+                    stores.push(KeyStore::Remote(RemoteStore::new(remote.clone(), seed, index)));
+                }
                 KeySource::Inline(jwks) => {
                     let pointer = format!("/issuers/{index}/keys/inline");
                     match KeySet::from_value(jwks) {
                         Ok(set) => {
-                            problems.extend(rejected_keys(&set, &pointer));
+                            let (secret, unusable): (Vec<_>, Vec<_>) =
+                                rejected_keys(&set, &pointer).partition(|(is_secret, _)| *is_secret);
+                            problems.extend(secret.into_iter().map(|(_, problem)| problem));
+                            warnings.extend(unusable.into_iter().map(|(_, problem)| problem));
                             problems.extend(idle_algorithms(&set, issuer, index));
                             stores.push(KeyStore::Inline(set));
                         }
@@ -109,6 +116,7 @@ impl Gate {
             routes,
             reserved,
             matches_hosts,
+            warnings,
             asked,
             cache_hits: 0,
             cache_misses: 0,
@@ -119,6 +127,12 @@ impl Gate {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What is not as it should be with the keys in the configuration, and denies nobody who should not be.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// The headers that are removed before anything is decided.
@@ -140,6 +154,18 @@ impl Gate {
         match self.stores.get_mut(issuer) {
             Some(KeyStore::Remote(remote)) => Some(remote),
             _ => None,
+        }
+    }
+
+    /// Takes over the keys that were fetched for `earlier`, the gate before or that of another plugin in the same memory, as
+    /// far as they are from the same place and newer: see [`RemoteStore::take_over`].
+    pub fn take_over(&mut self, earlier: &Self) {
+        for (_, store) in self.remote_stores() {
+            for other in &earlier.stores {
+                if let KeyStore::Remote(other) = other {
+                    store.take_over(other);
+                }
+            }
         }
     }
 
@@ -408,9 +434,12 @@ fn problem(pointer: String, message: String) -> Problem {
     Problem { pointer, message, suggestion: None }
 }
 
-fn rejected_keys(set: &KeySet, pointer: &str) -> Vec<Problem> {
-    let describe = |(i, error): &(usize, _)| problem(format!("{pointer}/keys/{i}"), format!("{error}"));
-    set.rejected().iter().map(describe).collect()
+/// The keys of a set that are not used, and of each whether it is a secret, which belongs in no configuration.
+fn rejected_keys(set: &KeySet, pointer: &str) -> impl Iterator<Item = (bool, Problem)> {
+    set.rejected().iter().map(move |(i, error)| {
+        let is_secret = matches!(error, KeyError::Private | KeyError::Symmetric);
+        (is_secret, problem(format!("{pointer}/keys/{i}"), format!("{error}")))
+    })
 }
 
 /// An algorithm that no inline key can serve is a slip: every token that uses it would be denied.

@@ -1,6 +1,7 @@
 //! Public keys: one issuer's JWK set (RFC 7517), read strictly, each key ready to verify.
 
 use crate::algorithm::Algorithm;
+use crate::json::JsonError;
 use crate::{json, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -67,7 +68,10 @@ pub enum KeySetError {
     /// Too large.
     #[error("the key set is larger than {} bytes", limits::KEY_SET_BYTES)]
     TooLarge,
-    /// Not strict JSON with an array `keys`.
+    /// Not strict JSON.
+    #[error("the key set is no strict JSON: {0}")]
+    Json(JsonError),
+    /// JSON without an array `keys`.
     #[error("the key set is not a JSON object with an array `keys` (RFC 7517 §5)")]
     Malformed,
     /// More keys than [`limits::KEYS`].
@@ -96,7 +100,7 @@ impl KeySet {
             return Err(KeySetError::TooLarge);
         }
         let value = json::parse_within(document, limits::JSON_DEPTH, limits::KEY_SET_VALUES)
-            .map_err(|_| KeySetError::Malformed)?;
+            .map_err(KeySetError::Json)?;
         Self::from_value(&value)
     }
 
@@ -113,6 +117,8 @@ impl KeySet {
         let mut rejected = Vec::new();
         for (index, jwk) in list.iter().enumerate() {
             match PublicKey::from_jwk(jwk) {
+                // The same key twice is one key.
+                Ok(key) if read.iter().any(|(_, known)| known.is(&key)) => {}
                 Ok(key) => read.push((index, key)),
                 Err(error) => rejected.push((index, error)),
             }
@@ -206,6 +212,11 @@ impl PublicKey {
     #[must_use]
     pub fn serves(&self, algorithm: Algorithm) -> bool {
         self.algorithm.is_none_or(|own| own == algorithm) && self.material.serves(algorithm)
+    }
+
+    /// Whether it is the same key under the same name, for the same algorithm.
+    fn is(&self, other: &Self) -> bool {
+        (&self.kid, self.algorithm, &self.spki) == (&other.kid, other.algorithm, &other.spki)
     }
 
     /// The key's `kid`.

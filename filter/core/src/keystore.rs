@@ -1,14 +1,26 @@
 //! Where an issuer's keys come from, and how they stay fresh.
 //!
-//! A remote set is fetched at start, again every `refresh_s`, and once more for a `kid` that nobody knows, at most
+//! A remote set is fetched after start, again every `refresh_s`, and once more for a `kid` that nobody knows, at most
 //! every [`limits::UNKNOWN_KID_REFETCH_S`]. A failed or empty answer never replaces good keys; they are used until
 //! they are `stale_s` old. All of this is arithmetic on times that the caller brings; the caller also does the
-//! fetching. Workers agree on who fetches through a [`Ledger`] that they keep in shared memory.
+//! fetching.
+//!
+//! **Nothing is shared between workers.** What a proxy lets its workers share, it lets every other plugin of the same
+//! `vm_id` write, and Istio gives all plugins the same: keys from there are a neighbour's to choose. So each worker fetches
+//! for itself, and what it costs falls on the issuer: *workers × proxies / `refresh_s`* requests a second. For 10,000 proxies
+//! of 16 workers and a `refresh_s` of 300 that is about 600 a second (of which one fetch in 17 is the proxy's main thread's).
+//! So that they come evenly, no time is the same for two workers: a refresh is due at a random moment of the last fifth
+//! before `refresh_s` has passed, drawn anew after each fetch, and pauses after failures are drawn likewise.
+//!
+//! A new configuration takes the last good set over from the one before it, see [`RemoteStore::take_over`].
 
 use crate::algorithm::Algorithm;
 use crate::config::RemoteKeys;
 use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::{limits, time::UnixTime};
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher as _;
+use std::rc::Rc;
 
 /// No fetch is under way for longer.
 const LONGEST_FETCH_MS: u64 = *limits::KEYS_TIMEOUT_MS.end() + limits::KEYS_FETCH_GRACE_MS;
@@ -61,50 +73,59 @@ impl KeyStore {
     }
 }
 
-/// Who fetches, and when the next attempt may be made: a few numbers that all workers share for one issuer.
-///
-/// In shared memory it is five little-endian 64-bit integers; anything else there counts as an empty ledger.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Until when some worker's fetch is under way; zero when none is.
+/// A key set that was fetched, and what it was read from.
+#[derive(Debug, Clone)]
+struct Fetched {
+    set: Rc<KeySet>,
+    document: Rc<[u8]>,
+    at: UnixTime,
+}
+
+/// When the next attempt may be made.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pacing {
+    /// Until when a fetch is under way; zero when none is.
     busy_until: UnixTime,
     /// Before when no attempt may be made, after failures.
     not_before: UnixTime,
     /// When an unknown `kid` last caused a fetch.
     unknown_kid_at: UnixTime,
-    /// When the newest set was fetched that lies in shared memory.
-    fetched_at: UnixTime,
+    /// When the present set should be fetched again.
+    refresh_at: UnixTime,
     /// How many attempts failed since the last success.
     failures: u64,
 }
 
-impl Ledger {
-    /// Length of the shared form in bytes.
-    pub const BYTES: usize = 40;
+/// Random numbers that no other worker has: a keyed hash of a count, its key from the host.
+#[derive(Clone)]
+struct Dice {
+    key: [u8; 16],
+    issuer: usize,
+    thrown: u64,
+}
 
-    /// The shared form.
-    #[must_use]
-    pub fn to_bytes(self) -> Vec<u8> {
-        let times =
-            [self.busy_until, self.not_before, self.unknown_kid_at, self.fetched_at].map(UnixTime::as_millis);
-        times.into_iter().chain([self.failures]).flat_map(u64::to_le_bytes).collect()
+impl Dice {
+    /// A number below `bound`; zero if that is zero.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.thrown = self.thrown.wrapping_add(1);
+        // The key is also that of the token cache and of the decisions' ids; the text keeps the three apart.
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(b"fetch times");
+        hasher.write_usize(self.issuer);
+        hasher.write_u64(self.thrown);
+        hasher.finish().checked_rem(bound).unwrap_or(0)
     }
 
-    /// From the shared form.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let numbers: Vec<u64> =
-            bytes.chunks_exact(8).filter_map(|c| c.try_into().ok().map(u64::from_le_bytes)).collect();
-        match (bytes.len(), numbers.as_slice()) {
-            (Self::BYTES, &[busy_until, not_before, unknown_kid_at, fetched_at, failures]) => Self {
-                busy_until: UnixTime::from_millis(busy_until),
-                not_before: UnixTime::from_millis(not_before),
-                unknown_kid_at: UnixTime::from_millis(unknown_kid_at),
-                fetched_at: UnixTime::from_millis(fetched_at),
-                failures,
-            },
-            _ => Self::default(),
-        }
+    /// A time of the last fifth of so many milliseconds.
+    fn late_in(&mut self, ms: u64) -> u64 {
+        let fifth = ms / 5;
+        ms.saturating_sub(self.below(fifth.saturating_add(1)))
+    }
+}
+
+impl std::fmt::Debug for Dice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dice").finish_non_exhaustive()
     }
 }
 
@@ -112,27 +133,44 @@ impl Ledger {
 #[derive(Debug)]
 pub struct RemoteStore {
     config: RemoteKeys,
-    set: Option<(KeySet, UnixTime)>,
-    /// The document that `set` was read from.
-    document: Vec<u8>,
+    fetched: Option<Fetched>,
     generation: u64,
-    ledger: Ledger,
+    pacing: Pacing,
+    dice: Dice,
     /// A token named a `kid` that the set does not have, and a fetch for it is owed.
     unknown_kid: bool,
 }
 
 impl RemoteStore {
-    /// An empty store: a fetch is due at once.
+    /// An empty store. `seed` is random, from the host, and `issuer` the position of the issuer: they decide at which of the
+    /// possible moments this store fetches.
     #[must_use]
-    pub fn new(config: RemoteKeys) -> Self {
+    pub fn new(config: RemoteKeys, seed: [u8; 16], issuer: usize) -> Self {
         Self {
             config,
-            set: None,
-            document: Vec::new(),
+            fetched: None,
             generation: 0,
-            ledger: Ledger::default(),
+            pacing: Pacing::default(),
+            dice: Dice { key: seed, issuer, thrown: 0 },
             unknown_kid: false,
         }
+    }
+
+    /// Takes over what `earlier` has, if it fetches from the same place and its set is newer: a store of the configuration
+    /// before, or of another plugin of this module in the same memory. So a configuration that changes while the issuer is
+    /// down costs nobody their keys.
+    pub fn take_over(&mut self, earlier: &Self) {
+        // Compared as a pair: joined to one text, other pairs might say the same.
+        let place = |store: &Self| (store.config.cluster.clone(), store.config.uri.clone());
+        if place(self) != place(earlier) || self.fetched_at() >= earlier.fetched_at() {
+            return;
+        }
+        let Some(fetched) = earlier.fetched.clone() else { return };
+        // A fetch that is under way there is answered there.
+        self.pacing = Pacing { busy_until: UnixTime::default(), ..earlier.pacing };
+        self.pacing.refresh_at = self.refresh_after(fetched.at);
+        self.fetched = Some(fetched);
+        self.generation = self.generation.wrapping_add(1);
     }
 
     /// Where to fetch from.
@@ -144,7 +182,7 @@ impl RemoteStore {
     /// When the present set was fetched.
     #[must_use]
     pub fn fetched_at(&self) -> Option<UnixTime> {
-        self.set.as_ref().map(|(_, at)| *at)
+        self.fetched.as_ref().map(|fetched| fetched.at)
     }
 
     fn find(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixTime) -> Lookup<'_> {
@@ -152,7 +190,7 @@ impl RemoteStore {
             return if self.is_busy(now) || self.is_due(now) { Lookup::Wait } else { Lookup::Unavailable };
         }
         // Asked twice because the borrow checker cannot see that the early return ends the first borrow.
-        if self.set.as_ref().is_none_or(|(set, _)| set.find(kid, algorithm).is_none()) {
+        if self.fetched.as_ref().is_none_or(|fetched| fetched.set.find(kid, algorithm).is_none()) {
             if self.is_busy(now) {
                 return Lookup::Wait;
             }
@@ -160,25 +198,26 @@ impl RemoteStore {
             return match self.unknown_kid {
                 true => Lookup::Wait,
                 // The issuer may have the key by now; nobody could ask.
-                false if self.ledger.failures > 0 => Lookup::Unavailable,
+                false if self.pacing.failures > 0 => Lookup::Unavailable,
                 false => Lookup::Unknown,
             };
         }
-        let found = self.set.as_ref().and_then(|(set, _)| set.find(kid, algorithm));
+        let found = self.fetched.as_ref().and_then(|fetched| fetched.set.find(kid, algorithm));
         found.map_or(Lookup::Unknown, |key| Lookup::Found(key, self.generation))
     }
 
-    fn is_usable(&self, now: UnixTime) -> bool {
-        self.set
-            .as_ref()
-            .is_some_and(|(_, at)| now < at.plus_secs(self.config.stale_s) && !is_from_the_future(*at, now))
+    /// Whether there is a set that may be trusted.
+    #[must_use]
+    pub fn is_usable(&self, now: UnixTime) -> bool {
+        self.fetched_at()
+            .is_some_and(|at| now < at.plus_secs(self.config.stale_s) && !is_from_the_future(at, now))
     }
 
-    /// Whether a fetch is under way, here or in another worker.
+    /// Whether a fetch is under way.
     #[must_use]
     pub fn is_busy(&self, now: UnixTime) -> bool {
-        // A claim that ends later than any could is from a clock that was set back, or no claim at all.
-        now < self.ledger.busy_until && self.ledger.busy_until <= now.plus_millis(LONGEST_FETCH_MS)
+        // One that ends later than any could began before the clock was set back.
+        now < self.pacing.busy_until && self.pacing.busy_until <= now.plus_millis(LONGEST_FETCH_MS)
     }
 
     /// Whether a fetch should be started now.
@@ -187,78 +226,69 @@ impl RemoteStore {
         if self.is_busy(now) || self.must_pause(now) {
             return false;
         }
-        let is_old =
-            |at: &UnixTime| now >= at.plus_secs(self.config.refresh_s) || is_from_the_future(*at, now);
-        let refresh = self.set.as_ref().is_none_or(|(_, at)| is_old(at));
-        refresh || (self.unknown_kid && self.may_refetch_for_unknown_kid(now))
+        let is_old = |at| now >= self.pacing.refresh_at || is_from_the_future(at, now);
+        self.fetched_at().is_none_or(is_old) || (self.unknown_kid && self.may_refetch_for_unknown_kid(now))
     }
 
     fn may_refetch_for_unknown_kid(&self, now: UnixTime) -> bool {
-        let last = self.ledger.unknown_kid_at;
+        let last = self.pacing.unknown_kid_at;
         !self.must_pause(now) && (now < last || now >= last.plus_secs(limits::UNKNOWN_KID_REFETCH_S))
     }
 
     /// Whether the pause after a failure is not over. One that is longer than any could be is not believed.
     fn must_pause(&self, now: UnixTime) -> bool {
-        let until = self.ledger.not_before;
+        let until = self.pacing.not_before;
         now < until && until <= now.plus_millis(limits::KEYS_BACKOFF_MAX_MS)
     }
 
-    /// The ledger as it stands now, whoever wrote it.
-    pub fn observe(&mut self, ledger: Ledger) {
-        self.ledger = ledger;
+    /// When a set that was fetched at this time should be fetched again.
+    fn refresh_after(&mut self, at: UnixTime) -> UnixTime {
+        at.plus_millis(self.dice.late_in(self.config.refresh_s.saturating_mul(1000)))
     }
 
-    /// The ledger that claims the next fetch. Write it only if nobody else wrote meanwhile, then [`observe`](Self::observe) it.
+    /// Notes that a fetch starts. What comes of it goes to [`accept`](Self::accept) or [`failed`](Self::failed).
+    pub fn begin(&mut self, now: UnixTime) {
+        self.pacing.busy_until =
+            now.plus_millis(self.config.timeout_ms.saturating_add(limits::KEYS_FETCH_GRACE_MS));
+        if self.unknown_kid {
+            self.pacing.unknown_kid_at = now;
+        }
+    }
+
+    /// The present set.
     #[must_use]
-    pub fn claim(&self, now: UnixTime) -> Ledger {
-        let busy_until = now.plus_millis(self.config.timeout_ms.saturating_add(limits::KEYS_FETCH_GRACE_MS));
-        let unknown_kid_at = if self.unknown_kid { now } else { self.ledger.unknown_kid_at };
-        Ledger { busy_until, unknown_kid_at, ..self.ledger }
+    pub fn set(&self) -> Option<&KeySet> {
+        self.fetched.as_ref().map(|fetched| &*fetched.set)
     }
 
-    /// Takes a set that was fetched at `at`, by this worker or another.
+    /// Takes a set that was fetched at `at`, and says whether it is another than the present one.
     ///
     /// # Errors
-    /// If it is no usable key set; the present one is kept then.
-    pub fn accept(&mut self, document: &[u8], at: UnixTime) -> Result<(), KeySetError> {
-        let set = KeySet::parse(document)?;
-        self.set = Some((set, at));
+    /// If it is no usable key set; the present one is kept then, and the fetch has [`failed`](Self::failed).
+    pub fn accept(&mut self, document: &[u8], at: UnixTime) -> Result<bool, KeySetError> {
+        let mut is_new = false;
+        match &mut self.fetched {
+            Some(fetched) if *fetched.document == *document => fetched.at = at,
+            _ => {
+                let set = Rc::new(KeySet::parse(document)?);
+                self.fetched = Some(Fetched { set, document: document.into(), at });
+                self.generation = self.generation.wrapping_add(1);
+                is_new = true;
+            }
+        }
         self.unknown_kid = false;
-        if self.document != document {
-            self.generation = self.generation.wrapping_add(1);
-            self.document = document.to_vec();
-        }
-        Ok(())
+        let refresh_at = self.refresh_after(at);
+        self.pacing = Pacing { unknown_kid_at: self.pacing.unknown_kid_at, refresh_at, ..Pacing::default() };
+        Ok(is_new)
     }
 
-    /// The ledger to write after a fetch that succeeded, once the set itself lies in shared memory.
-    #[must_use]
-    pub fn succeeded(&self) -> Ledger {
-        Ledger {
-            unknown_kid_at: self.ledger.unknown_kid_at,
-            fetched_at: self.fetched_at().unwrap_or_default(),
-            ..Ledger::default()
-        }
-    }
-
-    /// The ledger to write after a fetch that failed: wait a second, then two, four, … before the next.
-    #[must_use]
-    pub fn failed(&self, now: UnixTime) -> Ledger {
-        let failures = self.ledger.failures.saturating_add(1);
+    /// Notes that a fetch failed: wait about a second, then two, four, … before the next.
+    pub fn failed(&mut self, now: UnixTime) {
+        let failures = self.pacing.failures.saturating_add(1);
         let pause =
             1000_u64.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(limits::KEYS_BACKOFF_MAX_MS);
-        Ledger {
-            busy_until: UnixTime::default(),
-            not_before: now.plus_millis(pause),
-            failures,
-            ..self.ledger
-        }
-    }
-
-    /// Whether another worker fetched a newer set than this one has.
-    #[must_use]
-    pub fn is_behind(&self) -> bool {
-        self.ledger.fetched_at > self.fetched_at().unwrap_or_default()
+        self.pacing.failures = failures;
+        self.pacing.busy_until = UnixTime::default();
+        self.pacing.not_before = now.plus_millis(self.dice.late_in(pause));
     }
 }

@@ -97,9 +97,12 @@ pub const DEFAULT_POLICY_OUTPUT_BYTES: u64 = 4096;
 /// Range of `limits.output_bytes`.
 pub const POLICY_OUTPUT_BYTES: core::ops::RangeInclusive<u64> = 1..=64 * 1024;
 
+/// Most bytes of an issuer's answer that a line of the log shows.
+pub const REPORTED_BYTES: usize = 256;
 /// Longest pause between two attempts to fetch keys that fail, in milliseconds; the first pause is a second, then it doubles.
+/// Each is up to a fifth shorter, at random.
 pub const KEYS_BACKOFF_MAX_MS: u64 = 30_000;
-/// How long past the timeout of a fetch another worker waits before it takes the fetch over, in milliseconds.
+/// How long past its timeout a fetch may still be answered before it counts as lost, in milliseconds.
 pub const KEYS_FETCH_GRACE_MS: u64 = 500;
 /// Longest name of an Envoy cluster, in bytes; Istio's names hold a host, a port and a subset.
 pub const CLUSTER_BYTES: usize = 512;

@@ -80,6 +80,9 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     if !(config.upstream.forward_token && permit.chain().is_some()) {
         forward.remove.push("authorization");
     }
+    if decision.head.has_odd_forwarded_host() {
+        forward.remove.push("x-forwarded-host");
+    }
     if permit.is_preflight() {
         forward.remove.extend(PREFLIGHT_CREDENTIALS);
     }

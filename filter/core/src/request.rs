@@ -18,6 +18,8 @@ pub struct RequestHead {
     ambiguous: bool,
     /// Whether there is a second host.
     two_hosts: bool,
+    /// Whether `x-forwarded-host` holds something else than hosts.
+    odd_forwarded_host: bool,
     /// Whether headers are named that the next proxy drops.
     drops: bool,
     upgrade: bool,
@@ -47,7 +49,9 @@ impl RequestHead {
     #[must_use]
     pub fn new(headers: impl Into<Headers>) -> Self {
         let mut head = Self { headers: headers.into(), ..Self::default() };
-        for (position, (name, _)) in head.headers.iter().enumerate() {
+        let is_host = |host: &[u8]| Host::parse(host.trim_ascii()).is_some();
+        let mut odd = false;
+        for (position, (name, value)) in head.headers.iter().enumerate() {
             match name {
                 b":method" => _ = head.method.get_or_insert(position),
                 b":path" => _ = head.path.get_or_insert(position),
@@ -58,10 +62,19 @@ impl RequestHead {
                 b"authorization" => head.authorization = Some(position),
                 b"connection" | b"proxy-connection" => head.drops = true,
                 b"upgrade" => head.upgrade = true,
+                b"x-forwarded-host" => odd |= !value.split(|b| *b == b',').all(is_host),
                 _ => {}
             }
         }
+        head.odd_forwarded_host = odd;
         head
+    }
+
+    /// Whether `x-forwarded-host` holds something else than hosts: some servers make a URL of it, and a slash in it moves the
+    /// path.
+    #[must_use]
+    pub fn has_odd_forwarded_host(&self) -> bool {
+        self.odd_forwarded_host
     }
 
     fn value(&self, position: Option<usize>) -> Option<&[u8]> {

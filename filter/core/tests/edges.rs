@@ -125,6 +125,21 @@ fn nothing_that_the_filter_says_or_takes_away_may_be_dropped_on_the_way() {
 }
 
 #[test]
+fn a_forwarded_host_that_is_no_host_goes() {
+    let config = config(|c| c["routes"] = json!([{ "match": { "path_prefix": "/" }, "anonymous": true }]));
+    for (value, removed) in [
+        ("tools.example:1/admin", true),
+        ("tools.example, /admin", true),
+        ("", true),
+        ("tools.example:443", false),
+        ("tools.example, [::1]:80", false),
+    ] {
+        let decision = decide(&mut gate(config.clone()), head("GET", "/", &[("x-forwarded-host", value)]));
+        assert_eq!(forward(&decision, &config).remove.contains(&"x-forwarded-host"), removed, "{value}");
+    }
+}
+
+#[test]
 fn a_preflight_goes_on_only_where_the_configuration_says_so_and_a_route_is_for_its_request() {
     let routes =
         json!([{ "match": { "path_prefix": "/v1", "methods": ["POST"] }, "scopes": ["payments.write"] }]);

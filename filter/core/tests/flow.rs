@@ -277,7 +277,7 @@ fn a_request_that_waited_in_vain_is_denied_with_what_is_known_of_it() {
 fn while_no_fetch_may_be_made_a_request_does_not_wait() {
     let mut gate = remote_gate();
     let store = gate.remote_store(0).unwrap();
-    store.observe(store.failed(NOW));
+    store.failed(NOW);
     assert_eq!(decide(&mut gate, get(&token(json!({})))).reason(), Some(Reason::KeysUnavailable));
 }
 
@@ -308,10 +308,9 @@ fn a_cached_token_dies_with_the_key_set_that_it_was_verified_with() {
     let mut flow = Flow::new("decision-1".to_owned(), get(&token));
     assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedKeys(0)));
     let store = gate.remote_store(0).unwrap();
-    store.observe(store.claim(NOW));
+    store.begin(NOW);
     accept(&mut gate, &other, NOW);
     let store = gate.remote_store(0).unwrap();
-    store.observe(store.succeeded());
     let Step::Done(decision) = flow.advance(&mut gate, &InModule, NOW) else { panic!("no more fetches") };
     assert_eq!(decision.reason(), Some(Reason::KeyUnknown));
 }
@@ -324,7 +323,7 @@ fn a_cached_token_is_not_allowed_once_the_keys_are_stale() {
     assert_eq!(decide(&mut gate, get(&token)).reason(), None);
     let stale = UnixTime::from_secs(NOW_S + 400);
     let store = gate.remote_store(0).unwrap();
-    store.observe(store.failed(stale));
+    store.failed(stale);
     assert_eq!(decide_at(&mut gate, get(&token), stale).reason(), Some(Reason::KeysUnavailable));
 }
 

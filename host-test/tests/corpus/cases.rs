@@ -132,11 +132,27 @@ fn credentials(now: u64) -> Vec<Case> {
         deny("a scheme without a token", "token_malformed", header(get("/v1/x"), "authorization", "Bearer ")),
         deny("no token at all", "token_malformed", with("/v1/x", "x")),
         deny("four parts", "token_malformed", with("/v1/x", &format!("{good}.x"))),
-        deny("too long", "token_malformed", with("/v1/x", &format!("{good}{}", "A".repeat(8192)))),
+        deny("too long", "token_too_large", with("/v1/x", &format!("{good}{}", "A".repeat(8192)))),
         deny(
             "a scheme whose proof is not checked",
-            "claim_missing",
+            "proof_unsupported",
             header(get("/v1/x"), "authorization", &format!("DPoP {good}")),
+        ),
+        deny(
+            "a header of ours that is to be dropped on the way",
+            "connection_invalid",
+            header(
+                header(with("/v1/x", &good), "upgrade", "websocket"),
+                "connection",
+                "upgrade, x-mandate-agent",
+            ),
+        ),
+        deny("a stricter route but for case", "path_invalid", method(with("/v1/Payments", &good), "POST")),
+        allow_as("an encoded character that may stand plain", with("/v1/a%3ab", &good), "/v1/a:b", &[]),
+        allow(
+            "another mount point",
+            header(header(with("/v1/x", &good), "script_name", "/v1"), "x-forwarded-prefix", "/v1"),
+            &[("script_name", None), ("x-forwarded-prefix", None)],
         ),
         allow(
             "the scheme in lower case",
@@ -204,7 +220,7 @@ fn tokens(now: u64) -> Vec<Case> {
         deny_with(
             "a flipped bit",
             "signature_invalid",
-            "Bearer error=\"invalid_token\"",
+            "Bearer error=\"invalid_token\", scope=\"tickets.read\"",
             with("/v1/x", &forge(&good).unwrap()),
         ),
         deny(

@@ -86,14 +86,3 @@ fn a_second_forwarded_host_is_no_way_round() {
     let seen = whoami("tools.example", "tickets.read", &twice).unwrap();
     assert_eq!(seen.assert_ran("tools", "two headers")["host"], "tools.example");
 }
-
-/// A gateway before the proxy says with it what the request says itself.
-#[test]
-fn a_forwarded_host_that_is_the_requests_own_stays() {
-    if gateway().is_none() {
-        return;
-    }
-    let own = [("X-Forwarded-Host", "tools.example")];
-    let seen = whoami("tools.example", "tickets.read", &own).unwrap();
-    assert_eq!(seen.assert_ran("tools", "its own host")["headers"]["x-forwarded-host"], "tools.example");
-}

@@ -109,7 +109,8 @@ impl<'a> Node<'a> {
         let Value::Number(number) = self.value else {
             return self.mismatch(&format!("a whole number from {least} to {most}"));
         };
-        match number.as_u64() {
+        // `3.0` and `3e0` are whole numbers too: some serialisers know floats only.
+        match number.as_u64().or_else(|| whole(number.as_f64()?)) {
             Some(number) if range.contains(&number) => Some(number),
             _ => self.refuse(format!("must be a whole number from {least} to {most}")),
         }
@@ -274,6 +275,13 @@ impl<'a> Object<'a> {
             }
         }
     }
+}
+
+/// A float that is a whole number, as far as every whole number is one float.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range and whole")]
+fn whole(number: f64) -> Option<u64> {
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    ((0.0..=MOST).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 fn hint(word: &str, known: &[&str], otherwise: impl FnOnce(&str) -> String) -> Option<String> {
