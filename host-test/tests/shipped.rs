@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/streams.rs"]
+mod streams;
 mod support;
 
 use mandate_core::config::Config;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use streams::assert_streams;
 use support::{claims, key, sign, through};
 
 fn shipped(name: &str) -> String {
@@ -176,7 +179,7 @@ fn the_envoy_configuration_passes_a_stream_on_as_it_comes() {
     assert_eq!(yaml("envoy.yaml").pointer(ROUTE).unwrap()["timeout"], "0s", "else Envoy ends it after 15 s");
     let (issuer, events) = (issuer(), EventSource::start().unwrap());
     let Some((_envoy, listener, _folder)) = run_shipped(events.address(), &issuer) else { return };
-    support::assert_streams(listener, &client::Request::get("/healthz"), &events);
+    assert_streams(listener, &client::Request::get("/healthz"), &events);
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes()
     let listener = envoy.listener().unwrap();
     let underscore = client::Request::get("/").header("x_mandate_agent", "agent:1");
     assert_eq!(client::blocking::send(listener, &underscore).unwrap().status, 400);
-    support::assert_streams(listener, &client::Request::get("/"), &events);
+    assert_streams(listener, &client::Request::get("/"), &events);
 }
 
 fn root(name: &str) -> String {

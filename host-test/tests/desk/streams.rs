@@ -1,9 +1,10 @@
 #[path = "../support/streams.rs"]
-mod support;
+mod how;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
+use how::assert_streams;
 use mandate_host::FILTER;
 use mandate_host::client::{Request, stream};
 use mandate_host::embedded::Embedded;
@@ -11,7 +12,6 @@ use mandate_host::harness::Filter;
 use mandate_host::tokens::{Algorithm, SigningKey, jwks};
 use mandate_host::upstream::EventSource;
 use serde_json::json;
-use support::assert_streams;
 
 fn embedded(upstream: SocketAddr) -> Embedded {
     let key = SigningKey::generate(Algorithm::EdDsa, "one").unwrap();

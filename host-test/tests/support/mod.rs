@@ -1,11 +1,6 @@
 //! What several tests of this package need.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
-#[path = "streams.rs"]
-mod streams;
-
-pub use streams::assert_streams;
-
 use mandate_host::FILTER;
 use mandate_host::envoy::{DEFAULT_VERSION, EnvoyBinary};
 use mandate_host::harness::Filter;

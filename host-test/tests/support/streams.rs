@@ -1,5 +1,4 @@
 //! How a test sees that an answer is passed on as it comes.
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 use mandate_host::client::{Request, StreamingBody, stream};
 use mandate_host::upstream::EventSource;
