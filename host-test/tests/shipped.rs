@@ -59,25 +59,115 @@ fn every_shipped_configuration_is_valid_and_without_warnings() {
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
 
-    let plugin = yaml("istio/wasm-plugin.yaml");
-    assert_eq!(
-        (&plugin["apiVersion"], &plugin["kind"]),
-        (&json!("extensions.istio.io/v1alpha1"), &json!("WasmPlugin"))
-    );
-    assert_is_clean("wasm-plugin.yaml", &plugin["spec"]["pluginConfig"].to_string());
-    assert_eq!(plugin["spec"]["failStrategy"], "FAIL_RELOAD");
+    let configs = manifests().map(|manifest| {
+        let mut config = manifest.parsed["spec"].pointer(manifest.config).unwrap().clone();
+        assert_is_clean(manifest.file, &config.to_string());
+        // Each has its own name for the issuer's cluster.
+        config["issuers"][0]["keys"]["remote"]["cluster"] = json!("idp");
+        config
+    });
+    assert!(configs.iter().all(|config| *config == configs[0]), "they say the same: {configs:?}");
+}
 
-    let extension = yaml("istio/traffic-extension.yaml");
-    assert_eq!(
-        (&extension["apiVersion"], &extension["kind"]),
-        (&json!("extensions.istio.io/v1alpha1"), &json!("TrafficExtension"))
-    );
-    assert_is_clean("traffic-extension.yaml", &extension["spec"]["wasm"]["pluginConfig"].to_string());
-    assert_eq!(extension["spec"]["wasm"]["failStrategy"], "FAIL_RELOAD");
-    assert_eq!(
-        extension["spec"]["wasm"]["pluginConfig"], plugin["spec"]["pluginConfig"],
-        "the two say the same"
-    );
+/// A manifest of Kubernetes that is shipped.
+struct Manifest {
+    file: &'static str,
+    parsed: Value,
+    /// What its kind allows: an extract below `tests/manifests`.
+    schema: jsonschema::Validator,
+    /// Where the plugin configuration stands below `spec`.
+    config: &'static str,
+    /// Where it says, below `spec`, what happens when the filter fails, and what it must say.
+    failure: (&'static str, Value),
+}
+
+impl Manifest {
+    fn read(file: &'static str, schema: &str, config: &'static str, failure: (&'static str, Value)) -> Self {
+        let schema = root(&format!("host-test/tests/manifests/{schema}.schema.json"));
+        let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        Self { file, parsed: yaml(file), schema, config, failure }
+    }
+
+    fn problems(&self, manifest: &Value) -> Vec<String> {
+        let told = |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
+        self.schema.iter_errors(manifest).map(told).collect()
+    }
+}
+
+fn manifests() -> [Manifest; 3] {
+    let reload = json!("FAIL_RELOAD");
+    [
+        Manifest::read(
+            "istio/wasm-plugin.yaml",
+            "istio-wasm-plugin",
+            "/pluginConfig",
+            ("/failStrategy", reload.clone()),
+        ),
+        Manifest::read(
+            "istio/traffic-extension.yaml",
+            "istio-traffic-extension",
+            "/wasm/pluginConfig",
+            ("/wasm/failStrategy", reload),
+        ),
+        Manifest::read(
+            "envoy-gateway/extension-policy.yaml",
+            "envoy-extension-policy",
+            "/wasm/0/config",
+            ("/wasm/0/failOpen", json!(false)),
+        ),
+    ]
+}
+
+/// All that can be spelled in a manifest, as JSON pointers of objects and the names of their members; what is below the
+/// plugin configuration is the filter's to read.
+fn members(value: &Value, at: &str, config: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(object) if at != config => {
+            for (name, value) in object {
+                found.push((at.to_owned(), name.clone()));
+                members(value, &format!("{at}/{name}"), config, found);
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                members(value, &format!("{at}/{index}"), config, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_misspelt_field_of_a_manifest_is_found_wherever_it_is() {
+    for manifest in manifests() {
+        let mut found = Vec::new();
+        members(&manifest.parsed, "", &format!("/spec{}", manifest.config), &mut found);
+        // Labels have the names that a user gives them.
+        found.retain(|(at, _)| !at.ends_with("/matchLabels"));
+        assert!(found.len() > 8, "{}: {found:?}", manifest.file);
+        for (at, name) in found {
+            let mut misspelt = manifest.parsed.clone();
+            let object = misspelt.pointer_mut(&at).unwrap().as_object_mut().unwrap();
+            let value = object.remove(&name).unwrap();
+            object.insert(format!("{name}x"), value);
+            let problems = manifest.problems(&misspelt);
+            assert!(!problems.is_empty(), "{}: `{at}/{name}x` passes", manifest.file);
+        }
+    }
+}
+
+#[test]
+fn every_manifest_has_the_fields_of_its_kind_and_denies_when_the_filter_fails() {
+    for manifest in manifests() {
+        let Manifest { file, parsed, failure: (place, must), .. } = &manifest;
+        assert_eq!(manifest.problems(parsed), [""; 0], "{file}");
+        assert_eq!(parsed["spec"].pointer(place), Some(must), "{file}");
+        for wrong in ["FAIL_SHUT", ""] {
+            let mut unknown = parsed.clone();
+            *unknown["spec"].pointer_mut(place).unwrap() = json!(wrong);
+            assert_ne!(manifest.problems(&unknown), [""; 0], "{file}: {wrong:?} is no such value");
+        }
+    }
 }
 
 /// Its ports are taken by chance on a machine of tests, so they are replaced; its access log goes to a file, where a test
