@@ -289,6 +289,27 @@ fn a_body_above_the_buffers_waits_with_its_request_for_the_keys_and_arrives_whol
 }
 
 #[test]
+fn a_grpc_client_is_told_of_a_denial_in_grpc_status_and_grpc_message() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    issuer.behave(Behaviour::Status(500));
+    let Some((_envoy, listener, _folder)) = run_shipped(upstream.address(), &issuer) else { return };
+    let call = |path: &str| client::Request::post(path, "x").header("content-type", "application/grpc");
+    let good = sign(claims(support::now()));
+    for (request, status, reason) in [
+        (call("/v1/service/Method"), "16", "token_missing"),
+        (call("/elsewhere/Method").bearer(&good), "7", "route_unmatched"),
+        (call("/v1/service/Method").bearer(&good), "14", "keys_unavailable"),
+    ] {
+        let denied = client::blocking::send(listener, &request).unwrap();
+        assert_eq!((denied.status, denied.header("grpc-status")), (200, Some(status)), "{reason}");
+        let message: Value = serde_json::from_str(denied.header("grpc-message").unwrap()).unwrap();
+        assert_eq!(message["code"], reason);
+        assert_eq!(denied.body, b"", "{reason}");
+    }
+    assert_eq!(upstream.requests(), 0);
+}
+
+#[test]
 fn what_up_and_demo_put_before_the_filter_is_what_is_shipped() {
     let shipped = yaml("envoy.yaml");
     let made = EnvoySetup::new(SocketAddr::from(([127, 0, 0, 1], 1))).guarded();
