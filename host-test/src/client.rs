@@ -1,19 +1,22 @@
 //! A plain HTTP/1.1 client for tests and the demo: it sends what it is told to, sound or not.
 //!
-//! [`send`] writes the request to the wire byte for byte, on a connection of its own; [`Connection`] keeps one
-//! open, for requests that hyper agrees with; [`blocking`] has both for callers without a runtime. Answers are
-//! always parsed by hyper.
+//! [`send`] writes the request to the wire byte for byte, on a connection of its own; [`stream`] does the same and
+//! hands the answer's body over as it comes; [`Connection`] keeps one open, for requests that hyper agrees with;
+//! [`blocking`] has the first and the last for callers without a runtime. Answers are always parsed by hyper.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// How long [`send`] and [`Connection::send`] wait for a whole answer.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -165,11 +168,68 @@ impl Response {
 
     async fn collect(response: hyper::Response<Incoming>) -> Result<Self, ClientError> {
         let (head, body) = response.into_parts();
-        Ok(Self {
-            status: head.status.as_u16(),
-            headers: head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect(),
-            body: body.collect().await?.to_bytes().to_vec(),
-        })
+        let (status, headers) = read_head(&head);
+        Ok(Self { status, headers, body: body.collect().await?.to_bytes().to_vec() })
+    }
+}
+
+/// The status, and name (lower case) and value of each header.
+fn read_head(head: &hyper::http::response::Parts) -> (u16, Vec<(String, Vec<u8>)>) {
+    let headers = head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
+    (head.status.as_u16(), headers)
+}
+
+/// An answer whose body is still coming. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Streaming {
+    /// The status code.
+    pub status: u16,
+    /// Name (lower case) and value of each header; several of one name stand together.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, without transfer coding.
+    pub body: StreamingBody,
+}
+
+/// The body of a [`Streaming`] answer.
+#[derive(Debug)]
+pub struct StreamingBody {
+    incoming: Incoming,
+    /// Keeps the connection.
+    _talk: Talk,
+}
+
+impl StreamingBody {
+    /// The next bytes as they came, however long that takes; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ClientError::Answer`] when the answer breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.frame().await {
+            if let Ok(bytes) = frame?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Body for StreamingBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.incoming).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 
@@ -183,6 +243,18 @@ pub async fn send(address: SocketAddr, request: &Request) -> Result<Response, Cl
     exchange(address, request.to_wire(address), &request.method).await
 }
 
+/// Sends a request as [`send`] does, and returns with the head of its answer.
+///
+/// # Errors
+/// As [`send`]; there is no limit to how long the body may take.
+pub async fn stream(address: SocketAddr, request: &Request) -> Result<Streaming, ClientError> {
+    let opened = open(address, request.to_wire(address), &request.method);
+    let (response, talk) = within(TIMEOUT, opened).await?;
+    let (head, incoming) = response.into_parts();
+    let (status, headers) = read_head(&head);
+    Ok(Streaming { status, headers, body: StreamingBody { incoming, _talk: talk } })
+}
+
 /// Sends these bytes and reads one answer. The method tells whether an answer has a body (`HEAD`: none).
 ///
 /// # Errors
@@ -192,38 +264,54 @@ pub async fn send_bytes(address: SocketAddr, bytes: Vec<u8>) -> Result<Response,
     exchange(address, bytes, method).await
 }
 
-/// hyper reads the answer from the socket, while what it would have written ends in a pipe that nobody reads
-/// but for its first byte. That byte says that hyper now expects an answer: earlier ones would be an error to it.
 async fn exchange(address: SocketAddr, bytes: Vec<u8>, method: &str) -> Result<Response, ClientError> {
     let talk = async {
-        let stream = connect(address).await?;
-        let (from_server, mut to_server) = stream.into_split();
-        let (hypers_end, mut our_end) = tokio::io::duplex(4096);
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(tokio::io::join(from_server, hypers_end))).await?;
-        let method = if method == "HEAD" { hyper::Method::HEAD } else { hyper::Method::GET };
-        let mut placeholder = hyper::Request::new(Full::<Bytes>::default());
-        *placeholder.method_mut() = method;
-        let answer = sender.send_request(placeholder);
-        let driver = tokio::spawn(connection);
-        let writer = tokio::spawn(async move {
-            // A server may answer and close before it has read everything: its answer is what counts.
-            if our_end.read_u8().await.is_ok() && to_server.write_all(&bytes).await.is_ok() {
-                drop(to_server.flush().await);
-            }
-            // Neither end may close before the answer is in, or hyper takes the exchange for broken.
-            std::future::pending::<()>().await;
-            drop((our_end, to_server));
-        });
-        let response = match answer.await {
-            Ok(response) => Response::collect(response).await,
-            Err(error) => Err(error.into()),
-        };
-        writer.abort();
-        driver.abort();
-        response
+        let (response, _talk) = open(address, bytes, method).await?;
+        Response::collect(response).await
     };
-    tokio::time::timeout(TIMEOUT, talk).await.map_err(|_| ClientError::TimedOut(TIMEOUT))?
+    within(TIMEOUT, talk).await
+}
+
+async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(time, work).await.map_err(|_| ClientError::TimedOut(time))?
+}
+
+/// The two halves of an exchange at work. Dropping it ends both.
+#[derive(Debug)]
+struct Talk(JoinSet<()>);
+
+/// hyper reads the answer from the socket, while what it would have written ends in a pipe that nobody reads
+/// but for its first byte. That byte says that hyper now expects an answer: earlier ones would be an error to it.
+async fn open(
+    address: SocketAddr,
+    bytes: Vec<u8>,
+    method: &str,
+) -> Result<(hyper::Response<Incoming>, Talk), ClientError> {
+    let stream = connect(address).await?;
+    let (from_server, mut to_server) = stream.into_split();
+    let (hypers_end, mut our_end) = tokio::io::duplex(4096);
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(tokio::io::join(from_server, hypers_end))).await?;
+    let method = if method == "HEAD" { hyper::Method::HEAD } else { hyper::Method::GET };
+    let mut placeholder = hyper::Request::new(Full::<Bytes>::default());
+    *placeholder.method_mut() = method;
+    let answer = sender.send_request(placeholder);
+    let mut talk = Talk(JoinSet::new());
+    // How it ended shows in the answer.
+    talk.0.spawn(async move { drop(connection.await) });
+    talk.0.spawn(async move {
+        // A server may answer and close before it has read everything: its answer is what counts.
+        if our_end.read_u8().await.is_ok() && to_server.write_all(&bytes).await.is_ok() {
+            drop(to_server.flush().await);
+        }
+        // Neither end may close before the answer is in, or hyper takes the exchange for broken.
+        std::future::pending::<()>().await;
+        drop((our_end, to_server));
+    });
+    Ok((answer.await?, talk))
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, ClientError> {
@@ -265,7 +353,7 @@ impl Connection {
             self.sender.ready().await?;
             Response::collect(self.sender.send_request(ready).await?).await
         };
-        tokio::time::timeout(TIMEOUT, talk).await.map_err(|_| ClientError::TimedOut(TIMEOUT))?
+        within(TIMEOUT, talk).await
     }
 }
 

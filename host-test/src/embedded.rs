@@ -1,7 +1,7 @@
 //! The harness as a gateway: an HTTP server in front of the filter, for the desk and where there is no Envoy.
 //!
 //! One virtual machine on a thread of its own decides one request at a time; the server, the calls of the filter and the
-//! upstream are real. A failed virtual machine is replaced, as Envoy does with `FAIL_RELOAD`.
+//! upstream are real, and an answer is passed on as it comes. A failed virtual machine is replaced, as Envoy does with `FAIL_RELOAD`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -187,13 +187,11 @@ async fn forward(upstream: SocketAddr, forwarded: &Forwarded) -> Answer {
         request = request.header(name, value);
     }
     request.body.clone_from(&forwarded.body);
-    match client::send(upstream, &request).await {
-        Ok(response) => Answer::Reply {
-            status: response.status,
-            headers: response.headers.into_iter().filter(|(name, _)| !is_of_the_connection(name)).collect(),
-            body: response.body,
-            delay: Duration::ZERO,
-        },
+    match client::stream(upstream, &request).await {
+        Ok(client::Streaming { status, mut headers, body }) => {
+            headers.retain(|(name, _)| !is_of_the_connection(name));
+            Answer::stream(status, headers, body)
+        }
         Err(_) => Answer::empty(502),
     }
 }

@@ -97,7 +97,7 @@ impl Gateway {
                 let module = tempfile::tempdir()?;
                 let path = module.path().join("mandate.wasm");
                 std::fs::write(&path, setup.wasm)?;
-                let mut envoy = EnvoySetup::new(setup.upstream).filter(path, setup.configuration);
+                let mut envoy = EnvoySetup::new(setup.upstream).filter(path, setup.configuration).guarded();
                 envoy.listen = setup.listen;
                 for (name, address) in &setup.clusters {
                     envoy = envoy.cluster(name, *address);

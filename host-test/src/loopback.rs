@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -48,10 +49,17 @@ impl Received {
     }
 }
 
+/// The error of a body breaks the answer off.
+pub(crate) type AnswerBody = BoxBody<Bytes, BoxError>;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What to do about a request.
 pub(crate) enum Answer {
     /// Answer after a delay.
     Reply { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8>, delay: Duration },
+    /// Answer with a body that is passed on as it comes.
+    Stream { status: u16, headers: Vec<(String, Vec<u8>)>, body: AnswerBody },
     /// Close the connection without a word.
     Close,
 }
@@ -65,6 +73,14 @@ impl Answer {
     pub(crate) fn typed_json(status: u16, body: Vec<u8>, delay: Duration) -> Self {
         let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
         Self::Reply { status, headers, body, delay }
+    }
+
+    /// This body, as it comes.
+    pub(crate) fn stream<B>(status: u16, headers: Vec<(String, Vec<u8>)>, body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
+    {
+        Self::Stream { status, headers, body: body.map_err(Into::into).boxed() }
     }
 
     pub(crate) const fn empty(status: u16) -> Self {
@@ -209,7 +225,7 @@ enum NoAnswer {
     #[error("told to close the connection")]
     Told,
     #[error("the request broke off: {0}")]
-    Body(Box<dyn std::error::Error + Send + Sync>),
+    Body(BoxError),
     #[error("the answer has a status that HTTP lacks: {0}")]
     Answer(#[from] hyper::http::Error),
 }
@@ -218,7 +234,7 @@ async fn answer<H>(
     request: hyper::Request<Incoming>,
     log: Arc<Mutex<Log>>,
     handler: Arc<H>,
-) -> Result<hyper::Response<Full<Bytes>>, NoAnswer>
+) -> Result<hyper::Response<AnswerBody>, NoAnswer>
 where
     H: Fn(Received) -> Answering,
 {
@@ -244,7 +260,7 @@ where
         log.kept.push_back(received.clone());
     }
     if too_long {
-        return Ok(hyper::Response::builder().status(413).body(Full::default())?);
+        return respond(413, Vec::new(), whole(Vec::new()));
     }
     match handler(received).await {
         Answer::Close => Err(NoAnswer::Told),
@@ -252,10 +268,22 @@ where
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            let response = hyper::Response::builder().status(status);
-            let response =
-                headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
-            Ok(response.body(Full::from(body))?)
+            respond(status, headers, whole(body))
         }
+        Answer::Stream { status, headers, body } => respond(status, headers, body),
     }
+}
+
+fn whole(body: Vec<u8>) -> AnswerBody {
+    Full::from(body).map_err(|never| match never {}).boxed()
+}
+
+fn respond(
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: AnswerBody,
+) -> Result<hyper::Response<AnswerBody>, NoAnswer> {
+    let response = hyper::Response::builder().status(status);
+    let response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
+    Ok(response.body(body)?)
 }

@@ -5,5 +5,6 @@ mod desk {
     mod client;
     mod envoy;
     mod servers;
+    mod streams;
     mod tokens;
 }

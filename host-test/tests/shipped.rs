@@ -7,19 +7,22 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/streams.rs"]
+mod streams;
 mod support;
 
 use mandate_core::config::Config;
 use mandate_host::FILTER;
 use mandate_host::client;
-use mandate_host::envoy::{Envoy, EnvoyOptions};
-use mandate_host::issuer::Issuer;
+use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::issuer::{Behaviour, Issuer};
 use mandate_host::tokens::{Algorithm, jwks};
-use mandate_host::upstream::Upstream;
+use mandate_host::upstream::{EventSource, Upstream};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+use streams::assert_streams;
 use support::{claims, key, sign, through};
 
 fn shipped(name: &str) -> String {
@@ -36,6 +39,9 @@ fn assert_is_clean(name: &str, config: &str) {
     assert_eq!(parsed.warnings(), [], "{name}");
 }
 
+const LISTENER: &str = "/static_resources/listeners/0";
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const ROUTE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0/route";
 const FILTERS: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
 
@@ -53,65 +59,160 @@ fn every_shipped_configuration_is_valid_and_without_warnings() {
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
 
-    let plugin = yaml("istio/wasm-plugin.yaml");
-    assert_eq!(
-        (&plugin["apiVersion"], &plugin["kind"]),
-        (&json!("extensions.istio.io/v1alpha1"), &json!("WasmPlugin"))
-    );
-    assert_is_clean("wasm-plugin.yaml", &plugin["spec"]["pluginConfig"].to_string());
-    assert_eq!(plugin["spec"]["failStrategy"], "FAIL_RELOAD");
-
-    let extension = yaml("istio/traffic-extension.yaml");
-    assert_eq!(
-        (&extension["apiVersion"], &extension["kind"]),
-        (&json!("extensions.istio.io/v1alpha1"), &json!("TrafficExtension"))
-    );
-    assert_is_clean("traffic-extension.yaml", &extension["spec"]["wasm"]["pluginConfig"].to_string());
-    assert_eq!(extension["spec"]["wasm"]["failStrategy"], "FAIL_RELOAD");
-    assert_eq!(
-        extension["spec"]["wasm"]["pluginConfig"], plugin["spec"]["pluginConfig"],
-        "the two say the same"
-    );
+    let configs = manifests().map(|manifest| {
+        let mut config = manifest.parsed["spec"].pointer(manifest.config).unwrap().clone();
+        assert_is_clean(manifest.file, &config.to_string());
+        // Each has its own name for the issuer's cluster.
+        config["issuers"][0]["keys"]["remote"]["cluster"] = json!("idp");
+        config
+    });
+    assert!(configs.iter().all(|config| *config == configs[0]), "they say the same: {configs:?}");
 }
 
-/// Its ports are taken by chance on a machine of tests, so they are replaced, and nothing else is.
-fn with_free_ports(mut config: Value, module: &Path, upstream: SocketAddr, issuer: SocketAddr) -> Value {
+/// A manifest of Kubernetes that is shipped.
+struct Manifest {
+    file: &'static str,
+    parsed: Value,
+    /// What its kind allows: an extract below `tests/manifests`.
+    schema: jsonschema::Validator,
+    /// Where the plugin configuration stands below `spec`.
+    config: &'static str,
+    /// Where it says, below `spec`, what happens when the filter fails, and what it must say.
+    failure: (&'static str, Value),
+}
+
+impl Manifest {
+    fn read(file: &'static str, schema: &str, config: &'static str, failure: (&'static str, Value)) -> Self {
+        let schema = root(&format!("host-test/tests/manifests/{schema}.schema.json"));
+        let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        Self { file, parsed: yaml(file), schema, config, failure }
+    }
+
+    fn problems(&self, manifest: &Value) -> Vec<String> {
+        let told = |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
+        self.schema.iter_errors(manifest).map(told).collect()
+    }
+}
+
+fn manifests() -> [Manifest; 3] {
+    let reload = json!("FAIL_RELOAD");
+    [
+        Manifest::read(
+            "istio/wasm-plugin.yaml",
+            "istio-wasm-plugin",
+            "/pluginConfig",
+            ("/failStrategy", reload.clone()),
+        ),
+        Manifest::read(
+            "istio/traffic-extension.yaml",
+            "istio-traffic-extension",
+            "/wasm/pluginConfig",
+            ("/wasm/failStrategy", reload),
+        ),
+        Manifest::read(
+            "envoy-gateway/extension-policy.yaml",
+            "envoy-extension-policy",
+            "/wasm/0/config",
+            ("/wasm/0/failOpen", json!(false)),
+        ),
+    ]
+}
+
+/// All that can be spelled in a manifest, as JSON pointers of objects and the names of their members; what is below the
+/// plugin configuration is the filter's to read.
+fn members(value: &Value, at: &str, config: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(object) if at != config => {
+            for (name, value) in object {
+                found.push((at.to_owned(), name.clone()));
+                members(value, &format!("{at}/{name}"), config, found);
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                members(value, &format!("{at}/{index}"), config, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_misspelt_field_of_a_manifest_is_found_wherever_it_is() {
+    for manifest in manifests() {
+        let mut found = Vec::new();
+        members(&manifest.parsed, "", &format!("/spec{}", manifest.config), &mut found);
+        // Labels have the names that a user gives them.
+        found.retain(|(at, _)| !at.ends_with("/matchLabels"));
+        assert!(found.len() > 8, "{}: {found:?}", manifest.file);
+        for (at, name) in found {
+            let mut misspelt = manifest.parsed.clone();
+            let object = misspelt.pointer_mut(&at).unwrap().as_object_mut().unwrap();
+            let value = object.remove(&name).unwrap();
+            object.insert(format!("{name}x"), value);
+            let problems = manifest.problems(&misspelt);
+            assert!(!problems.is_empty(), "{}: `{at}/{name}x` passes", manifest.file);
+        }
+    }
+}
+
+#[test]
+fn every_manifest_has_the_fields_of_its_kind_and_denies_when_the_filter_fails() {
+    for manifest in manifests() {
+        let Manifest { file, parsed, failure: (place, must), .. } = &manifest;
+        assert_eq!(manifest.problems(parsed), [""; 0], "{file}");
+        assert_eq!(parsed["spec"].pointer(place), Some(must), "{file}");
+        for wrong in ["FAIL_SHUT", ""] {
+            let mut unknown = parsed.clone();
+            *unknown["spec"].pointer_mut(place).unwrap() = json!(wrong);
+            assert_ne!(manifest.problems(&unknown), [""; 0], "{file}: {wrong:?} is no such value");
+        }
+    }
+}
+
+/// Its ports are taken by chance on a machine of tests, so they are replaced; its access log goes to a file, where a test
+/// can read it. Nothing else is changed.
+fn at_the_desk(folder: &Path, upstream: SocketAddr, issuer: SocketAddr) -> Value {
+    let mut config = yaml("envoy.yaml");
     let mut port = |pointer: &str, port: u16| *config.pointer_mut(pointer).unwrap() = json!(port);
     port("/admin/address/socket_address/port_value", 0);
     port("/static_resources/listeners/0/address/socket_address/port_value", 0);
     let endpoint = "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
     port(&format!("/static_resources/clusters/0/{endpoint}"), upstream.port());
     port(&format!("/static_resources/clusters/1/{endpoint}"), issuer.port());
+    let module = folder.join("mandate.wasm");
+    std::fs::write(&module, FILTER).unwrap();
     let filename = config.pointer_mut(&format!("{FILTERS}/vm_config/code/local/filename")).unwrap();
     assert_eq!(*filename, "target/mandate/mandate.wasm");
     *filename = json!(module);
+    let log = config.pointer_mut(&format!("{MANAGER}/access_log/0")).unwrap();
+    log["name"] = json!("envoy.access_loggers.file");
+    log["typed_config"]["@type"] =
+        json!("type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog");
+    log["typed_config"]["path"] = json!(folder.join("access.log"));
     config
+}
+
+/// The shipped configuration in a real Envoy, its keys at this issuer. `None`: no Envoy here.
+fn run_shipped(upstream: SocketAddr, issuer: &Issuer) -> Option<(Envoy, SocketAddr, tempfile::TempDir)> {
+    let binary = support::envoy()?;
+    let folder = tempfile::tempdir().unwrap();
+    let config = at_the_desk(folder.path(), upstream, issuer.address());
+    let access_log_path = folder.path().join("access.log");
+    let options = EnvoyOptions { access_log_path, ..EnvoyOptions::default() };
+    let envoy = Envoy::start(&binary, &config.to_string(), &options).unwrap();
+    let listener = envoy.listener().unwrap();
+    Some((envoy, listener, folder))
+}
+
+fn issuer() -> Issuer {
+    Issuer::named(support::ISSUER, jwks(&[key(Algorithm::Es256)])).unwrap()
 }
 
 #[test]
 fn the_envoy_configuration_runs_in_a_real_envoy_and_its_access_log_tells_reason_and_chain() {
-    let Some(binary) = support::envoy() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let module: PathBuf = folder.path().join("mandate.wasm");
-    std::fs::write(&module, FILTER).unwrap();
-    let issuer = Issuer::named(support::ISSUER, jwks(&[key(Algorithm::Es256)])).unwrap();
-    let upstream = Upstream::start().unwrap();
-    let mut config = with_free_ports(yaml("envoy.yaml"), &module, upstream.address(), issuer.address());
-    // The same line goes to a file, where the test can read it.
-    let hcm = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log/0";
-    let log = config.pointer_mut(hcm).unwrap();
-    log["name"] = json!("envoy.access_loggers.file");
-    log["typed_config"]["@type"] =
-        json!("type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog");
-    let log_path = folder.path().join("access.log");
-    log["typed_config"]["path"] = json!(log_path);
-    let envoy = Envoy::start(
-        &binary,
-        &config.to_string(),
-        &EnvoyOptions { access_log_path: log_path, ..EnvoyOptions::default() },
-    )
-    .unwrap();
-    let listener = envoy.listener().unwrap();
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    let Some((envoy, listener, _folder)) = run_shipped(upstream.address(), &issuer) else { return };
     let send = |path: &str, token: Option<&str>| {
         let request = token.iter().fold(client::Request::get(path), |request, token| request.bearer(token));
         client::blocking::send(listener, &request).unwrap()
@@ -136,6 +237,114 @@ fn the_envoy_configuration_runs_in_a_real_envoy_and_its_access_log_tells_reason_
         allowed["chain"],
         "\"user:alice\";iss=\"https://idp.example\", \"agent:1\";iss=\"https://idp.example\""
     );
+}
+
+#[test]
+fn a_header_with_an_underscore_is_refused_and_a_claimed_original_path_changes_nothing() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    let Some((envoy, listener, _folder)) = run_shipped(upstream.address(), &issuer) else { return };
+    let send = |request: client::Request| client::blocking::send(listener, &request).unwrap();
+    let token = sign(claims(support::now()));
+    for name in ["x_mandate_agent", "script_name", "any_thing"] {
+        let refused = send(client::Request::get("/v1/x").bearer(&token).header(name, "/healthz"));
+        assert_eq!(refused.status, 400, "{name}");
+    }
+    assert_eq!(upstream.requests(), 0);
+    let claimed = |path: &str| client::Request::get(path).header("x-envoy-original-path", "/healthz");
+    let denied = send(claimed("/v1/denied"));
+    assert_eq!(support::reason(&denied).as_deref(), Some("token_missing"));
+    assert_eq!(send(claimed("/v1//allowed/./x").bearer(&token)).status, 200, "{}", envoy.log_tail());
+    let entries = envoy.wait_for_access_log(5, Duration::from_secs(10));
+    let paths: Vec<&Value> = entries.iter().map(|entry| &entry["path"]).collect();
+    // What is refused while it is parsed has no path yet.
+    let none = &Value::Null;
+    assert_eq!(paths, [none, none, none, &json!("/v1/denied"), &json!("/v1/allowed/x")]);
+    let received = upstream.received();
+    assert_eq!((received.len(), received[0].path.as_str()), (1, "/v1/allowed/x"));
+    assert_eq!(received[0].header("x-envoy-original-path"), None);
+}
+
+#[test]
+fn the_envoy_configuration_passes_a_stream_on_as_it_comes() {
+    assert_eq!(yaml("envoy.yaml").pointer(ROUTE).unwrap()["timeout"], "0s", "else Envoy ends it after 15 s");
+    let (issuer, events) = (issuer(), EventSource::start().unwrap());
+    let Some((_envoy, listener, _folder)) = run_shipped(events.address(), &issuer) else { return };
+    assert_streams(listener, &client::Request::get("/healthz"), &events);
+}
+
+#[test]
+fn a_body_above_the_buffers_waits_with_its_request_for_the_keys_and_arrives_whole() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    issuer.behave(Behaviour::Slow(Duration::from_millis(500)));
+    let Some((envoy, listener, _folder)) = run_shipped(upstream.address(), &issuer) else { return };
+    let limit = yaml("envoy.yaml").pointer(LISTENER).unwrap()["per_connection_buffer_limit_bytes"].clone();
+    let body = vec![b'x'; usize::try_from(limit.as_u64().unwrap()).unwrap() * 10];
+    let post = client::Request::post("/v1/x", body.clone());
+    let unsigned = client::blocking::send(listener, &post.clone().bearer("e30.e30.")).unwrap();
+    assert_ne!(unsigned.status, 200);
+    assert_eq!(upstream.requests(), 0);
+    let answer = client::blocking::send(listener, &post.bearer(&sign(claims(support::now())))).unwrap();
+    assert_eq!(answer.status, 200, "{}", envoy.log_tail());
+    assert_eq!(upstream.received()[0].body, body);
+}
+
+#[test]
+fn a_grpc_client_is_told_of_a_denial_in_grpc_status_and_grpc_message() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    issuer.behave(Behaviour::Status(500));
+    let Some((_envoy, listener, _folder)) = run_shipped(upstream.address(), &issuer) else { return };
+    let call = |path: &str| client::Request::post(path, "x").header("content-type", "application/grpc");
+    let good = sign(claims(support::now()));
+    for (request, status, reason) in [
+        (call("/v1/service/Method"), "16", "token_missing"),
+        (call("/elsewhere/Method").bearer(&good), "7", "route_unmatched"),
+        (call("/v1/service/Method").bearer(&good), "14", "keys_unavailable"),
+    ] {
+        let denied = client::blocking::send(listener, &request).unwrap();
+        assert_eq!((denied.status, denied.header("grpc-status")), (200, Some(status)), "{reason}");
+        let message: Value = serde_json::from_str(denied.header("grpc-message").unwrap()).unwrap();
+        assert_eq!(message["code"], reason);
+        assert_eq!(denied.body, b"", "{reason}");
+    }
+    assert_eq!(upstream.requests(), 0);
+}
+
+#[test]
+fn what_up_and_demo_put_before_the_filter_is_what_is_shipped() {
+    let shipped = yaml("envoy.yaml");
+    let made = EnvoySetup::new(SocketAddr::from(([127, 0, 0, 1], 1))).guarded();
+    // What each has of its own, and what concerns paths.
+    let manager = [
+        "@type",
+        "access_log",
+        "http_filters",
+        "merge_slashes",
+        "normalize_path",
+        "path_with_escaped_slashes_action",
+        "route_config",
+        "stat_prefix",
+    ];
+    for (pointer, made, own) in [
+        (LISTENER, made.listener, &["address", "filter_chains", "name"][..]),
+        (MANAGER, made.connection_manager, &manager),
+        (ROUTE, made.route, &["cluster"]),
+    ] {
+        let mut shipped = shipped.pointer(pointer).unwrap().as_object().unwrap().clone();
+        shipped.retain(|member, _| !own.contains(&member.as_str()));
+        assert_eq!(made, shipped, "{pointer}");
+    }
+}
+
+#[test]
+fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes() {
+    let Some(binary) = support::envoy() else { return };
+    let events = EventSource::start().unwrap();
+    let setup = EnvoySetup::new(events.address()).guarded();
+    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
+    let listener = envoy.listener().unwrap();
+    let underscore = client::Request::get("/").header("x_mandate_agent", "agent:1");
+    assert_eq!(client::blocking::send(listener, &underscore).unwrap().status, 400);
+    assert_streams(listener, &client::Request::get("/"), &events);
 }
 
 fn root(name: &str) -> String {

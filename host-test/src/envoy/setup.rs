@@ -47,6 +47,10 @@ pub struct EnvoySetup {
     /// Members of the HTTP connection manager to set or replace, such as `normalize_path`. By default Envoy's own
     /// defaults stand, so the filter meets paths as they were sent.
     pub connection_manager: Map<String, Value>,
+    /// Members of the listener to set or replace.
+    pub listener: Map<String, Value>,
+    /// Members of the one route's action to set or replace, such as `timeout`.
+    pub route: Map<String, Value>,
     /// How long Envoy waits for a connection to the upstream or another cluster.
     pub connect_timeout: Duration,
 }
@@ -65,6 +69,8 @@ impl EnvoySetup {
             failure_policy: FailurePolicy::Reload,
             filters_before: Vec::new(),
             connection_manager: Map::new(),
+            listener: Map::new(),
+            route: Map::new(),
             connect_timeout: Duration::from_secs(1),
         }
     }
@@ -83,6 +89,48 @@ impl EnvoySetup {
         self.clusters.push((name.to_owned(), address));
         self
     }
+
+    /// The same with the bounds of the shipped `envoy/envoy.yaml`, which says what each protects from, and without a
+    /// limit to how long an answer may take. What concerns paths is left out: the filter normalises them by itself, and
+    /// the one route that is made here takes all.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        set(
+            &mut self.connection_manager,
+            json!({
+                "use_remote_address": true,
+                "common_http_protocol_options": {
+                    "headers_with_underscores_action": "REJECT_REQUEST",
+                    "idle_timeout": "3600s",
+                },
+                "request_headers_timeout": "10s",
+                "stream_idle_timeout": "300s",
+                "http2_protocol_options": {
+                    "max_concurrent_streams": 100,
+                    "initial_stream_window_size": 65_536,
+                    "initial_connection_window_size": 1_048_576,
+                },
+            }),
+        );
+        set(&mut self.listener, json!({ "per_connection_buffer_limit_bytes": 65_536 }));
+        set(&mut self.route, json!({ "timeout": "0s" }));
+        self
+    }
+}
+
+/// Sets or replaces members of an object.
+fn set(object: &mut Map<String, Value>, members: Value) {
+    if let Value::Object(members) = members {
+        object.extend(members);
+    }
+}
+
+/// An object with members set or replaced.
+fn with(mut object: Value, members: &Map<String, Value>) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.extend(members.clone());
+    }
+    object
 }
 
 /// The bootstrap: one listener, the filters, the clusters, and an admin interface on a free loopback port.
@@ -93,17 +141,22 @@ pub fn envoy_config(setup: &EnvoySetup) -> Value {
     json!({
         "admin": { "address": socket_address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)) },
         "static_resources": {
-            "listeners": [{
-                "name": LISTENER,
-                "address": socket_address(setup.listen),
-                "filter_chains": [{ "filters": [{
-                    "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": connection_manager(setup),
-                }] }],
-            }],
+            "listeners": [listener(setup)],
             "clusters": std::iter::once(upstream).chain(others).collect::<Vec<_>>(),
         },
     })
+}
+
+fn listener(setup: &EnvoySetup) -> Value {
+    let listener = json!({
+        "name": LISTENER,
+        "address": socket_address(setup.listen),
+        "filter_chains": [{ "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": connection_manager(setup),
+        }] }],
+    });
+    with(listener, &setup.listener)
 }
 
 fn connection_manager(setup: &EnvoySetup) -> Value {
@@ -113,7 +166,7 @@ fn connection_manager(setup: &EnvoySetup) -> Value {
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": format!("{EXTENSIONS}.filters.http.router.v3.Router") },
     }));
-    let mut manager = json!({
+    let manager = json!({
         "@type": format!(
             "{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
         ),
@@ -121,15 +174,15 @@ fn connection_manager(setup: &EnvoySetup) -> Value {
         "route_config": { "virtual_hosts": [{
             "name": "all",
             "domains": ["*"],
-            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": UPSTREAM } }],
+            "routes": [{
+                "match": { "prefix": "/" },
+                "route": with(json!({ "cluster": UPSTREAM }), &setup.route),
+            }],
         }] },
         "http_filters": filters,
         "access_log": [access_log(setup)],
     });
-    if let Some(members) = manager.as_object_mut() {
-        members.extend(setup.connection_manager.clone());
-    }
-    manager
+    with(manager, &setup.connection_manager)
 }
 
 fn wasm_filter(setup: &EnvoySetup) -> Option<Value> {

@@ -327,8 +327,7 @@ impl Stage {
         let request = Request::get("/v1/tickets")
             .bearer(token)
             .header("x-mandate-principal", "user:root")
-            .header("X-Mandate-Agent", "agent:root")
-            .header("x_mandate_chain", "\"user:root\"");
+            .header("X-Mandate-Agent", "agent:root");
         let mut row = self.compare(case, &request, None)?;
         let received = self.upstream.received();
         let last = received.last().context("the upstream received nothing")?;
