@@ -146,6 +146,8 @@ fn the_ends_of_every_range_are_inside() {
     for (at, to) in [
         ("/issuers/0/clock_skew_s", json!(0)),
         ("/issuers/0/clock_skew_s", json!(60)),
+        ("/issuers/0/clock_skew_s", json!(3.0)),
+        ("/issuers/0/clock_skew_s", json!(3e1)),
         ("/issuers/0/max_lifetime_s", json!(1)),
         ("/issuers/0/max_lifetime_s", json!(86_400)),
         ("/issuers/0/algorithms", json!(["Ed25519"])),

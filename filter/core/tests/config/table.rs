@@ -166,7 +166,7 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/clock_skew_s", json!(-1)),
         (Structural, "/issuers/0/clock_skew_s", json!(0.5)),
         (Structural, "/issuers/0/clock_skew_s", json!("30")),
-        (Semantic, "/issuers/0/clock_skew_s", json!(30.0)),
+        (Structural, "/issuers/0/clock_skew_s", json!(30.25)),
         (Structural, "/issuers/0/max_lifetime_s", json!(0)),
         (Structural, "/issuers/0/max_lifetime_s", json!(86_401)),
         (Structural, "/issuers/0/max_lifetime_s", json!(u64::MAX)),
