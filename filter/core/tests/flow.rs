@@ -307,10 +307,8 @@ fn a_cached_token_dies_with_the_key_set_that_it_was_verified_with() {
     accept(&mut gate, &other, NOW);
     let mut flow = Flow::new("decision-1".to_owned(), get(&token));
     assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedKeys(0)));
-    let store = gate.remote_store(0).unwrap();
-    store.begin(NOW);
+    gate.remote_store(0).unwrap().begin(NOW);
     accept(&mut gate, &other, NOW);
-    let store = gate.remote_store(0).unwrap();
     let Step::Done(decision) = flow.advance(&mut gate, &InModule, NOW) else { panic!("no more fetches") };
     assert_eq!(decision.reason(), Some(Reason::KeyUnknown));
 }
