@@ -137,7 +137,8 @@ const ROUNDS: usize = 8;
 const ROUND: Duration = Duration::from_millis(500);
 
 /// Decides one request at a time that the caller names, in seconds since the Unix epoch. Every fetch of keys is
-/// answered with `jwks`, and fails without it.
+/// answered with `jwks`, and fails without it. A configuration that the filter refuses denies every request, and
+/// [`Decided::log`] says all that is wrong with it.
 ///
 /// # Errors
 /// If the filter cannot be run, or breaks a rule of the strict harness.
@@ -148,7 +149,7 @@ pub fn decide(
     now: u64,
     jwks: Option<&[u8]>,
 ) -> Result<Decided, HarnessError> {
-    let mut vm = filter.vm().configuration(with_audit(configuration)).now(now).start()?;
+    let mut vm = filter.vm().configuration(with_audit(configuration)).now(now).go_on_refused(true).start()?;
     let exchange = settle(&mut vm, request.to_request(), jwks)?;
     Ok(Decided::of(&exchange, &vm))
 }

@@ -30,6 +30,9 @@ pub enum EmbeddedError {
     /// The module cannot be run.
     #[error("the filter cannot be run: {0}")]
     Filter(#[from] HarnessError),
+    /// It does not take the configuration.
+    #[error("the filter refuses its configuration:\n{0}")]
+    Refused(String),
     /// No socket or thread could be had.
     #[error("the gateway cannot be started: {0}")]
     Server(#[from] std::io::Error),
@@ -63,7 +66,7 @@ impl Embedded {
     /// Starts a gateway on `listen` (port 0 picks a free one), in front of `upstream`.
     ///
     /// # Errors
-    /// If the filter does not start, or the address cannot be had.
+    /// If the filter does not start or refuses its configuration, or the address cannot be had.
     pub fn start(
         filter: &Filter,
         configuration: &str,
@@ -75,13 +78,18 @@ impl Embedded {
         let log = Arc::new(Mutex::new(String::new()));
         let names: Vec<String> = clusters.iter().map(|(name, _)| name.clone()).collect();
         let builder = filter.vm().configuration(configuration).clusters(names).now(clock());
+        let vm = builder.start()?;
+        if !vm.startup().configured() {
+            let lines: Vec<&str> = vm.logs().iter().map(|line| line.message.as_str()).collect();
+            return Err(EmbeddedError::Refused(lines.join("\n")));
+        }
         let to_machine = events.clone();
         let server = Server::start("mandate-embedded", listen, move |received| {
             let events = to_machine.clone();
             Box::pin(async move { serve(&events, upstream, received).await })
         })?;
         let machine = Machine {
-            vm: builder.start()?,
+            vm,
             clusters: clusters.into_iter().collect(),
             runtime: server.runtime(),
             events: events.clone(),

@@ -1,4 +1,4 @@
-//! Wrong configurations: `mandate check` and the filter's log name the place, and the filter then denies everything.
+//! Wrong configurations: `mandate check` and the filter's log name the place, and the filter says no to them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,11 +10,10 @@
 mod support;
 
 use mandate_host::FILTER;
-use mandate_host::client;
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::embedded::Embedded;
+use mandate_host::envoy::{Envoy, EnvoyError, EnvoyOptions, EnvoySetup, FailurePolicy, envoy_config};
 use mandate_host::harness::Request;
-use mandate_host::tokens::{Algorithm, jwks};
-use mandate_host::upstream::Upstream;
+use mandate_host::tokens::{Algorithm, SigningKey, jwks};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -55,7 +54,9 @@ fn wrong() -> Vec<(String, Vec<&'static str>)> {
         (key_of(&|k| k["use"] = json!("enc")), vec!["/issuers/0/keys/inline/keys/0"]),
         (
             edit(&|c| {
-                c["issuers"][0]["keys"]["inline"] = jwks(&[key(Algorithm::Es256), key(Algorithm::Es256)])
+                // Under one name two keys, of which it is not clear which is meant.
+                let other = SigningKey::generate(Algorithm::Es256, key(Algorithm::Es256).kid()).unwrap();
+                c["issuers"][0]["keys"]["inline"] = jwks(&[key(Algorithm::Es256), &other])
             }),
             vec!["/issuers/0/keys/inline"],
         ),
@@ -121,14 +122,16 @@ fn check_says_yes_to_what_is_right() {
 }
 
 #[test]
-fn the_filter_names_the_place_and_denies_everything() {
+fn the_filter_names_the_place_says_no_and_denies_everything_where_the_proxy_goes_on() {
     let filter = support::filter();
     let now = 1_790_000_000;
     let good = format!("Bearer {}", sign(claims(now)));
     for (config, pointers) in wrong() {
-        let mut vm = filter.vm().configuration(config.clone()).now(now).start().unwrap();
-        // A proxy that is told no may not start at all, or go on as before; the filter says yes, and denies.
-        assert!(vm.startup().configured());
+        let vm = filter.vm().configuration(config.clone()).now(now).start().unwrap();
+        assert!(!vm.startup().configured(), "{config}");
+        assert!(vm.dead().is_some(), "Envoy serves nothing then");
+        let mut vm = filter.vm().configuration(config.clone()).now(now).go_on_refused(true).start().unwrap();
+        assert!(!vm.startup().configured() && vm.dead().is_none());
         for pointer in pointers.iter().filter(|p| !p.is_empty()) {
             let named = vm.logs().iter().any(|line| line.message.contains(&format!("`{pointer}")));
             assert!(named, "{pointer}: {:?}", vm.logs());
@@ -146,25 +149,36 @@ fn the_filter_names_the_place_and_denies_everything() {
 }
 
 #[test]
-fn in_envoy_a_wrong_configuration_denies_everything_and_says_why() {
+fn in_envoy_a_wrong_first_configuration_does_not_start_and_says_why() {
     let Some(binary) = support::envoy() else { return };
-    let upstream = Upstream::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let module = folder.path().join("mandate.wasm");
     std::fs::write(&module, FILTER).unwrap();
     let mut config = support::configuration();
     config["routes"][1]["scope"] = json!(["tickets.read"]);
-    let setup = EnvoySetup::new(upstream.address()).filter(module, config.to_string());
-    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
-    for path in ["/healthz", "/v1/x", "/"] {
-        let response =
-            client::blocking::send(envoy.listener().unwrap(), &client::Request::get(path)).unwrap();
-        assert_eq!(
-            (response.status, support::reason(&response).as_deref()),
-            (503, Some("config_invalid")),
-            "{path}"
-        );
+    config["audit"]["lok"] = json!("all");
+    for failure_policy in [FailurePolicy::Reload, FailurePolicy::Closed] {
+        let setup = EnvoySetup::new(([127, 0, 0, 1], 1).into()).filter(&module, config.to_string());
+        let setup = EnvoySetup { failure_policy, ..setup };
+        let config = envoy_config(&setup).to_string();
+        match Envoy::start(&binary, &config, &EnvoyOptions::default()) {
+            Err(EnvoyError::Ended { log, .. }) => {
+                for place in ["`/routes/1/scope`", "`/audit/lok`", "the configuration is refused"] {
+                    assert!(log.contains(place), "{place}: {log}");
+                }
+            }
+            other => panic!("it started: {other:?}"),
+        }
     }
-    assert_eq!(upstream.requests(), 0);
-    assert!(envoy.log().contains("`/routes/1/scope`"), "{}", envoy.log_tail());
+}
+
+#[test]
+fn a_gateway_with_a_wrong_configuration_does_not_start_and_says_why() {
+    let mut config = support::configuration();
+    config["routes"][1]["scope"] = json!(["tickets.read"]);
+    config["audit"]["lok"] = json!("all");
+    let free = ([127, 0, 0, 1], 0).into();
+    let started = Embedded::start(&support::filter(), &config.to_string(), free, Vec::new(), free);
+    let said = started.unwrap_err().to_string();
+    assert!(said.contains("`/routes/1/scope`") && said.contains("`/audit/lok`"), "{said}");
 }

@@ -27,8 +27,6 @@ const MAY_BE_HARMLESS: &[(HostCall, &str)] = &[
     (HostCall::DefineMetric, "metrics inform; nothing depends on them"),
     (HostCall::IncrementMetric, "the same"),
     (HostCall::RecordMetric, "the same"),
-    (HostCall::GetSharedData, "a worker that cannot see what others fetched fetches for itself"),
-    (HostCall::SetSharedData, "a worker that cannot tell others fetches for itself, and so do they"),
     (
         HostCall::CallForeignFunction,
         "at start the trial fails, so the module checks signatures itself; later it denies",
@@ -93,7 +91,7 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn builder(scenario: &Scenario) -> VmBuilder {
-    support::filter().vm().configuration(scenario.config.to_string()).now(NOW)
+    support::filter().vm().configuration(scenario.config.to_string()).now(NOW).go_on_refused(true)
 }
 
 /// Sends the request, ticks and answers calls for keys for as long as the request waits, but not for ever.

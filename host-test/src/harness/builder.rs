@@ -143,6 +143,13 @@ impl VmBuilder {
         self
     }
 
+    /// Whether requests reach a filter that refused its configuration, as in a proxy that does not heed the refusal. Default:
+    /// no; the virtual machine is dead then, as Envoy serves nothing.
+    pub fn go_on_refused(mut self, go_on: bool) -> Self {
+        self.host.goes_on_refused = go_on;
+        self
+    }
+
     /// A fault from the very start, see [`Vm::inject`]. One that cannot be is refused when the machine starts.
     pub fn inject(mut self, injection: Injection) -> Self {
         self.host.injections.push(injection);

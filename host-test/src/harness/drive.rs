@@ -2,7 +2,6 @@
 
 use super::error::HarnessError;
 use super::header::Headers;
-use super::host::ROOT_CONTEXT;
 use super::instance::{self, Called};
 use super::request::Request;
 use super::stream::{BodyView, Exchange, Hold, Outcome, Part, Stream, StreamId};
@@ -60,7 +59,7 @@ impl Vm {
         headers: Headers,
         end: bool,
     ) -> Result<Outcome, HarnessError> {
-        let dead = self.dead.clone();
+        let (dead, root) = (self.dead.clone(), self.store.data().root);
         let state = self.state(stream)?;
         if state.started {
             return Err(HarnessError::OutOfOrder { stream, what: "the headers were sent before" });
@@ -78,7 +77,7 @@ impl Vm {
                 &mut self.store,
                 &create,
                 ("proxy_on_context_create", stream.0),
-                (stream.0, ROOT_CONTEXT),
+                (stream.0, root),
             );
             if self.ended_by(stream, created)?.is_none() {
                 return self.outcome(stream);

@@ -17,7 +17,7 @@ use super::verify::VerifySignature;
 
 /// The id of the virtual machine's own context, current while it initialises.
 pub(crate) const VM_CONTEXT: u32 = 0;
-/// The id of the one root context.
+/// The id of the first root context.
 pub(crate) const ROOT_CONTEXT: u32 = 1;
 
 /// Severity of a log line, as the ABI numbers it.
@@ -119,6 +119,7 @@ pub(crate) enum CallAnswer {
 pub(crate) struct Host {
     // How the proxy was set up.
     pub(crate) strict: bool,
+    pub(crate) goes_on_refused: bool,
     pub(crate) stop_headers_alone: bool,
     pub(crate) configuration: Vec<u8>,
     pub(crate) vm_configuration: Vec<u8>,
@@ -142,6 +143,8 @@ pub(crate) struct Host {
     pub(crate) next_token: u32,
 
     // The virtual machine.
+    /// The root context of the plugin whose configuration is in force.
+    pub(crate) root: u32,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     pub(crate) tick_period: Option<Duration>,
@@ -162,6 +165,7 @@ impl Default for Host {
     fn default() -> Self {
         Self {
             strict: true,
+            goes_on_refused: false,
             stop_headers_alone: false,
             configuration: Vec::new(),
             vm_configuration: Vec::new(),
@@ -181,6 +185,7 @@ impl Default for Host {
             violations: Vec::new(),
             next_context: ROOT_CONTEXT + 1,
             next_token: 1,
+            root: ROOT_CONTEXT,
             memory: None,
             allocate: None,
             tick_period: None,
@@ -200,7 +205,7 @@ impl Host {
     /// The context that host calls act on.
     pub(crate) fn context(&self) -> u32 {
         // Envoy falls back to the true context when the effective one is gone.
-        if self.effective == ROOT_CONTEXT || self.streams.contains_key(&self.effective) {
+        if self.effective == self.root || self.streams.contains_key(&self.effective) {
             self.effective
         } else {
             self.current
@@ -249,6 +254,7 @@ impl Host {
 
     /// Clears what dies with a virtual machine.
     pub(crate) fn reloaded(mut self) -> Self {
+        self.root = ROOT_CONTEXT;
         self.memory = None;
         self.allocate = None;
         self.tick_period = None;

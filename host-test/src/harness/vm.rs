@@ -123,7 +123,7 @@ impl Vm {
             };
             self.startup.configured = answer != 0;
         }
-        if !self.startup.configured {
+        if !self.startup.configured && !self.store.data().goes_on_refused {
             self.dead = Some("proxy_on_configure returned false".to_owned());
         }
         Ok(())
@@ -147,6 +147,71 @@ impl Vm {
     fn fail_start(&mut self, message: String) {
         self.dead = Some(message.clone());
         self.startup = Startup { vm_start: false, configured: false, trap: Some(message) };
+    }
+
+    /// Configures the plugin anew in the context that it has, and gives what the filter says: ABI 0.2.1 allows it, and Envoy
+    /// does not do it (see [`Vm::update`]). The filter lives on, whatever it says.
+    ///
+    /// # Errors
+    /// [`HarnessError::Violation`] if the filter broke a rule. A trap is no error; see [`Vm::dead`].
+    pub fn reconfigure(&mut self, configuration: impl Into<Vec<u8>>) -> Result<bool, HarnessError> {
+        let root = self.store.data().root;
+        self.configure(root, configuration.into())
+    }
+
+    /// Updates the plugin's configuration as Envoy does: beside the present root context a new one is made and configured. If
+    /// the filter takes the configuration, new requests, ticks and answers go to the new context and the old one is deleted;
+    /// if not, all stays as it was. Gives what the filter said.
+    ///
+    /// Envoy deletes the old context when its last request is over, and the harness at once: let its requests end before.
+    ///
+    /// # Errors
+    /// [`HarnessError::Violation`] if the filter broke a rule. A trap is no error; see [`Vm::dead`].
+    pub fn update(&mut self, configuration: impl Into<Vec<u8>>) -> Result<bool, HarnessError> {
+        let host = self.store.data_mut();
+        let (old, new) = (host.root, host.next_context);
+        host.next_context = host.next_context.saturating_add(1);
+        host.root = new;
+        let (period, calls) = (host.tick_period.take(), std::mem::take(&mut host.calls));
+        let create = self.callbacks.as_ref().and_then(|callbacks| callbacks.context_create.clone());
+        if let Some(create) = create {
+            self.root_callback(&create, "proxy_on_context_create", (new, 0))?;
+        }
+        let taken = self.configure(new, configuration.into())?;
+        let host = self.store.data_mut();
+        if !taken {
+            host.root = old;
+            (host.tick_period, host.calls) = (period, calls);
+        }
+        let delete = self.callbacks.as_ref().and_then(|callbacks| callbacks.delete.clone());
+        if let Some(delete) = delete {
+            self.root_callback(&delete, "proxy_on_delete", if taken { old } else { new })?;
+        }
+        Ok(taken)
+    }
+
+    fn configure(&mut self, root: u32, configuration: Vec<u8>) -> Result<bool, HarnessError> {
+        let configure = self.callbacks.as_ref().and_then(|callbacks| callbacks.configure.clone());
+        let (Some(configure), None) = (configure, &self.dead) else { return Ok(self.dead.is_none()) };
+        let size = len32(configuration.len());
+        let before = std::mem::replace(&mut self.store.data_mut().configuration, configuration);
+        let answer =
+            match instance::call(&mut self.store, &configure, ("proxy_on_configure", root), (root, size)) {
+                Ok(Called::Returned(answer)) => answer != 0,
+                Ok(Called::Trapped(message)) => {
+                    self.dead = Some(message);
+                    false
+                }
+                Err(error) => {
+                    self.dead = Some(error.to_string());
+                    return Err(error);
+                }
+            };
+        if !answer {
+            self.store.data_mut().configuration = before;
+        }
+        self.settle()?;
+        Ok(answer)
     }
 
     /// Replaces a virtual machine by a fresh one of the same filter and configuration, as Envoy's `FAIL_RELOAD` does.
@@ -210,7 +275,10 @@ impl Vm {
         }
         let tick = self.callbacks.as_ref().and_then(|callbacks| callbacks.tick.clone());
         match tick {
-            Some(tick) => self.root_callback(&tick, "proxy_on_tick", ROOT_CONTEXT),
+            Some(tick) => {
+                let root = self.store.data().root;
+                self.root_callback(&tick, "proxy_on_tick", root)
+            }
             None => Ok(()),
         }
     }
@@ -254,7 +322,7 @@ impl Vm {
         let response = self.callbacks.as_ref().and_then(|callbacks| callbacks.http_call_response.clone());
         let Some(response) = response else { return Ok(()) };
         self.store.data_mut().answer = answer;
-        let parameters = (ROOT_CONTEXT, token, headers, body, trailers);
+        let parameters = (self.store.data().root, token, headers, body, trailers);
         let result = self.root_callback(&response, "proxy_on_http_call_response", parameters);
         self.store.data_mut().answer = CallAnswer::None;
         result
@@ -271,7 +339,8 @@ impl Vm {
         if self.dead.is_some() {
             return Ok(());
         }
-        match instance::call(&mut self.store, function, (callback, ROOT_CONTEXT), parameters) {
+        let root = self.store.data().root;
+        match instance::call(&mut self.store, function, (callback, root), parameters) {
             Ok(Called::Returned(())) => {}
             Ok(Called::Trapped(message)) => self.dead = Some(message),
             Err(error) => {

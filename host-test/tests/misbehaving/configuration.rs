@@ -3,10 +3,11 @@
 use super::guests::{Guest, check_with, component};
 use super::suspect::Outcome::Fault;
 use super::suspects::{FOREVER, GREED, RECURSION, configurers};
-use super::world::{self, Ask, Proxy};
+use super::world::{self, Ask};
 use mandate_core::config::Config;
 use mandate_core::policy::Policies as _;
 use mandate_host::FILTER;
+use mandate_host::envoy::{Envoy, EnvoyError, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_host::harness::{Filter, Outcome, Request, Vm};
 use mandate_host::oracle::Oracle;
 use serde_json::{Value, json};
@@ -218,20 +219,28 @@ fn exports(module: &[u8]) -> BTreeSet<(String, bool)> {
 }
 
 #[test]
-fn envoy_lives_through_policies_that_fail_on_their_settings() {
+fn envoy_does_not_start_with_policies_that_fail_on_their_settings_and_says_which() {
     let Some(binary) = super::support::envoy() else { return };
-    let entries: Vec<Value> = failing()
+    let mut entries: Vec<Value> = failing()
         .into_iter()
         .map(|(entry, ..)| entry)
         .filter(|entry| entry["name"] != "configurers")
         .collect();
-    let mut entries = entries;
     entries.push(json!({ "name": "configurers", "settings": { "mode": 2 } }));
     entries.push(json!({ "name": "good" }));
-    let proxy = Proxy::start(&binary, &policies().bundle, &world::configuration(&entries));
-    let seen = proxy.refused(&[Ask::new("good", 0), Ask::new("impostor", 0)]);
-    assert_eq!(seen, ["config_invalid", "config_invalid"]);
-    let log = proxy.envoy.log();
+    let module = tempfile::tempdir().unwrap();
+    let path = module.path().join("mandate.wasm");
+    std::fs::write(&path, &policies().bundle).unwrap();
+    let config = world::configuration(&entries).to_string();
+    let setup = EnvoySetup::new(([127, 0, 0, 1], 1).into()).filter(path, config);
+    let log = match Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()) {
+        // It ended by itself, with a message; a signal would be another status.
+        Err(EnvoyError::Ended { status, log }) => {
+            assert_eq!(status, "exit status: 1", "{log}");
+            log
+        }
+        other => panic!("it started: {other:?}"),
+    };
     for (position, entry) in entries.iter().enumerate().take(entries.len() - 1) {
         let place = format!("configuration: `/policies/{position}");
         assert!(

@@ -101,7 +101,9 @@ pub fn configuration(entries: &[Value]) -> Value {
 
 /// Starts a machine, which says what it thinks of its configuration.
 pub fn start(filter: &Filter, config: &Value) -> Vm {
-    filter.vm().configuration(config.to_string()).now(support::now()).start().unwrap()
+    let vm = filter.vm().configuration(config.to_string()).now(support::now());
+    // A proxy that goes on with a filter that said no is denied everything.
+    vm.go_on_refused(true).start().unwrap()
 }
 
 /// What it thinks.
@@ -246,16 +248,4 @@ pub fn on_core(policies: impl Policies + 'static, config: &Value, asks: &[Ask]) 
         seen(reason.is_none(), reason, decision.id().to_owned(), &serde_json::from_str(&audit).unwrap())
     };
     asks.iter().enumerate().map(one).collect()
-}
-
-impl Proxy {
-    /// The reasons of requests that are denied without a look at any policy.
-    pub fn refused(&self, asks: &[Ask]) -> Vec<String> {
-        let at = self.envoy.listener().unwrap();
-        let reason = |ask: &Ask| {
-            let response = client::blocking::send(at, &client::Request::get(ask.path())).unwrap();
-            support::reason(&response).unwrap_or_else(|| panic!("{response:?}\n{}", self.envoy.log_tail()))
-        };
-        asks.iter().map(reason).collect()
-    }
 }

@@ -6,7 +6,7 @@ use wasmtime::{Caller, Linker};
 
 use super::super::call::HostCall;
 use super::super::guest::{Guest, Step, run};
-use super::super::host::{Host, LogLevel, ROOT_CONTEXT};
+use super::super::host::{Host, LogLevel};
 use super::super::status::Status;
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -72,7 +72,7 @@ fn log(guest: &mut Guest<'_, '_>, level: u32, message: u32, size: u32) -> Step {
 fn set_effective_context(guest: &mut Guest<'_, '_>, context: u32) -> Step {
     let host = guest.host();
     // A stream may have ended while the filter waited for an answer: Envoy says so with a status, and that is no misuse.
-    if context != ROOT_CONTEXT && !host.streams.contains_key(&context) {
+    if context != host.root && !host.streams.contains_key(&context) {
         return Err(Status::BadArgument.into());
     }
     host.effective = context;
