@@ -101,8 +101,7 @@ impl RequestHead {
     /// some servers read (RFC 9113 §8.3.1).
     #[must_use]
     pub fn host(&self) -> Option<Host<'_>> {
-        let [authority, host] =
-            [self.authority, self.host].map(|at| self.value(at).map(|value| Host::parse(value)));
+        let [authority, host] = [self.authority, self.host].map(|at| self.value(at).map(Host::parse));
         match (authority, host) {
             _ if self.two_hosts => None,
             (Some(one), None) | (None, Some(one)) => one,

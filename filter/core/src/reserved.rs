@@ -9,6 +9,7 @@
 //! §4.1.18).
 
 use crate::config::Config;
+use std::collections::BTreeMap;
 
 /// Every header with this prefix is ours.
 pub const OWN_PREFIX: &str = "x-mandate-";
@@ -192,25 +193,25 @@ pub const RESERVED: &[Entry] = &[
     (Takes::Other, "proxy"),
 ];
 
-/// Which headers are removed under one configuration: their names as a tree, a byte a step, so that most headers are left at
-/// a glance.
+/// Which headers are removed under one configuration: their names as a tree, a character a step, so that most headers are left
+/// at a glance.
 #[derive(Debug, Clone)]
 pub struct ReservedHeaders {
-    /// For each first byte the position of its node in `nodes`, and 0 for none.
-    roots: [u16; 256],
+    /// The root is the first.
     nodes: Vec<Node>,
+    /// The node for `x-`, with which most names begin that are looked at for long.
+    x_dash: usize,
     /// What the operator passes on, in lower case.
     passed: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Node {
-    byte: u8,
+    /// A bit for each [`class`] of character that may follow.
+    follow: u64,
+    /// Position of the node for the first of them; the others lie behind it.
+    first: usize,
     ends: Ends,
-    /// Position of the first node for the byte behind; 0 for none.
-    child: u16,
-    /// Position of the next node for a byte in this place; 0 for none.
-    sibling: u16,
 }
 
 /// Whether a name ends at a node.
@@ -240,64 +241,33 @@ impl ReservedHeaders {
     }
 
     fn of<'a>(entries: impl Iterator<Item = &'a Entry>, passed: &[String]) -> Self {
-        // The node at 0 stands for none.
-        let mut tree = Self { roots: [0; 256], nodes: vec![Node::default()], passed: passed.to_vec() };
-        for (_, name) in entries {
-            match name.strip_suffix('*') {
-                Some(prefix) => tree.add(prefix, Ends::Prefix),
-                None => tree.add(name, Ends::Whole),
-            }
-        }
+        let names = entries.map(|(_, name)| match name.strip_suffix('*') {
+            Some(prefix) => (prefix.as_bytes(), Ends::Prefix),
+            None => (name.as_bytes(), Ends::Whole),
+        });
+        let mut tree = Self { nodes: vec![Node::default()], x_dash: 0, passed: passed.to_vec() };
+        tree.grow(0, names.collect());
+        tree.x_dash = tree.step(0, b'x').and_then(|at| tree.step(at, b'-')).unwrap_or_default();
         tree
     }
 
-    fn add(&mut self, name: &str, ends: Ends) {
-        let mut parent: Option<u16> = None;
-        for byte in name.bytes() {
-            let first = match parent {
-                None => self.roots.get(usize::from(byte)).copied().unwrap_or_default(),
-                Some(parent) => self.node(parent).child,
-            };
-            let at = match self.find(first, byte) {
-                0 => self.grow(parent, byte, first),
-                known => known,
-            };
-            parent = Some(at);
-        }
-        if let Some(node) = parent.and_then(|at| self.nodes.get_mut(usize::from(at)))
-            && node.ends != Ends::Prefix
-        {
-            node.ends = ends;
-        }
-    }
-
-    /// Puts a node for `byte` before `sibling`, below `parent` or as a root.
-    fn grow(&mut self, parent: Option<u16>, byte: u8, sibling: u16) -> u16 {
-        let at = u16::try_from(self.nodes.len()).unwrap_or_default();
-        self.nodes.push(Node { byte, sibling, ..Node::default() });
-        let place = match parent {
-            None => self.roots.get_mut(usize::from(byte)),
-            Some(parent) => self.nodes.get_mut(usize::from(parent)).map(|parent| &mut parent.child),
-        };
-        place.into_iter().for_each(|place| *place = at);
-        at
-    }
-
-    fn node(&self, at: u16) -> Node {
-        self.nodes.get(usize::from(at)).copied().unwrap_or_default()
-    }
-
-    /// Position of the node for `byte` from the node at `first` on.
-    fn find(&self, first: u16, byte: u8) -> u16 {
-        let mut at = first;
-        while at != 0 {
-            let node = self.node(at);
-            if node.byte == byte {
-                break;
+    /// Makes the node at `at` hold these names.
+    fn grow(&mut self, at: usize, names: Vec<(&[u8], Ends)>) {
+        let first = self.nodes.len();
+        let mut node = Node { first, ..Node::default() };
+        let mut below: BTreeMap<u8, Vec<(&[u8], Ends)>> = BTreeMap::new();
+        for (name, ends) in names {
+            match name.split_first() {
+                Some((character, rest)) => below.entry(class(*character)).or_default().push((rest, ends)),
+                None => node.ends = ends,
             }
-            at = node.sibling;
         }
-        at
+        node.follow = below.keys().fold(0, |bits, class| bits | 1 << class);
+        self.nodes.extend(below.values().map(|_| Node::default()));
+        self.nodes.get_mut(at).into_iter().for_each(|place| *place = node);
+        for (child, names) in (first..).zip(below.into_values()) {
+            self.grow(child, names);
+        }
     }
 
     /// Whether a header of this name is removed.
@@ -307,21 +277,28 @@ impl ReservedHeaders {
         self.is_known(name) && !self.passed.iter().any(|passed| name.eq_ignore_ascii_case(passed.as_bytes()))
     }
 
+    /// The node for `character` behind the one at `at`.
+    #[inline]
+    fn step(&self, at: usize, character: u8) -> Option<usize> {
+        let node = self.nodes.get(at)?;
+        let bit = 1_u64 << class(character);
+        let earlier = (node.follow & (bit - 1)).count_ones();
+        (node.follow & bit != 0).then(|| node.first.saturating_add(earlier as usize))
+    }
+
     fn is_known(&self, name: &[u8]) -> bool {
-        let mut rest = name.iter();
-        let Some(first) = rest.next() else { return false };
-        let mut at = self.roots.get(usize::from(folded(*first))).copied().unwrap_or_default();
-        loop {
-            if at == 0 {
-                return false;
+        let (mut at, rest) = match name {
+            [b'x', b'-', rest @ ..] => (self.x_dash, rest),
+            _ => (0, name),
+        };
+        let ends = |at: usize| self.nodes.get(at).map_or(Ends::No, |node| node.ends);
+        for character in rest {
+            match self.step(at, *character) {
+                Some(next) => at = next,
+                None => return ends(at) == Ends::Prefix,
             }
-            let node = self.node(at);
-            if node.ends == Ends::Prefix {
-                return true;
-            }
-            let Some(byte) = rest.next() else { return node.ends == Ends::Whole };
-            at = self.find(node.child, folded(*byte));
         }
+        ends(at) != Ends::No
     }
 }
 
@@ -331,10 +308,31 @@ pub fn may_be_passed_on(name: &str) -> bool {
     ReservedHeaders::default().contains(name) && !name.starts_with(OWN_PREFIX)
 }
 
-/// A letter in lower case, a digit, or a dash for everything else.
-fn folded(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+/// Which characters are the same: 0 to 25 for letters in any case, 26 to 35 for digits, 36 for everything else.
+#[inline]
+fn class(character: u8) -> u8 {
+    CLASSES.get(usize::from(character)).copied().unwrap_or(36)
 }
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "it is evaluated when compiled, and has a place for every byte"
+)]
+const CLASSES: [u8; 256] = {
+    let mut classes = [36; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = (byte as u8).to_ascii_lowercase();
+        classes[byte] = match character {
+            b'a'..=b'z' => character - b'a',
+            b'0'..=b'9' => character - b'0' + 26,
+            _ => 36,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 #[cfg(test)]
 mod tests {
@@ -396,7 +394,11 @@ mod tests {
         let names: Vec<&str> = RESERVED.iter().chain(&WITH_HOSTS).map(|(_, name)| *name).collect();
         for (position, name) in names.iter().enumerate() {
             let prefix = name.strip_suffix('*').unwrap_or(name);
-            assert!(prefix.bytes().all(|byte| folded(byte) == byte) && !prefix.is_empty(), "{name}");
+            assert!(
+                prefix.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                    && !prefix.is_empty(),
+                "{name}"
+            );
             let others = names.iter().enumerate().filter(|(other, _)| *other != position);
             let covers = |other: &str| other.strip_suffix('*').is_some_and(|other| prefix.starts_with(other));
             assert!(others.clone().all(|(_, other)| other != name && !covers(other)), "{name}");

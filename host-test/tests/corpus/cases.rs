@@ -138,15 +138,6 @@ fn credentials(now: u64) -> Vec<Case> {
             "proof_unsupported",
             header(get("/v1/x"), "authorization", &format!("DPoP {good}")),
         ),
-        deny(
-            "a header of ours that is to be dropped on the way",
-            "connection_invalid",
-            header(
-                header(with("/v1/x", &good), "upgrade", "websocket"),
-                "connection",
-                "upgrade, x-mandate-agent",
-            ),
-        ),
         deny("a stricter route but for case", "path_invalid", method(with("/v1/Payments", &good), "POST")),
         allow_as("an encoded character that may stand plain", with("/v1/a%3ab", &good), "/v1/a:b", &[]),
         allow(
