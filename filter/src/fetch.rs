@@ -182,9 +182,6 @@ fn read_answer(body_size: usize) -> Result<Vec<u8>, String> {
             return Err(format!("the answer has status {}: `{}`", text(other), text(&body)));
         }
     }
-    if let Some(coding) = header("content-encoding")?.filter(|coding| coding != b"identity") {
-        return Err(format!("the answer has the content coding `{}`, and none is decoded", text(&coding)));
-    }
     if body_size > limits::KEY_SET_BYTES {
         return Err(format!("the answer has {body_size} bytes, {} are accepted", limits::KEY_SET_BYTES));
     }
