@@ -33,7 +33,7 @@ fn neighbour(cluster: &str, uri: &str, keys: &Value) -> Vec<u8> {
 }
 
 /// The settings of a plugin in an Envoy configuration.
-fn plugin<'a>(config: &'a mut Value, listener: usize, filter: usize) -> &'a mut Value {
+fn plugin(config: &mut Value, listener: usize, filter: usize) -> &mut Value {
     let listener = &mut config["static_resources"]["listeners"][listener];
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
     &mut manager["http_filters"][filter]["typed_config"]["config"]
