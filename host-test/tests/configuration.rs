@@ -173,6 +173,34 @@ fn in_envoy_a_wrong_first_configuration_does_not_start_and_says_why() {
 }
 
 #[test]
+fn in_envoy_a_configuration_that_is_given_as_a_struct_is_told_what_to_write() {
+    let Some(binary) = support::envoy() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("mandate.wasm");
+    std::fs::write(&module, FILTER).unwrap();
+    let setup = EnvoySetup::new(([127, 0, 0, 1], 1).into()).filter(&module, "");
+    for (kind, also) in [
+        ("google.protobuf.Struct", None),
+        ("xds.type.v3.TypedStruct", Some(("type_url", json!("type.googleapis.com/anything")))),
+    ] {
+        let mut config = envoy_config(&setup);
+        let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+        let filter = &mut config.pointer_mut(filters).unwrap()[0];
+        let given = &mut filter["typed_config"]["config"]["configuration"];
+        *given = json!({ "@type": format!("type.googleapis.com/{kind}"), "value": support::configuration() });
+        if let Some((name, value)) = also {
+            given[name] = value;
+        }
+        match Envoy::start(&binary, &config.to_string(), &EnvoyOptions::default()) {
+            Err(EnvoyError::Ended { log, .. }) => {
+                assert!(log.contains("type.googleapis.com/google.protobuf.StringValue"), "{kind}: {log}");
+            }
+            other => panic!("it started: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_gateway_with_a_wrong_configuration_does_not_start_and_says_why() {
     let mut config = support::configuration();
     config["routes"][1]["scope"] = json!(["tickets.read"]);

@@ -44,6 +44,13 @@ fn document(bytes: &[u8]) -> Result<Value, Problem> {
         return Err(whole(format!("must not be longer than {most} bytes, but has {found}")));
     }
     json::parse(bytes, limits::JSON_DEPTH).map_err(|error| match error {
+        _ if is_protobuf(bytes) => Problem {
+            suggestion: Some(
+                "give it as `\"@type\": type.googleapis.com/google.protobuf.StringValue`, with the JSON text as `value`"
+                    .to_owned(),
+            ),
+            ..whole("is a protobuf message (a `google.protobuf.Struct`?) and not JSON text".to_owned())
+        },
         JsonError::DuplicateMember { pointer } => Problem {
             pointer: shown(&pointer),
             message: "is given twice".to_owned(),
@@ -51,6 +58,28 @@ fn document(bytes: &[u8]) -> Result<Value, Problem> {
         },
         other => whole(other.to_string()),
     })
+}
+
+/// Whether these are the bytes of a message whose fields all have a length (field 1 or 2): a `google.protobuf.Struct`, or an
+/// `xds.type.v3.TypedStruct`. Envoy hands over as they are what is neither a `StringValue` nor a `BytesValue`.
+fn is_protobuf(mut bytes: &[u8]) -> bool {
+    while let Some((tag, mut rest)) = bytes.split_first() {
+        let (mut length, mut shift) = (0_usize, 0);
+        loop {
+            let Some((byte, after)) = rest.split_first() else { return false };
+            rest = after;
+            length |= usize::from(byte & 0x7f).checked_shl(shift).unwrap_or(usize::MAX);
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        match rest.split_at_checked(length) {
+            Some((_, after)) if matches!(tag, 0x0a | 0x12) => bytes = after,
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn config(root: &Node<'_>) -> Option<Config> {
@@ -91,8 +120,12 @@ fn issuer(node: &Node<'_>) -> Option<Issuer> {
     let issuer = object.required("issuer", checks::identity);
     let audiences =
         object.required("audiences", |node| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq));
-    let algorithms = object
-        .required("algorithms", |node| node.set(1..=limits::SMALL_LIST, checks::algorithm, PartialEq::eq));
+    // By name: an algorithm may have two, and whoever lists both means that a token may use either.
+    let algorithms = object.required("algorithms", |node| {
+        let named = |node: &Node<'_>| Some((checks::algorithm(node)?, node.value().clone()));
+        let set = node.set(1..=limits::SMALL_LIST, named, |left, right| left.1 == right.1)?;
+        Some(set.into_iter().map(|(algorithm, _)| algorithm).collect())
+    });
     let token_types = object.defaulted("token_types", defaults::token_types, |node| {
         node.set(1..=limits::SMALL_LIST, checks::token_type, |left, right| same_token_type(left, right))
     });

@@ -205,6 +205,20 @@ impl<'a> Node<'a> {
     }
 }
 
+/// A number with a fraction or an exponent that is whole all the same, such as `3.0` and `3e0`: tools that keep numbers as
+/// doubles write them so, and to JSON they are the same number.
+fn whole(number: f64) -> Option<u64> {
+    const LAST: u64 = (1 << 53) - 1;
+    #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact as a double")]
+    let is_whole = number.fract() == 0.0 && (0.0..=LAST as f64).contains(&number);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, not negative and below 2^53"
+    )]
+    is_whole.then_some(number as u64)
+}
+
 /// An object whose members are asked for by name.
 pub(super) struct Object<'a> {
     members: &'a Map<String, Value>,
@@ -275,13 +289,6 @@ impl<'a> Object<'a> {
             }
         }
     }
-}
-
-/// A float that is a whole number, as far as every whole number is one float.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range and whole")]
-fn whole(number: f64) -> Option<u64> {
-    const MOST: f64 = 9_007_199_254_740_991.0;
-    ((0.0..=MOST).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 fn hint(word: &str, known: &[&str], otherwise: impl FnOnce(&str) -> String) -> Option<String> {

@@ -151,6 +151,7 @@ fn the_ends_of_every_range_are_inside() {
         ("/issuers/0/max_lifetime_s", json!(1)),
         ("/issuers/0/max_lifetime_s", json!(86_400)),
         ("/issuers/0/algorithms", json!(["Ed25519"])),
+        ("/issuers/0/algorithms", json!(["EdDSA", "ES256", "Ed25519"])),
         ("/issuers/0/issuer", json!("x".repeat(2048))),
         ("/issuers/0/issuer", json!("not-a-url")),
         ("/issuers/0/token_types/0", json!("JWT")),
@@ -191,6 +192,18 @@ fn the_ends_of_every_range_are_inside() {
         config(&edited(&valid(), at, Some(to)));
     }
     config(&edited(&edited(&valid(), "/routes/1/max_depth", None), "/delegation/max_depth", Some(json!(0))));
+}
+
+#[test]
+fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
+    for (written, is) in
+        [("3.0", 3), ("3e0", 3), ("0.3e1", 3), ("30.00", 30), ("6E1", 60), ("0.0", 0), ("-0", 0)]
+    {
+        let text = valid().to_string();
+        assert_eq!(text.matches("\"clock_skew_s\":30").count(), 1);
+        let text = text.replace("\"clock_skew_s\":30", &format!("\"clock_skew_s\":{written}"));
+        assert_eq!(Config::parse(text.as_bytes()).unwrap().issuers[0].clock_skew_s, is, "{written}");
+    }
 }
 
 #[test]

@@ -145,3 +145,25 @@ fn a_problem_reads_as_one_line() {
     let problem = Problem { suggestion: Some("add it".to_owned()), pointer: String::new(), ..problem };
     assert_eq!(problem.to_string(), "the configuration: is required but missing (add it)");
 }
+
+#[test]
+fn a_protobuf_message_in_place_of_the_text_is_told_what_to_write() {
+    // `google.protobuf.Struct` of `{"a": "b"}` and of `{"a": true, "b": 1}`; `xds.type.v3.TypedStruct` of the first.
+    let one: &[u8] = b"\x0a\x08\x0a\x01a\x12\x03\x1a\x01b";
+    let two: &[u8] = b"\x0a\x07\x0a\x01a\x12\x02\x20\x01\x0a\x0e\x0a\x01b\x12\x09\x11\0\0\0\0\0\0\xf0\x3f";
+    let typed = [b"\x0a\x03foo\x12\x0a".as_slice(), one].concat();
+    for message in [one, two, &typed] {
+        let problems = Config::parse(message).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        let said = problems[0].to_string();
+        assert!(
+            said.contains("google.protobuf.Struct") && said.contains("google.protobuf.StringValue"),
+            "{said}"
+        );
+    }
+    // Text that is wrong in another way is told that.
+    for text in [&b"\n{"[..], b"\n\n\n", b"\x0a\xff", b"{", b"\x0a\x05ab"] {
+        let said = Config::parse(text).unwrap_err()[0].to_string();
+        assert!(!said.contains("protobuf"), "{text:?}: {said}");
+    }
+}
