@@ -85,7 +85,7 @@ impl Fetcher {
             return;
         }
         let at = host::now().unwrap_or_default();
-        for context in std::mem::take(&mut worker.waiting).into_keys() {
+        for context in std::mem::take(&mut worker.waiting).in_turn() {
             let refusal = Decision::refusal(worker.ids.next_id(), at, Reason::KeysUnavailable);
             if host::set_effective_context(context).is_ok() {
                 worker.carry_out(refusal);
@@ -96,29 +96,37 @@ impl Fetcher {
 
     /// Lets waiting requests go as far as they can now, and ends those that waited too long.
     fn settle(&self, worker: &mut Worker, streams: &mut Streams, now: UnixTime) {
-        let mut settled = 0;
-        for (context, mut waiting) in std::mem::take(&mut worker.waiting) {
-            let Some(gate) = &mut worker.gate else { return };
+        // What requests that did not wait took is not this callback's.
+        worker.gate.iter_mut().for_each(|gate| _ = gate.take_spent_us());
+        let mut spent_us = 0_u64;
+        for context in worker.waiting.in_turn() {
+            // The rest follows with the next tick, so that others get their turn.
+            if spent_us >= limits::SETTLE_AT_ONCE_US {
+                break;
+            }
+            let (Some(gate), Some(waiting)) = (&mut worker.gate, worker.waiting.get_mut(context)) else {
+                break;
+            };
             // Looking at a token costs something, and nothing can have changed while its issuer's fetch is under way.
             let has_news = gate.remote_store(waiting.issuer).is_none_or(|store| {
                 store.fetched_at() != waiting.seen || !(store.is_busy(now) || store.is_due(now))
             });
             let is_late = now >= waiting.deadline;
-            if !(has_news || is_late) || settled >= limits::SETTLED_AT_ONCE {
-                worker.waiting.insert(context, waiting);
+            if !(has_news || is_late) {
                 continue;
             }
-            let decision = match waiting.flow.advance(gate, &worker.verifier, now) {
+            let step = waiting.flow.advance(gate, &worker.verifier, now);
+            spent_us = spent_us.saturating_add(limits::SETTLE_ONE_US).saturating_add(gate.take_spent_us());
+            let decision = match step {
                 Step::Done(decision) => *decision,
                 Step::NeedKeys(issuer) if !is_late => {
                     waiting.issuer = issuer;
                     waiting.seen = gate.remote_store(issuer).and_then(|store| store.fetched_at());
-                    worker.waiting.insert(context, waiting);
                     continue;
                 }
                 Step::NeedKeys(_) => waiting.flow.give_up(gate, KeysProblem::Late, now),
             };
-            settled += 1;
+            worker.waiting.leave(context);
             if let Err(error) = host::set_effective_context(context) {
                 // It can be neither answered nor let go: it stays paused until its client or the proxy gives up on it.
                 say(LogLevel::Error, &format!("a request stays paused because the proxy failed: {error}"));

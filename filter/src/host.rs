@@ -106,6 +106,7 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: Map, key: *const u8, key_size: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_http_call(
         cluster: *const u8,
@@ -301,6 +302,14 @@ pub fn remove_header(map: Map, name: &[u8]) -> HostResult<()> {
     // SAFETY: pointer and length of a live slice.
     let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     check("proxy_remove_header_map_value", status)
+}
+
+/// A property of the stream; the parts of its path are separated by NUL.
+pub fn property(path: &str) -> HostResult<Vec<u8>> {
+    // SAFETY: pointer and length of a live string, and live places for the answer.
+    bytes("proxy_get_property", |data, size| unsafe {
+        proxy_get_property(path.as_ptr(), path.len(), data, size)
+    })
 }
 
 /// Sets a property of the stream, which access logs can show.

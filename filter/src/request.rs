@@ -8,6 +8,7 @@ use mandate_core::limits;
 use mandate_core::reason::Reason;
 use mandate_core::request::RequestHead;
 use mandate_core::reserved::ReservedHeaders;
+use mandate_core::waiting::Source;
 
 /// Whether the request may go on now. If it may not, it was answered, or it waits.
 pub fn on_headers(worker: &mut Worker, context: u32, count: usize) -> bool {
@@ -45,14 +46,16 @@ fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostE
             let store = gate.remote_store(issuer);
             let seen = store.as_ref().and_then(|store| store.fetched_at());
             let timeout = store.map_or(0, |store| store.config().timeout_ms);
-            let bytes = worker.waiting.values().map(|waiting| waiting.size).sum::<usize>();
-            if worker.waiting.len() >= limits::WAITING_REQUESTS || bytes >= limits::WAITING_BYTES {
+            // Asked for only now, for most requests do not wait; those of whom it cannot be had are one source.
+            let source =
+                host::property("source\0address").map_or_else(|_| Source::default(), |it| Source::of(&it));
+            let size = flow.head().size();
+            if !worker.waiting.has_room(&source, size) {
                 let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
                 return Ok(worker.carry_out(decision));
             }
             let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
-            let size = flow.head().size();
-            worker.waiting.insert(context, Waiting { flow, size, issuer, seen, deadline });
+            worker.waiting.enter(context, source, size, Waiting { flow, issuer, seen, deadline });
             worker.metrics.waiting(worker.waiting.len());
             worker.set_ticks();
             Ok(false)

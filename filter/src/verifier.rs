@@ -8,6 +8,7 @@ use crate::host;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::json;
 use mandate_core::keys::PublicKey;
+use mandate_core::limits;
 use mandate_core::signature::{InModule, SignatureVerifier, VerifierFailed, ecdsa_der};
 use prost::Message as _;
 
@@ -72,6 +73,13 @@ impl SignatureVerifier for Verifier {
             by_host(key, algorithm, signing_input, signature)
         } else {
             InModule.verify(key, algorithm, signing_input, signature)
+        }
+    }
+
+    fn cost_us(&self, key: &PublicKey, algorithm: Algorithm) -> Option<u64> {
+        match self.by_host.contains(&algorithm) {
+            true => Some(limits::VERIFY_BY_HOST_US),
+            false => InModule.cost_us(key, algorithm),
         }
     }
 }

@@ -15,7 +15,7 @@ use mandate_core::reply::{Answer, Forward, Reply};
 use mandate_core::reserved::ReservedHeaders;
 use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
-use std::collections::BTreeMap;
+use mandate_core::waiting::WaitingRoom;
 
 /// The state of one plugin in one VM.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Worker {
     pub metrics: Metrics,
     pub ids: DecisionIds,
     /// Requests that wait for keys, by context.
-    pub waiting: BTreeMap<u32, Waiting>,
+    pub waiting: WaitingRoom<Waiting>,
     ticks: Option<u32>,
 }
 
@@ -36,8 +36,6 @@ pub struct Worker {
 #[derive(Debug)]
 pub struct Waiting {
     pub flow: Flow,
-    /// Bytes of the request's head.
-    pub size: usize,
     pub issuer: usize,
     /// When the issuer's set was fetched that did not have the key.
     pub seen: Option<UnixTime>,
@@ -151,7 +149,7 @@ impl Worker {
 
     /// Lets a request wait no longer, if it does: it is over.
     pub fn forget(&mut self, context: u32) {
-        if self.waiting.remove(&context).is_some() {
+        if self.waiting.leave(context).is_some() {
             self.metrics.waiting(self.waiting.len());
         }
     }

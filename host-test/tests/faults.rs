@@ -27,6 +27,7 @@ const MAY_BE_HARMLESS: &[(HostCall, &str)] = &[
     (HostCall::DefineMetric, "metrics inform; nothing depends on them"),
     (HostCall::IncrementMetric, "the same"),
     (HostCall::RecordMetric, "the same"),
+    (HostCall::GetProperty, "requests whose source cannot be had share the places of one source"),
     (
         HostCall::CallForeignFunction,
         "at start the trial fails, so the module checks signatures itself; later it denies",

@@ -11,6 +11,7 @@
 mod neighbours;
 mod support;
 
+use mandate_core::limits;
 use mandate_host::FILTER;
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
@@ -123,10 +124,33 @@ fn a_fetch_that_never_ends_denies_those_who_wait_after_a_bounded_time() {
 fn only_so_many_requests_wait() {
     let mut vm = machine(&SharedData::new());
     let good = sign(claims(NOW));
-    for _ in 0..mandate_core::limits::WAITING_REQUESTS {
-        waits(&mut vm, &good);
+    let from = |request: usize| format!("10.0.{}.{}:4711", request / 250, request % 250);
+    for request in 0..limits::WAITING_REQUESTS {
+        let exchange = vm.send(with(&good).property("source.address", from(request))).unwrap();
+        assert_eq!(exchange.outcome, Outcome::Paused);
     }
-    assert_eq!(reason(&mut vm, &good).as_deref(), Some("keys_unavailable"));
+    let exchange = vm.send(with(&good).property("source.address", from(limits::WAITING_REQUESTS))).unwrap();
+    assert_eq!(exchange.property("mandate.reason"), Some("keys_unavailable"));
+}
+
+#[test]
+fn one_client_with_forged_tokens_keeps_no_good_token_out() {
+    let mut vm = machine(&SharedData::new());
+    let good = sign(claims(NOW));
+    let forged = mandate_host::tokens::forge(&good).unwrap();
+    let mut waiting = 0;
+    for port in 0..limits::WAITING_REQUESTS {
+        let from = format!("192.0.2.1:{}", 1024 + port);
+        let exchange = vm.send(with(&forged).property("source.address", from)).unwrap();
+        waiting += usize::from(exchange.outcome == Outcome::Paused);
+    }
+    assert_eq!(waiting, limits::WAITING_SOURCE_REQUESTS);
+    let other = vm.send(with(&good).property("source.address", "192.0.2.2:1024")).unwrap();
+    assert_eq!(other.outcome, Outcome::Paused);
+    fetch(&mut vm, &document(&[key(Algorithm::Es256)]));
+    // In the first callback, though all the forged ones came before; not all of those are looked at in it.
+    assert!(vm.finish(other.stream).unwrap().outcome.forwarded().is_some());
+    assert!(vm.metric("mandate.requests.waiting").unwrap() > 0);
 }
 
 #[test]
@@ -140,8 +164,10 @@ fn those_who_wait_take_bounded_memory_whatever_they_send() {
     let hostile = mandate_host::tokens::unsigned(&header, claims.as_bytes()) + "AAAA";
     let padding = vec![b'a'; 50_000];
     let (mut waiting, mut denied) = (0, 0);
-    for _ in 0..mandate_core::limits::WAITING_REQUESTS {
-        let exchange = vm.send(with(&hostile).header("x-padding", padding.clone())).unwrap();
+    for request in 0..limits::WAITING_REQUESTS {
+        let from = format!("10.0.{}.{}:4711", request / 250, request % 250);
+        let hostile = with(&hostile).property("source.address", from);
+        let exchange = vm.send(hostile.header("x-padding", padding.clone())).unwrap();
         match exchange.property("mandate.reason") {
             None => waiting += 1,
             Some(reason) => {

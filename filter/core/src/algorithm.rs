@@ -61,6 +61,12 @@ impl Algorithm {
         !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384)
     }
 
+    /// Whether it is RSASSA-PSS.
+    #[must_use]
+    pub const fn is_pss(self) -> bool {
+        matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
+    }
+
     /// The registered `alg` value.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -41,6 +41,7 @@ pub struct Gate {
     asked: Vec<Option<Vec<Asked>>>,
     cache_hits: u64,
     cache_misses: u64,
+    spent_us: u64,
 }
 
 impl Gate {
@@ -120,6 +121,7 @@ impl Gate {
             asked,
             cache_hits: 0,
             cache_misses: 0,
+            spent_us: 0,
         })
     }
 
@@ -172,6 +174,11 @@ impl Gate {
     /// How many tokens were found in the cache, and how many were not, since the last call.
     pub fn take_cache_counts(&mut self) -> (u64, u64) {
         (std::mem::take(&mut self.cache_hits), std::mem::take(&mut self.cache_misses))
+    }
+
+    /// How long signatures took since the last call, in microseconds as estimated.
+    pub fn take_spent_us(&mut self) -> u64 {
+        std::mem::take(&mut self.spent_us)
     }
 
     fn cached(&mut self, token: &[u8], now: UnixTime) -> Option<Rc<SignedToken>> {
@@ -395,7 +402,7 @@ fn verify(
     verifier: &dyn SignatureVerifier,
     now: UnixTime,
 ) -> Result<Rc<SignedToken>, Stop> {
-    let Gate { config, stores, cache, .. } = gate;
+    let Gate { config, stores, cache, spent_us, .. } = gate;
     let name = token.unverified_issuer()?;
     let mut issuers = config.issuers.iter().enumerate();
     let (index, issuer) = issuers.find(|(_, issuer)| issuer.issuer == name).ok_or_else(|| {
@@ -404,16 +411,17 @@ fn verify(
     let algorithm = SignedToken::precheck(&token, issuer)?;
     let store = stores.get_mut(index).ok_or(Reason::Internal)?;
     let kid = token.header().kid.as_deref();
+    let key_unknown = || {
+        let evidence = Evidence::Key {
+            unverified_kid: kid.map(Into::into),
+            algorithm: algorithm.name(),
+            unverified_iss: name.into(),
+        };
+        Denial::new(Reason::KeyUnknown, evidence)
+    };
     let (key, generation) = match store.find(kid, algorithm, now) {
         Lookup::Found(key, generation) => (key, generation),
-        Lookup::Unknown => {
-            let evidence = Evidence::Key {
-                unverified_kid: kid.map(Into::into),
-                algorithm: algorithm.name(),
-                unverified_iss: name.into(),
-            };
-            return Err(Denial::new(Reason::KeyUnknown, evidence).into());
-        }
+        Lookup::Unknown => return Err(key_unknown().into()),
         Lookup::Unavailable => {
             let issuer = Some(issuer.issuer.clone());
             let evidence = Evidence::Keys { issuer, problem: KeysProblem::Missing };
@@ -421,6 +429,9 @@ fn verify(
         }
         Lookup::Wait => return Err(Stop::Wait(index)),
     };
+    // A key so large that a worker would be held up is none.
+    let cost_us = verifier.cost_us(key, algorithm).ok_or_else(key_unknown)?;
+    *spent_us = spent_us.saturating_add(cost_us);
     let bytes = token.as_str().to_owned();
     let verified = Rc::new(SignedToken::verify(token, index, issuer, key, verifier)?);
     // A token that has expired is judged by its own merits each time, and takes no other's place.

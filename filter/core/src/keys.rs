@@ -49,6 +49,12 @@ pub enum KeyError {
     /// `alg` is not supported, or not one that this key can be used with.
     #[error("`alg` is not a supported algorithm of this type of key")]
     Algorithm,
+    /// `alg` is of the PS family, and the modulus is longer than the module verifies with.
+    #[error(
+        "an RSA key of more than {} bits is not used with `PS256`, `PS384` and `PS512`",
+        limits::RSA_IN_MODULE_MAX_BITS
+    )]
+    TooLargeForPss,
     /// Not a point of the curve, or an RSA key that is too small, too large or malformed.
     #[error("not a valid public key of its type (RSA: 2048 to 8192 bits)")]
     Material,
@@ -201,6 +207,9 @@ impl PublicKey {
             None => None,
             Some(name) => {
                 let algorithm = Algorithm::from_name(name).ok_or(KeyError::Algorithm)?;
+                if algorithm.is_pss() && matches!(material, Material::Rsa(_)) && !material.serves(algorithm) {
+                    return Err(KeyError::TooLargeForPss);
+                }
                 Some(material.serves(algorithm).then_some(algorithm).ok_or(KeyError::Algorithm)?)
             }
         };
@@ -212,6 +221,15 @@ impl PublicKey {
     #[must_use]
     pub fn serves(&self, algorithm: Algorithm) -> bool {
         self.algorithm.is_none_or(|own| own == algorithm) && self.material.serves(algorithm)
+    }
+
+    /// The bits of an RSA modulus.
+    #[must_use]
+    pub fn rsa_bits(&self) -> Option<usize> {
+        match &self.material {
+            Material::Rsa(key) => Some(key.n().bits()),
+            _ => None,
+        }
     }
 
     /// Whether it is the same key under the same name, for the same algorithm.
@@ -253,7 +271,11 @@ impl Material {
             Self::Ed25519(_) => algorithm == A::EdDsa,
             Self::P256(_) => algorithm == A::Es256,
             Self::P384(_) => algorithm == A::Es384,
-            Self::Rsa(_) => algorithm.is_rsa(),
+            // No proxy verifies RSASSA-PSS for modules, so the module does.
+            Self::Rsa(key) => {
+                algorithm.is_rsa()
+                    && (!algorithm.is_pss() || key.n().bits() <= limits::RSA_IN_MODULE_MAX_BITS)
+            }
         }
     }
 }

@@ -81,3 +81,4 @@ pub mod audit;
 pub mod reply;
 
 pub mod flow;
+pub mod waiting;

@@ -111,8 +111,28 @@ pub const CLUSTER_BYTES: usize = 512;
 pub const WAITING_REQUESTS: usize = 1024;
 /// Most bytes of the heads of requests that wait for keys at the same time in one worker.
 pub const WAITING_BYTES: usize = 8 * 1024 * 1024;
-/// Most requests that are decided at one go once keys came; the rest follow with the next tick, so that others get their turn.
-pub const SETTLED_AT_ONCE: usize = 64;
+/// Most requests of one source that wait for keys at the same time, so that no client takes all places.
+pub const WAITING_SOURCE_REQUESTS: usize = 64;
+/// Most bytes of the heads of requests of one source that wait for keys at the same time.
+pub const WAITING_SOURCE_BYTES: usize = WAITING_BYTES / 16;
+/// How long the deciding of requests that waited for keys may hold up a worker at one go, in microseconds as estimated; the
+/// rest follows with the next tick. At least one is decided.
+pub const SETTLE_AT_ONCE_US: u64 = 5000;
+/// What a look at a request that waited takes, beside its signature, in microseconds.
+pub const SETTLE_ONE_US: u64 = 50;
+/// What a verification by the proxy takes, in microseconds.
+pub const VERIFY_BY_HOST_US: u64 = 100;
+/// What a verification in the module takes, in microseconds: Ed25519, P-256, P-384, and RSA of 2048 bits, which grows with the
+/// square of the modulus.
+pub const VERIFY_ED25519_US: u64 = 150;
+/// See [`VERIFY_ED25519_US`].
+pub const VERIFY_P256_US: u64 = 1500;
+/// See [`VERIFY_ED25519_US`].
+pub const VERIFY_P384_US: u64 = 5000;
+/// See [`VERIFY_ED25519_US`].
+pub const VERIFY_RSA_2048_US: u64 = 1300;
+/// Largest RSA modulus that the module itself verifies with, in bits: 8192 would take nine milliseconds of a worker.
+pub const RSA_IN_MODULE_MAX_BITS: usize = 4096;
 /// How often a worker looks after its keys while a fetch is owed or a request waits, in milliseconds.
 pub const TICK_BUSY_MS: u32 = 20;
 /// How often it does otherwise.

@@ -7,6 +7,7 @@
 
 use crate::algorithm::Algorithm;
 use crate::keys::{Material, PublicKey};
+use crate::limits;
 use rsa::signature::Verifier as _;
 use rsa::{pkcs1v15, pss, sha2};
 
@@ -23,6 +24,11 @@ pub trait SignatureVerifier {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifierFailed>;
+
+    /// How long that takes, in microseconds as estimated. `None`: longer than a worker may be held up, so it is not done.
+    fn cost_us(&self, key: &PublicKey, algorithm: Algorithm) -> Option<u64> {
+        InModule::cost(key, algorithm)
+    }
 }
 
 /// The verifier itself failed; the request is denied as [`Internal`](crate::reason::Reason::Internal).
@@ -33,6 +39,21 @@ pub struct VerifierFailed;
 /// Verifies in this module.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InModule;
+
+impl InModule {
+    fn cost(key: &PublicKey, algorithm: Algorithm) -> Option<u64> {
+        match algorithm {
+            Algorithm::EdDsa => Some(limits::VERIFY_ED25519_US),
+            Algorithm::Es256 => Some(limits::VERIFY_P256_US),
+            Algorithm::Es384 => Some(limits::VERIFY_P384_US),
+            _ => {
+                let bits = key.rsa_bits().filter(|bits| *bits <= limits::RSA_IN_MODULE_MAX_BITS)?;
+                let times = u64::try_from(bits.div_ceil(limits::RSA_MIN_BITS)).ok()?;
+                Some(limits::VERIFY_RSA_2048_US.saturating_mul(times.saturating_mul(times)))
+            }
+        }
+    }
+}
 
 impl SignatureVerifier for InModule {
     fn verify(

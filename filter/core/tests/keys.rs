@@ -13,6 +13,7 @@ mod support;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::keys::{KeyError, KeySet, KeySetError, PublicKey};
 use mandate_core::limits;
+use mandate_core::signature::{InModule, SignatureVerifier as _};
 use p256::pkcs8::DecodePublicKey as _;
 use proptest::prelude::*;
 use rsa::BigUint;
@@ -211,6 +212,28 @@ fn a_key_serves_the_algorithms_of_its_type_or_the_one_that_it_names() {
         let serves: Vec<&str> = Algorithm::ALL.iter().filter(|a| key.serves(**a)).map(|a| a.name()).collect();
         assert_eq!(serves, expected, "{jwk}");
     }
+}
+
+/// No product of primes, but as long as one.
+fn rsa_of(bits: usize) -> Value {
+    json!({ "kty": "RSA", "n": b64(vec![0xC1; bits / 8]), "e": b64([1, 0, 1]) })
+}
+
+#[test]
+fn what_would_hold_a_worker_up_is_not_verified_in_the_module() {
+    for (bits, alg, serves) in
+        [(8192, "PS256", false), (8192, "PS512", false), (4096, "PS512", true), (8192, "RS512", true)]
+    {
+        let algorithm = Algorithm::from_name(alg).unwrap();
+        let key = PublicKey::from_jwk(&rsa_of(bits)).unwrap();
+        assert_eq!(key.serves(algorithm), serves, "{bits} {alg}");
+        let named = with(rsa_of(bits), json!({ "alg": alg }));
+        assert_eq!(error(&named), (!serves).then_some(KeyError::TooLargeForPss), "{bits} {alg}");
+    }
+    // A proxy may verify what the module does not.
+    let cost = |bits| InModule.cost_us(&PublicKey::from_jwk(&rsa_of(bits)).unwrap(), Algorithm::Rs256);
+    assert_eq!(cost(8192), None);
+    assert_eq!((cost(2048), cost(4096)), (Some(1300), Some(4 * 1300)));
 }
 
 #[test]
