@@ -122,6 +122,30 @@ fn check_says_yes_to_what_is_right() {
 }
 
 #[test]
+fn a_key_that_cannot_be_used_is_a_warning_beside_good_ones_and_a_secret_is_an_error() {
+    let with_neighbour = |neighbour: Value| {
+        let mut config = support::configuration();
+        config["issuers"][0]["keys"]["inline"]["keys"].as_array_mut().unwrap().push(neighbour);
+        config.to_string()
+    };
+    let secret = check(&with_neighbour(json!({ "kty": "oct", "k": "AAAA" })), &[]);
+    assert_eq!(secret.status.code(), Some(1), "{secret:?}");
+
+    let unknown = with_neighbour(json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA" }));
+    let output = check(&unknown, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("warning: `/issuers/0/keys/inline/keys/"), "{said}");
+    let vm = support::filter().vm().configuration(unknown).now(1_790_000_000).start().unwrap();
+    assert!(vm.startup().configured());
+    assert!(
+        vm.logs().iter().any(|line| line.message.contains("/issuers/0/keys/inline/keys/")),
+        "{:?}",
+        vm.logs()
+    );
+}
+
+#[test]
 fn the_filter_names_the_place_says_no_and_denies_everything_where_the_proxy_goes_on() {
     let filter = support::filter();
     let now = 1_790_000_000;

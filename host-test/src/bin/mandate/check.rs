@@ -56,7 +56,7 @@ impl Check {
                 output::line(&format!("warning: {warning}"))?;
             }
             let verdict =
-                if problems.is_empty() { "is valid" } else { "is not valid: every request would be denied" };
+                if problems.is_empty() { "is valid" } else { "is not valid: the filter would refuse it" };
             output::progress(&format!("`{}` {verdict}", file.display()));
         }
         Ok(problems.is_empty())
@@ -81,7 +81,7 @@ fn inspect(text: &[u8], policies: Oracle) -> (Vec<Problem>, Vec<Problem>) {
         .collect();
     // The seed keys a cache that this gate never uses.
     match Gate::new(config, Box::new(policies), [0; 16]) {
-        Ok(_) => (Vec::new(), warnings),
+        Ok(gate) => (Vec::new(), [&warnings, gate.warnings()].concat()),
         Err(mut problems) => {
             for problem in &mut problems {
                 problem.suggestion =
