@@ -10,6 +10,7 @@ use crate::request;
 use crate::root::Root;
 use crate::worker::Worker;
 use mandate_core::reason::Reason;
+use mandate_core::reserved::ReservedHeaders;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -95,18 +96,20 @@ impl Module {
         taken
     }
 
-    fn request_headers(&mut self, context: u32, count: usize) -> Option<Action> {
+    fn request_headers(&mut self, context: u32, count: usize, end: bool) -> Option<Action> {
         let (worker, stream) = self.of_stream(context)?;
         worker.forget(context);
-        stream.passed = request::on_headers(worker, context, count);
+        stream.passed = request::on_headers(worker, context, count, end);
         Some(if stream.passed { Action::Continue } else { Action::Pause })
     }
 
     fn request_trailers(&mut self, context: u32, count: usize) -> Action {
-        let reserved = self.of_stream(context).map(|(worker, _)| worker.reserved().clone());
-        if !request::on_trailers(&reserved.unwrap_or_default(), count)
-            && let Some(stream) = self.streams.0.get_mut(&context)
-        {
+        // Nothing is passed on in trailers, whatever the configuration passes on in headers.
+        let stripped = match self.of_stream(context) {
+            Some((worker, _)) => request::on_trailers(worker.all_reserved(), count),
+            None => request::on_trailers(&ReservedHeaders::default(), count),
+        };
+        if !stripped && let Some(stream) = self.streams.0.get_mut(&context) {
             stream.passed = false;
             let root = stream.root;
             // Nor may it pass later.
@@ -175,8 +178,8 @@ extern "C" fn proxy_on_http_call_response(root: u32, token: u32, _: usize, body_
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, count: usize, _: u32) -> Action {
-    with(|module| module.request_headers(context, count)).flatten().unwrap_or_else(|| {
+extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> Action {
+    with(|module| module.request_headers(context, count, end != 0)).flatten().unwrap_or_else(|| {
         Worker::default().refuse(Reason::Internal);
         Action::Pause
     })

@@ -100,10 +100,6 @@ impl Fetcher {
         worker.gate.iter_mut().for_each(|gate| _ = gate.take_spent_us());
         let mut spent_us = 0_u64;
         for context in worker.waiting.in_turn() {
-            // The rest follows with the next tick, so that others get their turn.
-            if spent_us >= limits::SETTLE_AT_ONCE_US {
-                break;
-            }
             let (Some(gate), Some(waiting)) = (&mut worker.gate, worker.waiting.get_mut(context)) else {
                 break;
             };
@@ -112,10 +108,15 @@ impl Fetcher {
                 store.fetched_at() != waiting.seen || !(store.is_busy(now) || store.is_due(now))
             });
             let is_late = now >= waiting.deadline;
-            if !(has_news || is_late) {
+            let has_time = spent_us < limits::SETTLE_AT_ONCE_US;
+            // The rest follows with the next tick, so that others get their turn; who is late waits no longer in any case.
+            if !(is_late || has_news && has_time) {
                 continue;
             }
-            let step = waiting.flow.advance(gate, &worker.verifier, now);
+            let step = match has_time {
+                true => waiting.flow.advance(gate, &worker.verifier, now),
+                false => Step::NeedKeys(waiting.issuer),
+            };
             spent_us = spent_us.saturating_add(limits::SETTLE_ONE_US).saturating_add(gate.take_spent_us());
             let decision = match step {
                 Step::Done(decision) => *decision,

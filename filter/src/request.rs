@@ -11,15 +11,15 @@ use mandate_core::reserved::ReservedHeaders;
 use mandate_core::waiting::Source;
 
 /// Whether the request may go on now. If it may not, it was answered, or it waits.
-pub fn on_headers(worker: &mut Worker, context: u32, count: usize) -> bool {
-    decide(worker, context, count).unwrap_or_else(|error| {
+pub fn on_headers(worker: &mut Worker, context: u32, count: usize, end: bool) -> bool {
+    decide(worker, context, count, end).unwrap_or_else(|error| {
         say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
         worker.refuse(Reason::Internal);
         false
     })
 }
 
-fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostError> {
+fn decide(worker: &mut Worker, context: u32, count: usize, end: bool) -> Result<bool, HostError> {
     let mut headers = host::headers(Map::RequestHeaders, count)?;
     // Before anything else and on every route, for nobody may say for us who is acting.
     let reserved = worker.reserved();
@@ -37,7 +37,7 @@ fn decide(worker: &mut Worker, context: u32, count: usize) -> Result<bool, HostE
         return Ok(false);
     };
     let now = host::now()?;
-    let mut flow = Flow::new(worker.ids.next_id(), RequestHead::new(headers));
+    let mut flow = Flow::new(worker.ids.next_id(), RequestHead::new(headers).with_body(!end));
     let step = flow.advance(gate, &worker.verifier, now);
     worker.metrics.cache(gate.take_cache_counts());
     match step {

@@ -98,6 +98,11 @@ impl Worker {
         self.gate.as_ref().map_or(&self.reserved, Gate::reserved)
     }
 
+    /// All that any configuration could remove.
+    pub fn all_reserved(&self) -> &ReservedHeaders {
+        &self.reserved
+    }
+
     /// Ticks fast while somebody waits or keys are missing, and slowly otherwise: to hand over what was counted.
     pub fn set_ticks(&mut self) {
         let remote = self.gate.iter_mut().flat_map(Gate::remote_stores);

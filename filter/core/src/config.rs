@@ -347,7 +347,7 @@ pub struct Upstream {
     #[cfg_attr(feature = "schema", schemars(default = "defaults::identity_headers"))]
     pub identity_headers: bool,
     /// Whether the upstream tells `/Payments` from `/payments`. If not, a path that is the prefix of an earlier, stricter
-    /// route but for the case of its letters is denied.
+    /// route but for the case of its letters, or for dots at the end of a segment, is denied.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub case_sensitive_paths: bool,
     /// Headers to pass on that would be removed because some server takes the path, the method, the host, the client's

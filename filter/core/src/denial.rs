@@ -284,6 +284,12 @@ pub enum TokenProblem {
         /// What is wrong, and where.
         error: JsonError,
     },
+    /// JSON that names a member twice. Its name is the client's text, and not kept.
+    #[error("the {part} of the token names a member twice")]
+    Duplicate {
+        /// `header` or `claims`.
+        part: &'static str,
+    },
     /// JSON, but no object.
     #[error("the {part} of the token is no JSON object")]
     NotObject {

@@ -1,10 +1,10 @@
 //! The host that a request is for, and the hosts that routes match it with.
 //!
 //! ```text
-//! authority = host [ ":" [ port ] ]                ; `:authority` (RFC 9113 §8.3.1), or `host` (RFC 9110 §7.2)
+//! authority = host [ ":" port ]                    ; `:authority` (RFC 9113 §8.3.1), or `host` (RFC 9110 §7.2)
 //! host      = name [ "." ] / "[" 1*( HEXDIG / ":" / "." ) "]"
 //! name      = 1*( ALPHA / DIGIT / "-" / "." / "_" )
-//! port      = *DIGIT
+//! port      = 1*DIGIT                              ; at most 65535
 //! pattern   = host / "*." name                     ; any number of labels before the name, at least one
 //! ```
 //!
@@ -29,7 +29,10 @@ impl<'a> Host<'a> {
             Some(colon) if !authority.ends_with(']') => authority.split_at_checked(colon)?,
             _ => (authority, ""),
         };
-        if !port.bytes().skip(1).all(|digit| digit.is_ascii_digit()) {
+        // An empty port, or one that is none, is read by each server in its own way.
+        if let Some(digits) = port.strip_prefix(':')
+            && !(digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok())
+        {
             return None;
         }
         let host = if is_address(host) { host } else { host.strip_suffix('.').unwrap_or(host) };
@@ -150,6 +153,8 @@ mod tests {
             "",
             ":",
             ":80",
+            "tools.example:",
+            "tools.example:65536",
             "a b",
             "user@tools.example",
             "tools.example@evil.example",
@@ -176,14 +181,9 @@ mod tests {
 
     #[test]
     fn a_host_is_compared_without_port_case_and_closing_dot() {
-        for authority in [
-            "tools.example",
-            "Tools.EXAMPLE",
-            "tools.example:443",
-            "tools.example:",
-            "tools.example.",
-            "tools.example.:8",
-        ] {
+        for authority in
+            ["tools.example", "Tools.EXAMPLE", "tools.example:443", "tools.example.", "tools.example.:8"]
+        {
             assert_eq!(Host::parse(authority.as_bytes()).unwrap().as_str(), "tools.example", "{authority}");
         }
         for (authority, host) in

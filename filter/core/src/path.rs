@@ -101,8 +101,8 @@ pub struct NormalPath {
     path: String,
     query: Option<String>,
     changed: bool,
-    /// Whether there is an upper-case letter in it.
-    upper: bool,
+    /// Whether a server that takes no notice of case may read it as another path, see [`fold`].
+    folds: bool,
 }
 
 impl NormalPath {
@@ -128,10 +128,10 @@ impl NormalPath {
         self.query.as_deref()
     }
 
-    /// Whether some letter of the path is in upper case: then another spelling of it is in lower case.
+    /// Whether a server that takes no notice of case may read it as another path, see [`fold`].
     #[must_use]
-    pub(crate) const fn has_upper_case(&self) -> bool {
-        self.upper
+    pub(crate) const fn folds(&self) -> bool {
+        self.folds
     }
 
     /// Whether [`NormalPath::to_header`] differs from what came, so that the upstream must be sent the former.
@@ -157,6 +157,37 @@ impl fmt::Display for NormalPath {
     }
 }
 
+/// A path as servers read it that take no notice of case, and files of whose systems may end in dots: decoded, in lower case
+/// (with the letters outside ASCII that some take for `i` and `s`), each segment without the dots at its end and without a
+/// stream of a file behind `::`.
+#[must_use]
+pub(crate) fn fold(path: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let mut folded = String::with_capacity(decoded.len());
+    for (position, segment) in decoded.split('/').enumerate() {
+        if position > 0 {
+            folded.push('/');
+        }
+        let segment = segment.split_once("::").map_or(segment, |(name, _)| name);
+        for character in segment.trim_end_matches('.').chars() {
+            match character {
+                '\u{130}' | '\u{131}' => folded.push('i'),
+                '\u{17f}' => folded.push('s'),
+                other => folded.extend(other.to_lowercase()),
+            }
+        }
+    }
+    folded
+}
+
+/// Whether [`fold`] may change the path.
+pub(crate) fn may_fold(path: &str) -> bool {
+    let followers = path.bytes().skip(1).chain([b'/']);
+    path.bytes()
+        .zip(followers)
+        .any(|pair| matches!(pair, (b'A'..=b'Z' | b'%', _) | (b'.', b'/') | (b':', b':')))
+}
+
 fn normalise(raw: &[u8]) -> Result<NormalPath, PathError> {
     if raw.len() > limits::PATH_BYTES {
         return Err(PathError::TooLong { bytes: raw.len() });
@@ -179,8 +210,8 @@ fn normalise(raw: &[u8]) -> Result<NormalPath, PathError> {
         Some((_, query)) => Some(checked_query(query, question + 1)?),
     };
     let changed = path.as_bytes() != raw_path;
-    let upper = path.bytes().any(|byte| byte.is_ascii_uppercase());
-    Ok(NormalPath { path, query, changed, upper })
+    let folds = may_fold(&path);
+    Ok(NormalPath { path, query, changed, folds })
 }
 
 /// Whether a path that begins with a slash is in normal form, at a glance: nothing in it is encoded or refused, no segment is
@@ -332,7 +363,7 @@ impl PathPrefix {
     /// Whether every path that `other` matches is matched by this prefix too, for a server that takes no notice of case.
     #[must_use]
     pub fn covers_in_any_case(&self, other: &Self) -> bool {
-        holds(&self.written.to_ascii_lowercase(), &other.written.to_ascii_lowercase())
+        holds(&fold(&self.written), &fold(&other.written))
     }
 
     /// The prefix as it was written.

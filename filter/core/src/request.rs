@@ -23,6 +23,8 @@ pub struct RequestHead {
     /// Whether headers are named that the next proxy drops.
     drops: bool,
     upgrade: bool,
+    /// Whether a body follows.
+    body: bool,
 }
 
 /// The one credential of a request.
@@ -68,6 +70,12 @@ impl RequestHead {
         }
         head.odd_forwarded_host = odd;
         head
+    }
+
+    /// The same, of a request that has a body, or not: a proxy knows it where no header tells.
+    #[must_use]
+    pub fn with_body(self, body: bool) -> Self {
+        Self { body, ..self }
     }
 
     /// Whether `x-forwarded-host` holds something else than hosts: some servers make a URL of it, and a slash in it moves the
@@ -129,10 +137,10 @@ impl RequestHead {
     }
 
     /// The method that a CORS preflight asks for (Fetch Standard, section 3.3.2). `None` for any other request: one that has
-    /// a credential or a body is no preflight.
+    /// a credential or a body, or asks for an upgrade, is no preflight.
     #[must_use]
     pub fn preflight_method(&self) -> Option<&str> {
-        if self.method() != "OPTIONS" || self.authorization.is_some() {
+        if self.method() != "OPTIONS" || self.authorization.is_some() || self.upgrade || self.body {
             return None;
         }
         let one = |name: &'static str| {
@@ -347,6 +355,8 @@ mod tests {
             RequestHead::new(all).preflight_method().map(str::to_owned)
         };
         assert_eq!(method("OPTIONS", &[origin, asks]), Some("POST".to_owned()));
+        let with_body = RequestHead::new(vec![(":method", "OPTIONS"), origin, asks]).with_body(true);
+        assert_eq!(with_body.preflight_method(), None);
         assert_eq!(method("OPTIONS", &[origin, asks, ("content-length", "0")]), Some("POST".to_owned()));
         for (verb, headers) in [
             ("POST", vec![origin, asks]),
@@ -359,6 +369,7 @@ mod tests {
             ("OPTIONS", vec![origin, asks, ("authorization", "Bearer x")]),
             ("OPTIONS", vec![origin, asks, ("content-length", "1")]),
             ("OPTIONS", vec![origin, asks, ("transfer-encoding", "chunked")]),
+            ("OPTIONS", vec![origin, asks, ("upgrade", "websocket"), ("connection", "upgrade")]),
         ] {
             assert_eq!(method(verb, &headers), None, "{verb} {headers:?}");
         }

@@ -2,7 +2,7 @@
 
 use crate::config::{Route, RouteMatch};
 use crate::host::Host;
-use crate::path::NormalPath;
+use crate::path::{NormalPath, fold, may_fold};
 
 /// What a route is found by.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,8 @@ pub struct Routes {
     exact: ByPrefix,
     /// The same for a server that takes no notice of case; `None` if the operator says that the upstream does.
     folded: Option<ByPrefix>,
-    /// Whether some prefix has an upper-case letter.
-    upper: bool,
+    /// Whether some prefix is another for such a server.
+    folds: bool,
 }
 
 /// Prefixes without a slash at the end, sorted, each with positions in the configuration, in order.
@@ -38,11 +38,11 @@ impl Routes {
     #[must_use]
     pub fn new(routes: &[Route], case_sensitive: bool) -> Self {
         let prefix = |route: &'_ Route| route.matcher.path_prefix.as_str().to_owned();
-        let folded = |route: &'_ Route| prefix(route).to_ascii_lowercase();
+        let folded = |route: &'_ Route| fold(route.matcher.path_prefix.as_str());
         Self {
             exact: ByPrefix::new(routes.iter().map(prefix)),
             folded: (!case_sensitive).then(|| ByPrefix::new(routes.iter().map(folded))),
-            upper: routes.iter().any(|route| prefix(route).bytes().any(|byte| byte.is_ascii_uppercase())),
+            folds: routes.iter().any(|route| may_fold(route.matcher.path_prefix.as_str())),
         }
     }
 
@@ -70,11 +70,11 @@ impl Routes {
         found: usize,
     ) -> Option<usize> {
         let folded = self.folded.as_ref()?;
-        if !self.upper && !target.path.has_upper_case() {
+        if !self.folds && !target.path.folds() {
             return None;
         }
         let route = routes.get(found)?;
-        let path = target.path.as_str().to_ascii_lowercase();
+        let path = fold(target.path.as_str());
         // Sorted by prefix, not by position: the first in the configuration's order is named.
         folded
             .positions(&path)

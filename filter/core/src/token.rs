@@ -10,6 +10,7 @@
 use crate::algorithm::Algorithm;
 use crate::config::same_token_type;
 use crate::denial::{ClaimProblem, Denial, Evidence, TokenProblem};
+use crate::json::JsonError;
 use crate::{json, limits, reason::Reason};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -158,6 +159,7 @@ fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenPro
     match json::parse_within(&bytes, limits::JSON_DEPTH, limits::TOKEN_VALUES) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(TokenProblem::NotObject { part }),
+        Err(JsonError::DuplicateMember { .. }) => Err(TokenProblem::Duplicate { part }),
         Err(error) => Err(TokenProblem::Json { part, error }),
     }
 }

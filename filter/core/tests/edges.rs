@@ -48,7 +48,18 @@ fn a_path_that_another_case_would_rule_more_strictly_is_denied() {
         c["routes"] = payments();
         c["upstream"] = json!({ "case_sensitive_paths": true });
     });
-    for path in ["/v1/Payments", "/v1/PAYMENTS/7", "/V1/payments", "/v1/%50ayments"] {
+    // The last five: letters outside ASCII that some servers fold, and what some file systems leave out.
+    for path in [
+        "/v1/Payments",
+        "/v1/PAYMENTS/7",
+        "/V1/payments",
+        "/v1/%50ayments",
+        "/v1/payment%C5%BF",
+        "/v1/PAYMENT%C5%BF/7",
+        "/v1/payments.",
+        "/v1/payments../7",
+        "/v1/payments::$DATA",
+    ] {
         assert_eq!(reason(&folding, "POST", path, &[]), Some(Reason::PathInvalid), "{path}");
         assert_eq!(reason(&sensitive, "POST", path, &[]), None, "{path}");
     }
@@ -86,7 +97,15 @@ fn hosts_have_rules_of_their_own() {
     for host in ["tools.example", "TOOLS.example:8443", "tools.example.", "a.b.tools.example"] {
         assert_eq!(at(host), Some(Reason::ScopeInsufficient), "{host}");
     }
-    for host in ["", "user@other.example", "other.example%2f", "other..example", "tools.example\u{e9}"] {
+    for host in [
+        "other.example:",
+        "other.example:99999",
+        "",
+        "user@other.example",
+        "other.example%2f",
+        "other..example",
+        "tools.example\u{e9}",
+    ] {
         assert_eq!(at(host), Some(Reason::RouteUnmatched), "{host}");
     }
     let two = [(":authority", "other.example"), ("host", "tools.example")];
@@ -137,6 +156,15 @@ fn a_forwarded_host_that_is_no_host_goes() {
         let decision = decide(&mut gate(config.clone()), head("GET", "/", &[("x-forwarded-host", value)]));
         assert_eq!(forward(&decision, &config).remove.contains(&"x-forwarded-host"), removed, "{value}");
     }
+}
+
+#[test]
+fn a_forwarded_host_is_kept_in_its_own_spelling_only() {
+    let plain = gate(config(|_| {}));
+    assert!(!plain.reserved().contains("X-Forwarded-Host") && !plain.reserved().contains("forwarded"));
+    assert!(plain.reserved().contains("x_forwarded_host"));
+    let by_host = gate(config(|c| c["routes"][0]["match"]["hosts"] = json!(["tools.example"])));
+    assert!(by_host.reserved().contains("x-forwarded-host") && by_host.reserved().contains("forwarded"));
 }
 
 #[test]

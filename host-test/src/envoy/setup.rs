@@ -99,6 +99,7 @@ impl EnvoySetup {
             &mut self.connection_manager,
             json!({
                 "use_remote_address": true,
+                "strip_trailing_host_dot": true,
                 "common_http_protocol_options": {
                     "headers_with_underscores_action": "REJECT_REQUEST",
                     "idle_timeout": "3600s",
