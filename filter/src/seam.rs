@@ -8,8 +8,8 @@
 
 use mandate_core::limits;
 use mandate_core::policy::Fault;
-use mandate_core::sandbox::{Export, Machine, answer, fault, kind};
-use mandate_core::visit::Visit;
+use mandate_core::policy::PolicyCall;
+use mandate_core::policy::{Export, Seam, fault, host_call, kind};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr::NonNull;
@@ -32,31 +32,31 @@ macro_rules! stubs {
 stubs! {
     /// Copies the list of policies, as far as there is room, and gives its length.
     fn mandate_seam_linked(into: *mut u8, room: usize) -> usize;
-    /// See [`Machine::initialise`].
+    /// See [`Seam::initialise`].
     fn mandate_seam_initialise(policy: u32) -> u32;
-    /// See [`Machine::allow`].
+    /// See [`Seam::allow`].
     fn mandate_seam_allow(fuel: u64, memory_bytes: u32) -> u32;
-    /// See [`Machine::fuel`].
+    /// See [`Seam::fuel`].
     fn mandate_seam_fuel() -> u64;
     /// Gives 0, or the number of a fault.
     fn mandate_seam_charge(units: u64) -> u32;
     /// Gives the number of a fault, or 0, in the high half, and the result in the low one.
     fn mandate_seam_call(policy: u32, export: u32, a: u32, b: u32, c: u32, d: u32) -> u64;
-    /// See [`Machine::size`].
+    /// See [`Seam::size`].
     fn mandate_seam_size() -> u32;
     /// Gives 0, or the number of a fault.
     fn mandate_seam_read(policy: u32, at: u32, into: *mut u8, len: usize) -> u32;
     /// Gives 0, or the number of a fault.
     fn mandate_seam_write(policy: u32, at: u32, from: *const u8, len: usize) -> u32;
-    /// See [`Machine::save_globals`].
+    /// See [`Seam::save_globals`].
     fn mandate_seam_save_globals(policy: u32, into: *mut u64) -> usize;
-    /// See [`Machine::restore`]; the linker knows how many globals there are.
+    /// See [`Seam::restore`]; the linker knows how many globals there are.
     fn mandate_seam_restore(policy: u32, memory: *const u8, len: usize, globals: *const u64, image: u32) -> u32;
 }
 
 thread_local! {
     /// What the policy that is being called may ask.
-    static VISIT: Cell<Option<NonNull<Visit<'static>>>> = const { Cell::new(None) };
+    static VISIT: Cell<Option<NonNull<PolicyCall<'static>>>> = const { Cell::new(None) };
 }
 
 /// The value of an answer takes the low 56 bits, the number of a fault what is above: times and counts are far smaller.
@@ -69,7 +69,7 @@ extern "C" fn mandate_seam_answer(policy: u32, function: u32, a: u32, b: u32, c:
     let Some(visit) = VISIT.get() else { return u64::from(kind(Fault::Trap)) << VALUE_BITS };
     // SAFETY: `call` puts a visit here only while its reference lives, and takes it away before it returns.
     let visit = unsafe { visit.as_ref() };
-    match answer(&mut Seam, policy, visit, function, [a, b, c, d]) {
+    match host_call(&mut LinkedModule, policy, visit, function, [a, b, c, d]) {
         Ok(value) => value & ((1 << VALUE_BITS) - 1),
         Err(fault) => u64::from(kind(fault)) << VALUE_BITS,
     }
@@ -77,13 +77,13 @@ extern "C" fn mandate_seam_answer(policy: u32, function: u32, a: u32, b: u32, c:
 
 /// The linked policies of this module; there is one, and it keeps its state outside of our memory.
 #[derive(Debug, Clone, Copy)]
-pub struct Seam;
+pub struct LinkedModule;
 
 fn settled(number: u32) -> Result<(), Fault> {
     fault(number).map_or(Ok(()), Err)
 }
 
-impl Machine for Seam {
+impl Seam for LinkedModule {
     fn linked(&self) -> Vec<u8> {
         let len = mandate_seam_linked(std::ptr::null_mut(), 0);
         if len == 0 {
@@ -115,7 +115,7 @@ impl Machine for Seam {
         policy: u32,
         export: Export,
         [a, b, c, d]: [u32; 4],
-        visit: Option<&Visit<'_>>,
+        visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         let outer = VISIT.replace(visit.map(|visit| NonNull::from(visit).cast()));
         let end = mandate_seam_call(policy, export as u32, a, b, c, d);

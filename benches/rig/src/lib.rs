@@ -13,16 +13,16 @@
 mod seam;
 
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::headers::Headers;
+use mandate_core::http::Headers;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
 use mandate_core::limits;
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
-use mandate_core::request::RequestHead;
-use mandate_core::sandbox::{Export, LinkedPolicies, Machine};
-use mandate_core::signature::InModule;
+use mandate_core::policy::PolicyCall;
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Policies, Verdict};
+use mandate_core::policy::{Export, LinkedPolicies, Seam};
 use mandate_core::time::UnixTime;
-use mandate_core::visit::Visit;
 use seam::Seam;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -59,7 +59,7 @@ struct Rig {
     calls: u32,
 }
 
-impl Machine for Rig {
+impl Seam for Rig {
     fn linked(&self) -> Vec<u8> {
         self.seam.linked()
     }
@@ -85,7 +85,7 @@ impl Machine for Rig {
         policy: u32,
         export: Export,
         args: [u32; 4],
-        visit: Option<&Visit<'_>>,
+        visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         self.seam.call(policy, export, args, visit)
     }
@@ -131,7 +131,7 @@ struct Prepared {
 struct Often(LinkedPolicies<Rig>);
 
 impl Policies for Often {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.0.linked()
     }
 
@@ -139,7 +139,7 @@ impl Policies for Often {
         self.0.configure(entry)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         for _ in 1..TURNS.get() {
             let answer = self.0.check(entry, request);
             assert!(

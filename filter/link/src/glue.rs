@@ -324,7 +324,7 @@ fn restore_touched(code: &mut InstructionSink<'_>, placed: &Placed<'_>) {
     code.end().end();
 }
 
-/// `call`: `(export, a, b, c, d) -> fault << 32 | result`. The numbers of the exports are `mandate_core::sandbox::Export`'s.
+/// `call`: `(export, a, b, c, d) -> fault << 32 | result`. The numbers of the exports are `mandate_core::policy::Export`'s.
 pub(crate) fn call(placed: &Placed<'_>, shared: &Shared) -> Function {
     const RESULT: u32 = 5;
     let entries = &placed.guest.entries;

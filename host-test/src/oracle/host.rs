@@ -3,10 +3,11 @@
 use super::bindings::mandate::policy::{log, request, types};
 use super::fault::{Ended, Memory};
 use super::trace::{Question, Trace};
-use mandate_core::claims::Identity;
-use mandate_core::context::{HeaderError, RequestContext};
+use mandate_core::chain::Identity;
 use mandate_core::limits;
-use mandate_core::policy::{Fault, LogLevel, PolicyLog};
+use mandate_core::log_level::LogLevel;
+use mandate_core::policy::{Fault, PolicyLog};
+use mandate_core::policy::{HeaderError, RequestContext};
 use scoped_tls_hkt::scoped_thread_local;
 use serde_json::{Value, json};
 use wasmtime::component::Resource;

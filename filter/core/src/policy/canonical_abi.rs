@@ -4,14 +4,16 @@
 //! breaks a rule is [`Fault::Malformed`]. The types are closed, so their layouts are written out here; the linker takes
 //! no component whose types differ. Sizes and offsets follow from the Canonical ABI's `alignment` and `elem_size`.
 
-use crate::claims::Identity;
-use crate::context::{HeaderError, MatchedRoute};
+use super::context::HeaderError;
+use super::policies::Complaint;
+use super::verdict::{Fault, Obligation, Verdict};
+use crate::chain::Identity;
 use crate::limits;
-use crate::policy::{Complaint, Fault, Obligation, Verdict};
+use crate::routes::MatchedRoute;
 use serde_json::Value;
 
 /// The memory of one policy during one call.
-pub trait Sandbox {
+pub trait PolicyMemory {
     /// Reads from the policy's memory.
     ///
     /// # Errors
@@ -42,7 +44,7 @@ pub trait Sandbox {
 /// # Errors
 /// [`Fault::Malformed`], and [`Fault::Output`] if it is larger than `budget` bytes: its text, and
 /// [`limits::POLICY_ELEMENT_BYTES`] for each obligation.
-pub fn lift_verdict(inside: &dyn Sandbox, at: u32, budget: u32) -> Result<Verdict, Fault> {
+pub fn lift_verdict(inside: &dyn PolicyMemory, at: u32, budget: u32) -> Result<Verdict, Fault> {
     let record: [u8; 20] = record(inside, at)?;
     let budget = &mut Budget(budget);
     match record[0] {
@@ -61,7 +63,7 @@ pub fn lift_verdict(inside: &dyn Sandbox, at: u32, budget: u32) -> Result<Verdic
 /// # Errors
 /// As [`lift_verdict`].
 pub fn lift_configured(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     at: u32,
     budget: u32,
 ) -> Result<Result<(), Vec<Complaint>>, Fault> {
@@ -74,7 +76,7 @@ pub fn lift_configured(
 }
 
 /// `string`, in UTF-8: the linker takes no other encoding.
-pub(crate) fn lift_text(inside: &dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
+pub(crate) fn lift_text(inside: &dyn PolicyMemory, at: u32, len: u32) -> Result<String, Fault> {
     if len > limits::POLICY_TEXT_BYTES {
         return Err(Fault::Output);
     }
@@ -95,7 +97,7 @@ impl Budget {
 
 /// `variant obligation { header(field), audit(field) }`.
 fn lift_obligation(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     element: &[u8; 20],
     budget: &mut Budget,
 ) -> Result<Obligation, Fault> {
@@ -108,14 +110,18 @@ fn lift_obligation(
 }
 
 /// `record problem { pointer: string, message: string }`.
-fn lift_problem(inside: &dyn Sandbox, element: &[u8; 16], budget: &mut Budget) -> Result<Complaint, Fault> {
+fn lift_problem(
+    inside: &dyn PolicyMemory,
+    element: &[u8; 16],
+    budget: &mut Budget,
+) -> Result<Complaint, Fault> {
     let (pointer, message) = lift_pair(inside, element, 0, budget)?;
     Ok(Complaint { pointer, message })
 }
 
 /// Two strings, one after the other.
 fn lift_pair(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     record: &[u8],
     offset: usize,
     budget: &mut Budget,
@@ -131,11 +137,11 @@ fn lift_pair(
 /// `list<T>` of elements that are aligned to four bytes; its pointer and length are at `offset` of `record`. Each element
 /// takes from the budget beside its text, so that a long list of nothing is bounded too.
 fn lift_list<T, const SIZE: usize>(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     record: &[u8],
     offset: usize,
     budget: &mut Budget,
-    lift: fn(&dyn Sandbox, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
+    lift: fn(&dyn PolicyMemory, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let (at, len) = (word(record, offset)?, word(record, offset + 4)?);
     aligned(at, 4)?;
@@ -146,7 +152,7 @@ fn lift_list<T, const SIZE: usize>(
     elements.iter().map(|element| lift(inside, element, budget)).collect()
 }
 
-fn record<const SIZE: usize>(inside: &dyn Sandbox, at: u32) -> Result<[u8; SIZE], Fault> {
+fn record<const SIZE: usize>(inside: &dyn PolicyMemory, at: u32) -> Result<[u8; SIZE], Fault> {
     aligned(at, 4)?;
     let mut bytes = [0; SIZE];
     inside.read(at, &mut bytes)?;
@@ -171,7 +177,7 @@ struct Record<const SIZE: usize> {
 
 impl<const SIZE: usize> Record<SIZE> {
     /// At the place where the policy wants the result, which is checked before anything is asked of the policy.
-    fn at(inside: &dyn Sandbox, at: u32, align: u32) -> Result<Self, Fault> {
+    fn at(inside: &dyn PolicyMemory, at: u32, align: u32) -> Result<Self, Fault> {
         aligned(at, align)?;
         let mut bytes = [0; SIZE];
         inside.read(at, &mut bytes)?;
@@ -195,14 +201,14 @@ impl<const SIZE: usize> Record<SIZE> {
     }
 
     /// Copies `text` into the policy, and its place into the record.
-    fn text(&mut self, inside: &mut dyn Sandbox, offset: usize, text: &str) -> Result<&mut Self, Fault> {
+    fn text(&mut self, inside: &mut dyn PolicyMemory, offset: usize, text: &str) -> Result<&mut Self, Fault> {
         let (at, len) = lower_text(inside, text)?;
         Ok(self.word(offset, at).word(offset + 4, len))
     }
 
     fn identity(
         &mut self,
-        inside: &mut dyn Sandbox,
+        inside: &mut dyn PolicyMemory,
         offset: usize,
         who: &Identity,
     ) -> Result<&mut Self, Fault> {
@@ -210,13 +216,13 @@ impl<const SIZE: usize> Record<SIZE> {
     }
 
     /// Writes the record.
-    fn put(&self, inside: &mut dyn Sandbox) -> Result<(), Fault> {
+    fn put(&self, inside: &mut dyn PolicyMemory) -> Result<(), Fault> {
         inside.write(self.at, &self.bytes)
     }
 }
 
 /// Room in the policy, paid for before it is asked for.
-fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Fault> {
+fn allocate(inside: &mut dyn PolicyMemory, align: u32, size: u32) -> Result<u32, Fault> {
     inside.charge(limits::ALLOCATE_FUEL + u64::from(size) / limits::BYTES_PER_FUEL)?;
     let at = inside.allocate(align, size)?;
     aligned(at, align)?;
@@ -224,7 +230,7 @@ fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Faul
 }
 
 /// Copies text into the policy, and gives its place and length.
-fn lower_text(inside: &mut dyn Sandbox, text: &str) -> Result<(u32, u32), Fault> {
+fn lower_text(inside: &mut dyn PolicyMemory, text: &str) -> Result<(u32, u32), Fault> {
     let len = u32::try_from(text.len()).map_err(|_| Fault::Memory)?;
     let at = allocate(inside, 1, len)?;
     inside.write(at, text.as_bytes())?;
@@ -232,12 +238,12 @@ fn lower_text(inside: &mut dyn Sandbox, text: &str) -> Result<(u32, u32), Fault>
 }
 
 /// `string`.
-pub(crate) fn put_text(inside: &mut dyn Sandbox, at: u32, text: &str) -> Result<(), Fault> {
+pub(crate) fn put_text(inside: &mut dyn PolicyMemory, at: u32, text: &str) -> Result<(), Fault> {
     Record::<8>::at(inside, at, 4)?.text(inside, 0, text)?.put(inside)
 }
 
 /// `list<string>`.
-pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> Result<(), Fault> {
+pub(crate) fn put_texts(inside: &mut dyn PolicyMemory, at: u32, texts: &[String]) -> Result<(), Fault> {
     let mut record = Record::<8>::at(inside, at, 4)?;
     let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
     // The list before its elements: in which order memory is asked for is for a policy to see.
@@ -252,13 +258,13 @@ pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> 
 }
 
 /// `record identity { issuer: string, subject: string }`.
-pub(crate) fn put_identity(inside: &mut dyn Sandbox, at: u32, who: &Identity) -> Result<(), Fault> {
+pub(crate) fn put_identity(inside: &mut dyn PolicyMemory, at: u32, who: &Identity) -> Result<(), Fault> {
     Record::<16>::at(inside, at, 4)?.identity(inside, 0, who)?.put(inside)
 }
 
 /// `option<identity>`.
 pub(crate) fn put_optional_identity(
-    inside: &mut dyn Sandbox,
+    inside: &mut dyn PolicyMemory,
     at: u32,
     who: Option<&Identity>,
 ) -> Result<(), Fault> {
@@ -272,7 +278,7 @@ pub(crate) fn put_optional_identity(
 
 /// `result<option<string>, header-error>`.
 pub(crate) fn put_header(
-    inside: &mut dyn Sandbox,
+    inside: &mut dyn PolicyMemory,
     at: u32,
     header: Result<Option<&str>, HeaderError>,
 ) -> Result<(), Fault> {
@@ -287,7 +293,7 @@ pub(crate) fn put_header(
 }
 
 /// `option<claim>`, of `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
-pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, claim: Option<&Value>) -> Result<(), Fault> {
+pub(crate) fn put_claim(inside: &mut dyn PolicyMemory, at: u32, claim: Option<&Value>) -> Result<(), Fault> {
     const CASE: usize = 8;
     const PAYLOAD: usize = 16;
     let mut record = Record::<24>::at(inside, at, 8)?;
@@ -310,8 +316,8 @@ pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, claim: Option<&Value>
 }
 
 /// `record route { index: u32, path-prefix: string }`.
-pub(crate) fn put_route(inside: &mut dyn Sandbox, at: u32, matched: MatchedRoute<'_>) -> Result<(), Fault> {
-    let index = u32::try_from(matched.index).unwrap_or(u32::MAX);
-    let prefix = matched.route.matcher.path_prefix.as_str();
+pub(crate) fn put_route(inside: &mut dyn PolicyMemory, at: u32, route: &MatchedRoute) -> Result<(), Fault> {
+    let index = u32::try_from(route.index()).unwrap_or(u32::MAX);
+    let prefix = route.entry().matcher.path_prefix.as_str();
     Record::<12>::at(inside, at, 4)?.word(0, index).text(inside, 4, prefix)?.put(inside)
 }
