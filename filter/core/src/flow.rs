@@ -9,10 +9,8 @@
 
 mod gate;
 mod key_problems;
-mod waiting;
 
 pub use gate::{Gate, Stop};
-pub use waiting::{Source, WaitingRoom};
 
 use crate::chain::VerifiedChain;
 use crate::decision::{Decision, Facts, Grant, Outcome, Permit};

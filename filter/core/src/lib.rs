@@ -39,3 +39,5 @@ pub mod policy;
 pub mod decision;
 
 pub mod flow;
+
+pub mod plugin;

@@ -124,6 +124,9 @@ pub enum KeysProblem {
     /// They did not come in the time that a request waits.
     #[error("the request waited for a key set, which did not come in time")]
     Late,
+    /// The configuration changed while the request waited.
+    #[error("the request waited for a key set when another configuration came")]
+    Reconfigured,
     /// So many requests wait already that this one may not.
     #[error("too many requests wait for keys already")]
     NoRoom,

@@ -4,64 +4,47 @@
 //! and means what we think, is tried once for every algorithm: it must accept a signature that is right and refuse
 //! one that is wrong. Where it does not, the module checks for itself.
 
-use crate::host;
-use mandate_core::algorithm::Algorithm;
-use mandate_core::json;
-use mandate_core::keys::PublicKey;
-use mandate_core::keys::{InModule, SignatureVerifier, VerifierFailed, ecdsa_der};
-use mandate_core::limits;
-use prost::Message as _;
+use super::host::Host;
+use crate::algorithm::Algorithm;
+use crate::keys::{InModule, PublicKey, SignatureVerifier, VerifierFailed, ecdsa_der};
+use crate::{json, limits};
 
-/// The name under which the proxy offers it.
-const FUNCTION: &str = "verify_signature";
-
-/// What it is given.
-#[derive(prost::Message)]
-struct Question {
-    #[prost(string, tag = "1")]
-    hash: String,
-    /// `SubjectPublicKeyInfo` in DER.
-    #[prost(bytes = "vec", tag = "2")]
-    public_key: Vec<u8>,
-    /// In DER for ECDSA, as it is for RSA.
-    #[prost(bytes = "vec", tag = "3")]
-    signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
-}
-
-/// What it answers; why it said no is its own affair.
-#[derive(prost::Message)]
-struct Answer {
-    #[prost(bool, tag = "1")]
-    verified: bool,
-}
-
-/// Checks signatures by the host for the algorithms that passed the trial, in the module for the rest.
+/// The algorithms that the proxy verifies.
 #[derive(Debug, Default)]
-pub struct Verifier {
+pub(super) struct HostVerifier {
     by_host: Vec<Algorithm>,
 }
 
-impl Verifier {
-    /// Tries the host with a right and a wrong signature for every algorithm that it may have.
-    pub fn probe() -> Self {
+/// Verifies with a proxy for the algorithms that passed the trial, in the module for the rest.
+pub(super) struct With<'h> {
+    by_host: &'h [Algorithm],
+    host: &'h dyn Host,
+}
+
+impl HostVerifier {
+    /// Tries the proxy with a right and a wrong signature for every algorithm that it may have.
+    pub(super) fn probe(host: &dyn Host) -> Self {
         let passes = |(algorithm, jwk, signature): &(Algorithm, &str, &str)| {
             let key = PublicKey::from_jwk(&json::parse(jwk.as_bytes(), 1).ok()?).ok()?;
             let signature = PublicKey::decode_octets(signature)?;
-            let answer = |text| by_host(&key, *algorithm, text, &signature);
+            let answer = |text| by_host(host, &key, *algorithm, text, &signature);
             (answer(PROBE_TEXT) == Ok(true) && answer(b"mandate prob3") == Ok(false)).then_some(*algorithm)
         };
         Self { by_host: PROBES.iter().filter_map(passes).collect() }
     }
 
-    /// The algorithms that the host checks.
-    pub fn by_host(&self) -> &[Algorithm] {
+    /// The algorithms that the proxy verifies.
+    pub(super) fn by_host(&self) -> &[Algorithm] {
         &self.by_host
+    }
+
+    /// What verifies, during one callback.
+    pub(super) fn with<'h>(&'h self, host: &'h dyn Host) -> With<'h> {
+        With { by_host: &self.by_host, host }
     }
 }
 
-impl SignatureVerifier for Verifier {
+impl SignatureVerifier for With<'_> {
     fn verify(
         &self,
         key: &PublicKey,
@@ -70,7 +53,7 @@ impl SignatureVerifier for Verifier {
         signature: &[u8],
     ) -> Result<bool, VerifierFailed> {
         if self.by_host.contains(&algorithm) && key.serves(algorithm) {
-            by_host(key, algorithm, signing_input, signature)
+            by_host(self.host, key, algorithm, signing_input, signature)
         } else {
             InModule.verify(key, algorithm, signing_input, signature)
         }
@@ -85,6 +68,7 @@ impl SignatureVerifier for Verifier {
 }
 
 fn by_host(
+    host: &dyn Host,
     key: &PublicKey,
     algorithm: Algorithm,
     text: &[u8],
@@ -102,14 +86,8 @@ fn by_host(
         A::Rs512 => ("sha512", None),
         A::EdDsa | A::Ps256 | A::Ps384 | A::Ps512 => return Err(VerifierFailed),
     };
-    let question = Question {
-        hash: hash.to_owned(),
-        public_key: key.spki_der().to_vec(),
-        signature: der.unwrap_or_else(|| signature.to_vec()),
-        text: text.to_vec(),
-    };
-    let answer = host::foreign_function(FUNCTION, &question.encode_to_vec()).map_err(|_| VerifierFailed)?;
-    Answer::decode(answer.as_slice()).map(|answer| answer.verified).map_err(|_| VerifierFailed)
+    let signature = der.as_deref().unwrap_or(signature);
+    host.verify_signature(hash, key.spki_der(), signature, text).map_err(|_| VerifierFailed)
 }
 
 const PROBE_TEXT: &[u8] = b"mandate probe";

@@ -1,0 +1,172 @@
+//! The filter as a proxy loads it: what each callback does, and how a decision is carried out, behind one trait of the proxy.
+//!
+//! A [`Module`] is all that one virtual machine holds. It is fed callbacks, and calls back through [`Host`]; the filter brings
+//! the real proxy, the tests one that fails at every call.
+
+mod carry_out;
+mod fetch;
+mod host;
+mod metrics;
+mod module;
+mod request;
+mod verifier;
+mod waiting;
+
+pub use host::{Host, HostError, HostResult, Map, MetricKind};
+pub use module::{Action, Module};
+pub use waiting::{Source, WaitingRoom};
+
+use crate::config::{Config, Problem};
+use crate::decision::{Decision, DecisionIds};
+use crate::denial::KeysProblem;
+use crate::flow::{Flow, Gate};
+use crate::http::ReservedHeaders;
+use crate::limits;
+use crate::log_level::LogLevel;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+use metrics::Metrics;
+use std::collections::BTreeMap;
+use verifier::HostVerifier;
+
+/// One plugin: its configuration, what it keeps between requests, and who waits.
+#[derive(Debug, Default)]
+struct Plugin {
+    /// Its root context.
+    context: u32,
+    /// `None` until a valid configuration came: then everything is denied.
+    gate: Option<Gate>,
+    /// What holds without a gate.
+    reserved: ReservedHeaders,
+    verifier: HostVerifier,
+    metrics: Metrics,
+    ids: DecisionIds,
+    /// Requests that wait for keys, by context.
+    waiting: WaitingRoom<Waiting>,
+    /// Issuers whose keys are on their way, by the token of the call.
+    calls: BTreeMap<u32, usize>,
+    /// The period of ticks that was asked for, in milliseconds.
+    ticks: Option<u32>,
+}
+
+/// A request that waits for keys.
+#[derive(Debug)]
+struct Waiting {
+    flow: Flow,
+    issuer: usize,
+    /// When the issuer's set was fetched that did not have the key.
+    seen: Option<UnixTime>,
+    deadline: UnixTime,
+}
+
+impl Plugin {
+    fn new(context: u32) -> Self {
+        Self { context, ..Self::default() }
+    }
+
+    /// Takes the plugin's configuration, and with it the keys that `others` of this machine fetched from the same places.
+    /// Whatever is wrong with it is logged, with its place; then the configuration before stays in force, and without one
+    /// everything is denied. Gives whether it was taken.
+    fn configure<'a>(&mut self, host: &dyn Host, others: impl Iterator<Item = &'a Self>) -> bool {
+        self.verifier = HostVerifier::probe(host);
+        let taken = match self.read_configuration(host) {
+            Ok(mut gate) => {
+                others.filter_map(|other| other.gate.as_ref()).for_each(|other| gate.take_over(other));
+                self.gate.iter().for_each(|before| gate.take_over(before));
+                for warning in gate.warnings() {
+                    host.say(LogLevel::Warn, &format!("configuration: {warning}"));
+                }
+                self.abandon(host);
+                let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
+                self.metrics.replace(host, &remote, &gate.config().policies);
+                self.gate = Some(gate);
+                true
+            }
+            Err(problems) => {
+                for problem in problems {
+                    host.say(LogLevel::Error, &format!("configuration: {problem}"));
+                }
+                let consequence = match self.gate {
+                    Some(_) => "the configuration is refused: the one before stays in force",
+                    None => {
+                        self.metrics.replace(host, &[], &[]);
+                        "the configuration is refused: every request is denied until there is a valid one"
+                    }
+                };
+                host.say(LogLevel::Error, consequence);
+                false
+            }
+        };
+        self.metrics.host_signatures(host, self.verifier.by_host().len());
+        let by_host: Vec<&str> = self.verifier.by_host().iter().map(|a| a.name()).collect();
+        host.say(LogLevel::Info, &format!("signatures checked by the host: [{}]", by_host.join(", ")));
+        self.set_ticks(host);
+        taken
+    }
+
+    fn read_configuration(&mut self, host: &dyn Host) -> Result<Gate, Vec<String>> {
+        let failed = |error: HostError| vec![error.to_string()];
+        let texts = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+        let seed = host.random().map_err(failed)?;
+        self.ids = DecisionIds::new(seed);
+        let bytes = host.plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
+        let config = Config::parse(&bytes).map_err(texts)?;
+        let policies = host.linked_policies().map_err(|error| vec![error])?;
+        Gate::new(config, policies, seed).map_err(texts)
+    }
+
+    /// Ends every request that waits, and forgets the calls under way: they belong to a configuration that is no more.
+    fn abandon(&mut self, host: &dyn Host) {
+        self.calls.clear();
+        if self.waiting.is_empty() {
+            return;
+        }
+        let at = host.now().unwrap_or_default();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for context in waiting.in_turn() {
+            let Some(Waiting { mut flow, .. }) = waiting.leave(context) else { continue };
+            let decision = match &self.gate {
+                Some(gate) => flow.give_up(gate, KeysProblem::Reconfigured, at),
+                None => Decision::refusal(self.ids.next_id(), at, Reason::KeysUnavailable),
+            };
+            if host.set_effective_context(context).is_ok() {
+                self.carry_out(host, decision, false);
+            }
+        }
+        host.set_effective_context(self.context).ok();
+    }
+
+    /// The headers that no request may keep.
+    fn reserved(&self) -> &ReservedHeaders {
+        self.gate.as_ref().map_or(&self.reserved, Gate::reserved)
+    }
+
+    /// All that any configuration could remove.
+    fn all_reserved(&self) -> &ReservedHeaders {
+        &self.reserved
+    }
+
+    /// Ticks fast while somebody waits or keys are missing, and slowly otherwise: to hand over what was counted.
+    fn set_ticks(&mut self, host: &dyn Host) {
+        let remote = self.gate.iter_mut().flat_map(Gate::remote_stores);
+        let missing = remote.into_iter().any(|(_, store)| store.fetched_at().is_none());
+        let busy = missing || !self.waiting.is_empty();
+        let period = if busy { limits::TICK_BUSY_MS } else { limits::TICK_IDLE_MS };
+        // Without ticks no key is fetched and every request that waits is denied when its client gives up.
+        if self.ticks != Some(period) && host.set_tick_period(period).is_ok() {
+            self.ticks = Some(period);
+        }
+    }
+
+    /// Hands over what was counted: the plugin is gone.
+    fn close(&mut self, host: &dyn Host) {
+        self.metrics.close(host);
+    }
+
+    /// Lets a request wait no longer, if it does: it is over.
+    fn forget(&mut self, host: &dyn Host, context: u32) {
+        if self.waiting.leave(context).is_some() {
+            self.metrics.waiting(host, self.waiting.len());
+        }
+    }
+}

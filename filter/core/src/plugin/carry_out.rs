@@ -1,0 +1,128 @@
+//! How a decision is carried out.
+
+use super::Plugin;
+use super::host::{Host, HostResult, Map};
+use super::metrics::Metrics;
+use crate::config::Config;
+use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Reply};
+use crate::flow::Gate;
+use crate::log_level::LogLevel;
+use crate::policy::PolicyRecord;
+use crate::reason::Reason;
+
+impl Plugin {
+    /// Carries `decision` out on the request of the effective context, and says whether the request may go on; one that
+    /// `waited` goes on at once. An allow that cannot be carried out to the letter becomes a denial.
+    pub(super) fn carry_out(&mut self, host: &dyn Host, decision: Decision, waited: bool) -> bool {
+        let config = self.gate.as_ref().map(Gate::config);
+        for record in decision.policies() {
+            self.metrics.answered(record.entry, record.verdict);
+            pass_on(host, record);
+        }
+        let carried_out = match Reply::new(&decision, config) {
+            Reply::Forward(forward) => Some(
+                change(host, &forward)
+                    .and_then(|()| disclose(host, &decision))
+                    .and_then(|()| record(host, &decision, config)),
+            ),
+            Reply::Local(_) => None,
+        };
+        let decision = match carried_out {
+            Some(Ok(())) => return self.let_go(host, &decision, waited),
+            Some(Err(error)) => {
+                host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
+                decision.or_deny(Reason::Internal)
+            }
+            None => decision,
+        };
+        // The request is denied whether or not it can be shown and recorded why.
+        disclose(host, &decision).ok();
+        record(host, &decision, config).ok();
+        count(&mut self.metrics, host, &decision, decision.reason());
+        if let Reply::Local(reply) = Reply::new(&decision, config) {
+            send(host, &reply);
+        }
+        false
+    }
+
+    /// Lets an allowed request go on, whose record is written. Should the proxy not resume it, it is cut off: a record of an
+    /// allow is there then, and a line that takes it back.
+    fn let_go(&mut self, host: &dyn Host, decision: &Decision, waited: bool) -> bool {
+        let resumed = if waited { host.continue_request() } else { Ok(()) };
+        if let Err(error) = resumed {
+            let id = decision.id();
+            host.say(LogLevel::Error, &format!("decision {id}: cut off because the proxy failed: {error}"));
+            host.close_request().ok();
+        }
+        count(&mut self.metrics, host, decision, resumed.err().map(|_| Reason::Internal));
+        resumed.is_ok()
+    }
+
+    /// Denies a request that could not even be looked at.
+    pub(super) fn refuse(&mut self, host: &dyn Host, reason: Reason) {
+        let at = host.now().unwrap_or_default();
+        let refusal = Decision::refusal(self.ids.next_id(), at, reason);
+        self.carry_out(host, refusal, false);
+    }
+}
+
+fn count(metrics: &mut Metrics, host: &dyn Host, decision: &Decision, reason: Option<Reason>) {
+    metrics.decided(reason);
+    metrics.hand_over_at(host, decision.at());
+}
+
+fn change(host: &dyn Host, forward: &Forward<'_>) -> HostResult<()> {
+    if let Some(path) = &forward.path {
+        host.set_header(Map::Request, ":path", path)?;
+    }
+    if let Some(connection) = forward.connection {
+        host.set_header(Map::Request, "connection", connection)?;
+    }
+    for name in &forward.remove {
+        host.remove_header(Map::Request, name.as_bytes())?;
+    }
+    // They are reserved names, so the client's were removed, and no name comes twice.
+    for (name, value) in &forward.add {
+        host.add_header(Map::Request, name, value)?;
+    }
+    Ok(())
+}
+
+/// Filter state, for access logs.
+fn disclose(host: &dyn Host, decision: &Decision) -> HostResult<()> {
+    host.set_property("mandate.decision", decision.id())?;
+    if let Some(reason) = decision.reason() {
+        host.set_property("mandate.reason", reason.code())?;
+    }
+    if let Some(token) = decision.token() {
+        host.set_property("mandate.chain", &token.identity_headers().chain)?;
+    }
+    Ok(())
+}
+
+fn record(host: &dyn Host, decision: &Decision, config: Option<&Config>) -> HostResult<()> {
+    match AuditRecord::wanted(decision, config) {
+        Some(record) => host.log(LogLevel::Info, &format!("audit {}", record.to_json())),
+        None => Ok(()),
+    }
+}
+
+/// What a policy logged.
+fn pass_on(host: &dyn Host, record: &PolicyRecord) {
+    for (level, line) in record.log.lines() {
+        host.say(*level, &format!("policy {}: {line}", record.policy));
+    }
+    if record.log.dropped() > 0 {
+        host.say(
+            LogLevel::Debug,
+            &format!("policy {}: {} more lines were dropped", record.policy, record.log.dropped()),
+        );
+    }
+}
+
+/// If the proxy cannot even send the answer, the request is cut off; it is never let through.
+fn send(host: &dyn Host, reply: &LocalReply) {
+    if host.send_local_response(reply.status, "mandate", &reply.headers, &reply.body).is_err() {
+        host.close_request().ok();
+    }
+}
