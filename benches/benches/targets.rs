@@ -135,6 +135,7 @@ impl Bed {
         let usual = headers(&setup.authorization(0)?);
         let same = self.file("same.wasm", &floor::same_calls(FILTER, &setup.configuration, &usual)?)?;
         let peer = self.file("peer.wasm", &compile("mandate-bench-peer")?)?;
+        let by_hand = self.file("by-hand.wasm", &floor::peer_calls()?)?;
         let nothing = self.file("nothing.wasm", &floor::nothing()?)?;
         let bundle = self.file("bundle.wasm", &five_policies(FILTER)?)?;
         let three = with_three_policies(&setup.configuration);
@@ -157,6 +158,10 @@ impl Bed {
             self.lane(
                 "a module that makes the same calls, and decides nothing",
                 &with_module(&same, &json!({})),
+            )?,
+            self.lane(
+                "the calls of the filter of that crate, made by hand",
+                &with_module(&by_hand, &json!({})),
             )?,
             self.lane("a module that does nothing", &with_module(&nothing, &json!({})))?,
         ];

@@ -54,6 +54,18 @@ pub fn same_calls(filter: &[u8], configuration: &Value, headers: &[(String, Vec<
     module.finish()
 }
 
+/// The calls that the filter in `benches/peer` makes for a request, made by hand.
+///
+/// # Errors
+/// If it is no module.
+pub fn peer_calls() -> Result<Vec<u8>> {
+    let mut module = Module::default();
+    module.call(HostCall::GetHeaderMapPairs, 3, "(i32.const 0) (i32.const 0) (i32.const 4)");
+    let header = [module.text(b"x-header-count"), module.text(b"12")].concat();
+    module.call(HostCall::ReplaceHeaderMapValue, 5, &format!("(i32.const 0) {header}"));
+    module.finish()
+}
+
 /// A module under construction.
 #[derive(Default)]
 struct Module {

@@ -12,3 +12,16 @@ pub enum LogLevel {
     /// Something is denied or not done because of it.
     Error,
 }
+
+impl LogLevel {
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}

@@ -119,14 +119,8 @@ impl Engine for OnHarness {
 
 /// What a policy logged, as the filter passes it on.
 fn logged(log: &PolicyLog) -> Vec<LoggedLine> {
-    let line = |(level, message): &(LogLevel, String)| {
-        let level = match level {
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warn",
-        };
-        LoggedLine { level, message: message.clone() }
-    };
+    let line =
+        |(level, message): &(LogLevel, String)| LoggedLine { level: level.name(), message: message.clone() };
     let mut lines: Vec<LoggedLine> = log.lines().iter().map(line).collect();
     if log.dropped() > 0 {
         let message = format!("{} more lines were dropped", log.dropped());

@@ -195,8 +195,8 @@ impl request::HostRequest for State {
     fn route(&mut self, _: Resource<Request>) -> wasmtime::Result<request::Route> {
         let answer = read(|request| {
             let matched = request.route();
-            let path_prefix = matched.route.matcher.path_prefix.as_str().to_owned();
-            request::Route { index: count(matched.index), path_prefix }
+            let path_prefix = matched.entry().matcher.path_prefix.as_str().to_owned();
+            request::Route { index: count(matched.index()), path_prefix }
         })?;
         self.note("request.route", || {
             (vec![], json!({ "index": answer.index, "path-prefix": answer.path_prefix }))
@@ -219,13 +219,13 @@ impl request::HostRequest for State {
 impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         bounded(&message)?;
-        let (level, name) = match level {
-            log::Level::Debug => (LogLevel::Debug, "debug"),
-            log::Level::Info => (LogLevel::Info, "info"),
-            log::Level::Warn => (LogLevel::Warn, "warn"),
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
         };
         self.log.push(level, &message);
-        self.note("log", || (vec![json!(name), json!(message)], Value::Null));
+        self.note("log", || (vec![json!(level.name()), json!(message)], Value::Null));
         Ok(())
     }
 }

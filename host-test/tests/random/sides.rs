@@ -5,7 +5,6 @@ use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
-use mandate_core::log_level::LogLevel;
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
 use mandate_host::decide::audit_record;
@@ -129,13 +128,8 @@ impl Session {
             panic!("it waits for keys: {question}");
         };
         let said = decision.policies().iter().map(|record| {
-            let level = |level| match level {
-                LogLevel::Debug => "debug",
-                LogLevel::Info => "info",
-                LogLevel::Warn => "warn",
-            };
             let lines = record.log.lines().iter();
-            let mut log: Vec<String> = lines.map(|(at, line)| format!("{}: {line}", level(*at))).collect();
+            let mut log: Vec<String> = lines.map(|(at, line)| format!("{}: {line}", at.name())).collect();
             if record.log.dropped() > 0 {
                 log.push(format!("debug: {} more lines were dropped", record.log.dropped()));
             }

@@ -1,0 +1,449 @@
+//! The filter as a proxy drives it, with a proxy that fails at every one of its calls, one at a time.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use mandate_core::config::Config;
+use mandate_core::http::Headers;
+use mandate_core::log_level::LogLevel;
+use mandate_core::plugin::{Action, Host, HostError, HostResult, Map, MetricKind, Module};
+use mandate_core::policy::{NoPolicies, Policies};
+use mandate_core::time::UnixTime;
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use support::{NOW, config_value, jwks, token};
+
+const PLUGIN: u32 = 1;
+const REQUEST: u32 = 2;
+
+/// A proxy that does what it is asked, but for one call.
+struct Proxy {
+    config: Value,
+    now: Cell<UnixTime>,
+    /// The number of the call that fails.
+    fails: Cell<Option<usize>>,
+    calls: RefCell<Vec<&'static str>>,
+    request: RefCell<Vec<(String, String)>>,
+    trailers: RefCell<Vec<(String, String)>>,
+    call_response: RefCell<(Vec<(String, String)>, Vec<u8>)>,
+    sent: RefCell<Vec<(String, u32)>>,
+    lines: RefCell<Vec<(LogLevel, String)>>,
+    properties: RefCell<BTreeMap<String, String>>,
+    metrics: RefCell<Vec<(String, i64)>>,
+    local: RefCell<Option<(u16, Value)>>,
+    effective: Cell<u32>,
+    continued: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+impl Proxy {
+    fn new(config: Value) -> Self {
+        Self {
+            config,
+            now: Cell::new(NOW),
+            fails: Cell::default(),
+            calls: RefCell::default(),
+            request: RefCell::default(),
+            trailers: RefCell::default(),
+            call_response: RefCell::default(),
+            sent: RefCell::default(),
+            lines: RefCell::default(),
+            properties: RefCell::default(),
+            metrics: RefCell::default(),
+            local: RefCell::default(),
+            effective: Cell::default(),
+            continued: Cell::default(),
+            closed: Cell::default(),
+        }
+    }
+
+    fn call(&self, call: &'static str) -> HostResult<()> {
+        let number = self.calls.borrow().len();
+        self.calls.borrow_mut().push(call);
+        if self.fails.get() == Some(number) { Err(HostError { call, status: 10 }) } else { Ok(()) }
+    }
+
+    fn map(&self, map: Map) -> Vec<(String, String)> {
+        match map {
+            Map::Request => self.request.borrow().clone(),
+            Map::RequestTrailers => self.trailers.borrow().clone(),
+            Map::CallResponse => self.call_response.borrow().0.clone(),
+        }
+    }
+
+    fn audited(&self) -> Vec<Value> {
+        let lines = self.lines.borrow();
+        let records = lines.iter().filter_map(|(_, line)| line.strip_prefix("audit "));
+        records.map(|json| serde_json::from_str(json).unwrap()).collect()
+    }
+
+    fn counted(&self, name: &str) -> i64 {
+        self.metrics.borrow().iter().filter(|(known, _)| known == name).map(|(_, by)| by).sum()
+    }
+}
+
+impl Host for Proxy {
+    fn log(&self, level: LogLevel, message: &str) -> HostResult<()> {
+        self.call("proxy_log")?;
+        self.lines.borrow_mut().push((level, message.to_owned()));
+        Ok(())
+    }
+
+    fn now(&self) -> HostResult<UnixTime> {
+        self.call("proxy_get_current_time_nanoseconds").map(|()| self.now.get())
+    }
+
+    fn random(&self) -> HostResult<[u8; 16]> {
+        self.call("random_get").map(|()| [7; 16])
+    }
+
+    fn set_tick_period(&self, _: u32) -> HostResult<()> {
+        self.call("proxy_set_tick_period_milliseconds")
+    }
+
+    fn plugin_configuration(&self, max: usize) -> HostResult<Vec<u8>> {
+        self.call("proxy_get_buffer_bytes")?;
+        Ok(self.config.to_string().into_bytes().into_iter().take(max).collect())
+    }
+
+    fn linked_policies(&self) -> Result<Box<dyn Policies>, String> {
+        Ok(Box::new(NoPolicies))
+    }
+
+    fn headers(&self, map: Map, _: usize) -> HostResult<Headers> {
+        self.call("proxy_get_header_map_pairs").map(|()| self.map(map).into())
+    }
+
+    fn header(&self, map: Map, name: &str) -> HostResult<Option<Vec<u8>>> {
+        self.call("proxy_get_header_map_value")?;
+        let found = self.map(map).into_iter().find(|(known, _)| known == name);
+        Ok(found.map(|(_, value)| value.into_bytes()))
+    }
+
+    fn set_header(&self, map: Map, name: &str, value: &str) -> HostResult<()> {
+        self.call("proxy_replace_header_map_value")?;
+        assert_eq!(map, Map::Request);
+        self.request.borrow_mut().retain(|(known, _)| known != name);
+        self.request.borrow_mut().push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn add_header(&self, map: Map, name: &str, value: &str) -> HostResult<()> {
+        self.call("proxy_add_header_map_value")?;
+        assert_eq!(map, Map::Request);
+        self.request.borrow_mut().push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn remove_header(&self, map: Map, name: &[u8]) -> HostResult<()> {
+        self.call("proxy_remove_header_map_value")?;
+        let list = if map == Map::Request { &self.request } else { &self.trailers };
+        list.borrow_mut().retain(|(known, _)| known.as_bytes() != name);
+        Ok(())
+    }
+
+    fn property(&self, path: &str) -> HostResult<Vec<u8>> {
+        self.call("proxy_get_property")?;
+        assert_eq!(path, "source\0address");
+        Ok(b"192.0.2.1:4711".to_vec())
+    }
+
+    fn set_property(&self, name: &str, value: &str) -> HostResult<()> {
+        self.call("proxy_set_property")?;
+        self.properties.borrow_mut().insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    fn set_effective_context(&self, context: u32) -> HostResult<()> {
+        self.call("proxy_set_effective_context").map(|()| self.effective.set(context))
+    }
+
+    fn continue_request(&self) -> HostResult<()> {
+        self.call("proxy_continue_stream")?;
+        assert_eq!(self.effective.get(), REQUEST);
+        self.continued.set(true);
+        Ok(())
+    }
+
+    fn close_request(&self) -> HostResult<()> {
+        self.call("proxy_close_stream").map(|()| self.closed.set(true))
+    }
+
+    fn send_local_response(
+        &self,
+        status: u16,
+        _: &str,
+        _: &[(&'static str, String)],
+        body: &[u8],
+    ) -> HostResult<()> {
+        self.call("proxy_send_local_response")?;
+        *self.local.borrow_mut() = Some((status, serde_json::from_slice(body).unwrap()));
+        Ok(())
+    }
+
+    fn http_call(&self, cluster: &str, _: &[(&str, &str)], _: Duration) -> HostResult<u32> {
+        self.call("proxy_http_call")?;
+        let token = u32::try_from(self.sent.borrow().len()).unwrap() + 100;
+        self.sent.borrow_mut().push((cluster.to_owned(), token));
+        Ok(token)
+    }
+
+    fn call_body(&self, max: usize) -> HostResult<Vec<u8>> {
+        self.call("proxy_get_buffer_bytes")?;
+        Ok(self.call_response.borrow().1.iter().copied().take(max).collect())
+    }
+
+    fn verify_signature(&self, _: &str, key: &[u8], _: &[u8], text: &[u8]) -> HostResult<bool> {
+        self.call("proxy_call_foreign_function")?;
+        assert!(!key.is_empty());
+        // As a proxy would: right for what the trial signed.
+        Ok(text == b"mandate probe")
+    }
+
+    fn define_metric(&self, _: MetricKind, name: &str) -> HostResult<u32> {
+        self.call("proxy_define_metric")?;
+        self.metrics.borrow_mut().push((name.to_owned(), 0));
+        Ok(u32::try_from(self.metrics.borrow().len() - 1).unwrap())
+    }
+
+    fn increment_metric(&self, id: u32, by: i64) -> HostResult<()> {
+        self.call("proxy_increment_metric")?;
+        self.metrics.borrow_mut()[usize::try_from(id).unwrap()].1 += by;
+        Ok(())
+    }
+
+    fn record_metric(&self, id: u32, value: u64) -> HostResult<()> {
+        self.call("proxy_record_metric")?;
+        self.metrics.borrow_mut()[usize::try_from(id).unwrap()].1 = i64::try_from(value).unwrap();
+        Ok(())
+    }
+}
+
+/// What became of the one request of a scenario.
+#[derive(Debug, PartialEq, Clone)]
+enum Became {
+    /// It went on to the upstream, with these headers and trailers.
+    Forwarded(Vec<(String, String)>, Vec<(String, String)>),
+    /// It was answered.
+    Answered(u16, String),
+    CutOff,
+    /// It is held for ever; nothing of it goes on.
+    Held,
+}
+
+/// One way through the filter.
+struct Scenario {
+    name: &'static str,
+    config: Value,
+    headers: Vec<(String, String)>,
+    trailers: Vec<(String, String)>,
+    /// The body of the response to the fetch of keys, if there is one.
+    keys: Option<(&'static str, Value)>,
+}
+
+fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
+    let proxy = Proxy::new(scenario.config.clone());
+    proxy.fails.set(fails);
+    let mut module = Module::new();
+    module.create(&proxy, PLUGIN, 0);
+    // A proxy whose configuration is refused does not start; should it all the same, every request is denied.
+    module.configure(&proxy, PLUGIN);
+    module.create(&proxy, REQUEST, PLUGIN);
+    *proxy.request.borrow_mut() = scenario.headers.clone();
+    *proxy.trailers.borrow_mut() = scenario.trailers.clone();
+    let has_trailers = !scenario.trailers.is_empty();
+    proxy.effective.set(REQUEST);
+    let mut action = module.request_headers(&proxy, REQUEST, scenario.headers.len(), !has_trailers);
+    if let Some((status, document)) = &scenario.keys {
+        proxy.effective.set(PLUGIN);
+        module.tick(&proxy, PLUGIN);
+        let fetches = proxy.sent.borrow().clone();
+        if let [(_, token), ..] = fetches.as_slice() {
+            let body = document.to_string().into_bytes();
+            let size = body.len();
+            *proxy.call_response.borrow_mut() = (vec![(":status".to_owned(), (*status).to_owned())], body);
+            module.call_response(&proxy, PLUGIN, *token, size);
+        }
+        // Who waited in vain is let go by a later tick.
+        proxy.now.set(NOW.plus_secs(10));
+        module.tick(&proxy, PLUGIN);
+        if proxy.continued.get() {
+            action = Action::Continue;
+        }
+    }
+    proxy.effective.set(REQUEST);
+    if has_trailers && action == Action::Continue {
+        assert_eq!(module.request_body(REQUEST), Action::Continue, "{}", scenario.name);
+        action = module.request_trailers(&proxy, REQUEST, scenario.trailers.len());
+    }
+    module.delete(&proxy, REQUEST);
+    module.delete(&proxy, PLUGIN);
+    let local = proxy.local.borrow().clone();
+    let became = match (local, proxy.closed.get(), action) {
+        (Some((status, body)), _, held) => {
+            assert_eq!(held, Action::Pause, "{}: answered and let go", scenario.name);
+            Became::Answered(status, body["code"].as_str().unwrap().to_owned())
+        }
+        (None, true, held) => {
+            assert_eq!(held, Action::Pause, "{}: cut off and let go", scenario.name);
+            Became::CutOff
+        }
+        (None, false, Action::Continue) => {
+            Became::Forwarded(proxy.request.borrow().clone(), proxy.trailers.borrow().clone())
+        }
+        (None, false, Action::Pause) => Became::Held,
+    };
+    (proxy, became)
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn request(token: &str) -> Vec<(String, String)> {
+    pairs(&[
+        (":method", "GET"),
+        (":path", "//v1/tickets"),
+        ("connection", "keep-alive"),
+        ("x-mandate-principal", "mallory"),
+        ("authorization", &format!("Bearer {token}")),
+    ])
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let mut audited = config_value();
+    audited["audit"] = json!({ "log": "all" });
+    let mut remote = audited.clone();
+    remote["issuers"][0]["keys"] =
+        json!({ "remote": { "cluster": "idp", "uri": "https://idp.example/jwks.json" } });
+    let good = request(&token(json!({ "act": { "sub": "agent" } })));
+    let bad = request(&token(json!({ "exp": 1 })));
+    let trailers = pairs(&[("x-mandate-chain", "mallory"), ("checksum", "1")]);
+    let scenario = |name, config: &Value, headers: &[(String, String)]| Scenario {
+        name,
+        config: config.clone(),
+        headers: headers.to_vec(),
+        trailers: Vec::new(),
+        keys: None,
+    };
+    vec![
+        scenario("allowed", &audited, &good),
+        Scenario { trailers: trailers.clone(), ..scenario("allowed, with trailers", &audited, &good) },
+        scenario("denied", &audited, &bad),
+        scenario("without a configuration", &json!({ "nonsense": 1 }), &good),
+        Scenario { keys: Some(("200", jwks())), trailers, ..scenario("waits for keys", &remote, &good) },
+        Scenario { keys: Some(("503", json!({}))), ..scenario("waits in vain", &remote, &good) },
+    ]
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("x-mandate-")
+}
+
+#[test]
+fn without_a_fault_each_scenario_ends_as_it_should() {
+    for scenario in scenarios() {
+        let (proxy, became) = run(&scenario, None);
+        let record = |result: &str| {
+            let records = proxy.audited();
+            assert_eq!(records.len(), 1, "{}: {records:?}", scenario.name);
+            assert_eq!(records[0]["result"], result, "{}", scenario.name);
+        };
+        match (scenario.name, became) {
+            (
+                "allowed" | "allowed, with trailers" | "waits for keys",
+                Became::Forwarded(headers, trailers),
+            ) => {
+                let value = |name: &str| {
+                    headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>()
+                };
+                assert_eq!(value(":path"), ["/v1/tickets"], "{}", scenario.name);
+                assert_eq!(value("x-mandate-agent"), ["agent"]);
+                assert_eq!(value("x-mandate-principal"), ["user:alice"]);
+                assert!(value("authorization").is_empty() && value("connection").is_empty());
+                assert!(!trailers.iter().any(|(name, _)| is_reserved(name)), "{trailers:?}");
+                record("allow");
+                assert_eq!(proxy.counted("mandate.decisions.allow"), 1);
+            }
+            ("denied", Became::Answered(401, code)) => {
+                assert_eq!(code, "claim_invalid");
+                record("deny");
+                assert_eq!(proxy.counted("mandate.decisions.deny.claim_invalid"), 1);
+            }
+            ("without a configuration", Became::Answered(503, code)) => assert_eq!(code, "config_invalid"),
+            ("waits in vain", Became::Answered(503, code)) => {
+                assert_eq!(code, "keys_unavailable");
+                record("deny");
+                assert_eq!(proxy.audited()[0]["route"]["index"], 0, "what was known is on record");
+            }
+            (name, became) => panic!("{name}: {became:?}"),
+        }
+    }
+}
+
+/// Whatever call fails, nothing goes on that would not have gone on just so, and nothing goes on unrecorded.
+#[test]
+fn a_call_that_fails_lets_nothing_through() {
+    let mut held = 0;
+    for scenario in scenarios() {
+        let (faultless, expected) = run(&scenario, None);
+        let calls = faultless.calls.borrow().clone();
+        for (number, call) in calls.iter().enumerate() {
+            let (proxy, became) = run(&scenario, Some(number));
+            let place = format!("{}: call {number}, {call}", scenario.name);
+            match &became {
+                Became::Forwarded(..) => {
+                    assert_eq!(became, expected, "{place}");
+                    assert_eq!(proxy.audited().len(), 1, "{place}: unrecorded");
+                }
+                Became::Answered(status, _) => {
+                    assert!(*status >= 400, "{place}");
+                    assert!(!proxy.continued.get(), "{place}: answered and resumed");
+                }
+                // Its head may be with the upstream already, where its trailers are what could not be looked at.
+                Became::CutOff => {
+                    let resumed = proxy.continued.get() && scenario.trailers.is_empty();
+                    assert!(!resumed, "{place}: cut off and resumed");
+                }
+                Became::Held => held += 1,
+            }
+        }
+        assert!(calls.len() > 10, "{}: {calls:?}", scenario.name);
+    }
+    assert!(held < 20, "so many requests are held for ever: {held}");
+}
+
+/// A request that waits when another configuration comes is denied with what was known of it.
+#[test]
+fn a_new_configuration_ends_those_who_wait() {
+    let mut config = config_value();
+    config["issuers"][0]["keys"] =
+        json!({ "remote": { "cluster": "idp", "uri": "https://idp.example/jwks.json" } });
+    Config::parse(config.to_string().as_bytes()).unwrap();
+    let proxy = Proxy::new(config);
+    let mut module = Module::new();
+    module.create(&proxy, PLUGIN, 0);
+    assert!(module.configure(&proxy, PLUGIN));
+    module.create(&proxy, REQUEST, PLUGIN);
+    *proxy.request.borrow_mut() = request(&token(json!({})));
+    assert_eq!(module.request_headers(&proxy, REQUEST, 5, true), Action::Pause);
+    assert_eq!(*proxy.local.borrow(), None, "it waits");
+    assert!(module.configure(&proxy, PLUGIN));
+    let (status, body) = proxy.local.borrow().clone().unwrap();
+    assert_eq!((status, body["code"].as_str()), (503, Some("keys_unavailable")));
+    let record = &proxy.audited()[0];
+    assert_eq!((&record["path"], &record["route"]["index"]), (&json!("/v1/tickets"), &json!(0)));
+    assert_eq!(module.request_body(REQUEST), Action::Pause);
+}
+
+#[test]
+fn a_context_that_was_never_announced_is_denied() {
+    let proxy = Proxy::new(config_value());
+    let mut module = Module::new();
+    *proxy.request.borrow_mut() = request(&token(json!({})));
+    assert_eq!(module.request_headers(&proxy, 9, 5, true), Action::Pause);
+    assert_eq!(proxy.local.borrow().as_ref().map(|(status, _)| *status), Some(503));
+    assert_eq!(module.request_body(9), Action::Pause);
+}
