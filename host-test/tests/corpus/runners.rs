@@ -88,7 +88,7 @@ pub fn core(config: &Value, case: &Case, now: u64) -> Observed {
         panic!("inline keys never wait");
     };
     match Reply::new(&decision, Some(gate.config())) {
-        Reply::Answer(answer) => {
+        Reply::Local(answer) => {
             let challenge =
                 answer.headers.iter().find(|(n, _)| *n == "www-authenticate").map(|(_, v)| v.as_str());
             Observed::denied(answer.status, challenge, &answer.body)

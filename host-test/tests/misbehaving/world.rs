@@ -243,7 +243,7 @@ pub fn on_core(policies: impl Policies + 'static, config: &Value, asks: &[Ask]) 
         else {
             panic!("inline keys never wait");
         };
-        let audit = mandate_core::decision::AuditRecord::new(&decision, Some(gate.config())).to_json();
+        let audit = mandate_core::decision::AuditRecord::new(&decision).to_json();
         let reason = decision.reason().map(|reason| reason.code().to_owned());
         seen(reason.is_none(), reason, decision.id().to_owned(), &serde_json::from_str(&audit).unwrap())
     };
