@@ -9,7 +9,6 @@
     reason = "a bench that goes wrong must stop"
 )]
 
-#[path = "../../../filter/src/seam.rs"]
 mod seam;
 
 use mandate_core::config::{Config, PolicyEntry};
@@ -19,7 +18,8 @@ use mandate_core::headers::Headers;
 use mandate_core::limits;
 use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
 use mandate_core::request::RequestHead;
-use mandate_core::sandbox::{Export, LinkedPolicies, Machine};
+use mandate_core::sandbox::{LinkedPolicies, Machine};
+use mandate_core::seam::PolicyFunction;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_core::visit::Visit;
@@ -83,11 +83,11 @@ impl Machine for Rig {
     fn call(
         &mut self,
         policy: u32,
-        export: Export,
+        function: PolicyFunction,
         args: [u32; 4],
         visit: Option<&Visit<'_>>,
     ) -> Result<u32, Fault> {
-        self.seam.call(policy, export, args, visit)
+        self.seam.call(policy, function, args, visit)
     }
 
     fn size(&self) -> u32 {

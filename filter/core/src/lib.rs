@@ -36,6 +36,9 @@
 //!
 //! [`flow`] is the machine that takes these steps; the modules are listed in the order in which they build on each other.
 
+/// What the filter, the linker and policies agree on.
+pub use mandate_seam as seam;
+
 pub mod labels;
 pub mod limits;
 pub mod time;

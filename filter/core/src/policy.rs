@@ -8,6 +8,8 @@ use crate::context::RequestContext;
 use crate::limits;
 use crate::printable::one_line;
 use crate::reason::Reason;
+pub use mandate_seam::Fault;
+
 use serde::Serialize;
 use std::rc::Rc;
 
@@ -45,35 +47,6 @@ pub enum Obligation {
         /// Its value.
         value: String,
     },
-}
-
-/// How a policy failed; always counts as no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It trapped.
-    #[error("trap")]
-    Trap,
-    /// It ran out of fuel.
-    #[error("fuel")]
-    Fuel,
-    /// It called too deeply.
-    #[error("stack")]
-    Stack,
-    /// It asked for more memory than its budget.
-    #[error("memory")]
-    Memory,
-    /// It answered more than its budget.
-    #[error("output")]
-    Output,
-    /// It answered something that the contract does not allow.
-    #[error("malformed")]
-    Malformed,
-    /// It wants a header to say something else than another policy wants.
-    #[error("conflict")]
-    Conflict,
-    /// It did not answer.
-    #[error("missing")]
-    Missing,
 }
 
 /// What a policy finds wrong with the settings of an entry.

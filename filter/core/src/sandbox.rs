@@ -10,34 +10,16 @@ use crate::context::RequestContext;
 use crate::json;
 use crate::limits;
 use crate::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
-use crate::visit::{REQUEST_HANDLE, Visit};
+use crate::visit::Visit;
+use mandate_seam::passed::{ARGUMENTS, NO_IMAGE, REQUEST_HANDLE};
+use mandate_seam::{HostFunction, PolicyFunction, list};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// What can be called in a policy. The numbers are the linker's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Export {
-    /// The start function of the policy's module.
-    Start = 0,
-    /// `configure(settings, length) -> result`
-    Configure = 1,
-    /// Frees what `configure` answered.
-    PostConfigure = 2,
-    /// `check(request) -> verdict`
-    Check = 3,
-    /// Frees what `check` answered.
-    PostCheck = 4,
-    /// `cabi_realloc(old, old size, align, new size) -> place`
-    Realloc = 5,
-    /// What the component calls once its module is instantiated, such as `_initialize`.
-    Initialise = 6,
-}
-
 /// The primitive operations on linked policies, by position. One policy runs at a time.
 pub trait Machine {
-    /// The policies that are linked, as the linker's JSON: `[{"name", "sha256"}]`.
+    /// The policies that are linked, as JSON: see `seam::list`.
     fn linked(&self) -> Vec<u8>;
 
     /// Puts a policy into its initial state, and gives the bytes of its memory. Nothing of it has run.
@@ -62,8 +44,8 @@ pub trait Machine {
     fn call(
         &mut self,
         policy: u32,
-        export: Export,
-        args: [u32; 4],
+        function: PolicyFunction,
+        args: [u32; ARGUMENTS],
         visit: Option<&Visit<'_>>,
     ) -> Result<u32, Fault>;
 
@@ -86,7 +68,7 @@ pub trait Machine {
     fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize;
 
     /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`. Where the policy's memory was
-    /// last put back to the `image` of this number, only what was touched since need be copied; 0 is no image's number.
+    /// last put back to the `image` of this number, only what was touched since need be copied; not for [`NO_IMAGE`].
     fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], image: u32);
 }
 
@@ -108,11 +90,11 @@ pub struct LinkedPolicies<M> {
     images: BTreeMap<String, Image>,
 }
 
-/// A number for an image that no other has in this virtual machine, of whichever configuration; 0 once they ran out.
+/// A number for an image that no other has in this virtual machine, of whichever configuration; none once they ran out.
 fn image_number() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let next = |last: u32| last.checked_add(1);
-    LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(0)
+    LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(NO_IMAGE)
 }
 
 /// The memory of the policy that is being called.
@@ -130,7 +112,8 @@ impl<M: Machine> LinkedPolicies<M> {
         let list = json::parse(&machine.linked(), limits::JSON_DEPTH)
             .map_err(|error| format!("the module's list of policies cannot be read: {error}"))?;
         let text = |policy: &Value, member: &str| Some(policy.get(member)?.as_str()?.to_owned());
-        let one = |policy| Some(Linked { name: text(policy, "name")?, sha256: text(policy, "sha256")? });
+        let one =
+            |policy| Some(Linked { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? });
         let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
         let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
         Ok(Self { machine, linked, images: BTreeMap::new() })
@@ -149,17 +132,17 @@ impl<M: Machine> LinkedPolicies<M> {
         }
         machine.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
         // While a module is instantiated its imports are not all there yet, so nothing may be asked.
-        machine.call(policy, Export::Start, [0; 4], None)?;
+        machine.call(policy, PolicyFunction::Start, [0; ARGUMENTS], None)?;
         let visit = Visit::default();
-        machine.call(policy, Export::Initialise, [0; 4], Some(&visit))?;
+        machine.call(policy, PolicyFunction::Initialise, [0; ARGUMENTS], Some(&visit))?;
         let settings = entry.settings.to_string();
         let len = u32::try_from(settings.len()).map_err(|_| Fault::Memory)?;
         let mut inside = Inside { machine, policy };
         let at = inside.allocate(1, len)?;
         inside.write(at, settings.as_bytes())?;
-        let result = inside.machine.call(policy, Export::Configure, [at, len, 0, 0], Some(&visit))?;
+        let result = inside.machine.call(policy, PolicyFunction::Configure, [at, len, 0, 0], Some(&visit))?;
         let configured = lift_configured(&inside, result, limits::POLICY_CONFIGURE_OUTPUT_BYTES)?;
-        inside.machine.call(policy, Export::PostConfigure, [result, 0, 0, 0], None)?;
+        inside.machine.call(policy, PolicyFunction::PostConfigure, [result, 0, 0, 0], None)?;
         Ok(configured)
     }
 
@@ -182,10 +165,10 @@ impl<M: Machine> LinkedPolicies<M> {
     fn ask(machine: &mut M, image: &Image, entry: &PolicyEntry, visit: &Visit<'_>) -> Result<Verdict, Fault> {
         let policy = image.policy;
         let output_bytes = u32::try_from(entry.limits.output_bytes).unwrap_or(u32::MAX);
-        let result = machine.call(policy, Export::Check, [REQUEST_HANDLE, 0, 0, 0], Some(visit))?;
+        let result = machine.call(policy, PolicyFunction::Check, [REQUEST_HANDLE, 0, 0, 0], Some(visit))?;
         visit.end()?;
         let verdict = lift_verdict(&Inside { machine, policy }, result, output_bytes)?;
-        machine.call(policy, Export::PostCheck, [result, 0, 0, 0], None)?;
+        machine.call(policy, PolicyFunction::PostCheck, [result, 0, 0, 0], None)?;
         Ok(verdict)
     }
 }
@@ -238,7 +221,7 @@ impl<M: Machine> Sandbox for Inside<'_, M> {
     }
 
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        self.machine.call(self.policy, Export::Realloc, [0, 0, align, size], None)
+        self.machine.call(self.policy, PolicyFunction::Realloc, [0, 0, align, size], None)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
@@ -255,35 +238,8 @@ pub fn answer<M: Machine>(
     policy: u32,
     visit: &Visit<'_>,
     function: u32,
-    args: [u32; 4],
+    args: [u32; ARGUMENTS],
 ) -> Result<u64, Fault> {
-    let function = crate::visit::HostFunction::from_number(function).ok_or(Fault::Malformed)?;
+    let function = HostFunction::from_number(function).ok_or(Fault::Malformed)?;
     visit.answer(&mut Inside { machine, policy }, function, args)
-}
-
-/// A fault by the linker's number: what a call comes back with when it does not come back with a result.
-#[must_use]
-pub fn fault(kind: u32) -> Option<Fault> {
-    match kind {
-        0 => None,
-        2 => Some(Fault::Fuel),
-        3 => Some(Fault::Stack),
-        4 => Some(Fault::Memory),
-        5 => Some(Fault::Malformed),
-        6 => Some(Fault::Output),
-        _ => Some(Fault::Trap),
-    }
-}
-
-/// The linker's number of a fault.
-#[must_use]
-pub fn kind(fault: Fault) -> u32 {
-    match fault {
-        Fault::Trap | Fault::Conflict | Fault::Missing => 1,
-        Fault::Fuel => 2,
-        Fault::Stack => 3,
-        Fault::Memory => 4,
-        Fault::Malformed => 5,
-        Fault::Output => 6,
-    }
 }
