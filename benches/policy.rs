@@ -2,11 +2,11 @@
 
 use crate::compile;
 use mandate_core::config::{Config as Configuration, PolicyEntry};
-use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Policies, Verdict};
 use mandate_core::time::UnixTime;
 use mandate_host::cases::{Case, Expected, ExpectedVerdict, Subject, Table};
 use mandate_host::oracle::{Oracle, Reusable};
@@ -168,7 +168,7 @@ struct Timed {
 }
 
 impl Policies for Timed {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.oracle.linked()
     }
 
@@ -176,9 +176,9 @@ impl Policies for Timed {
         self.oracle.configure(entry)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         let mut took = Duration::ZERO;
-        let mut last: Answer = Err(Fault::Missing).into();
+        let mut last: CheckResult = Err(Fault::Missing).into();
         let mut left = self.turns;
         while left > 0 {
             let turns = left.min(u64::from(CALLS_PER_INSTANCE));

@@ -9,8 +9,8 @@
 use crate::request;
 use crate::root::Root;
 use crate::worker::Worker;
+use mandate_core::http::ReservedHeaders;
 use mandate_core::reason::Reason;
-use mandate_core::reserved::ReservedHeaders;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 

@@ -4,14 +4,15 @@
 //! itself: see [`mandate_core::keystore`] for why, and what it costs.
 
 use crate::abi::Streams;
-use crate::host::{self, HostResult, LogLevel, Map};
+use crate::host::{self, HostResult, Map};
 use crate::worker::{Worker, say};
 use mandate_core::config::Issuer;
 use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
 use mandate_core::flow::Step;
-use mandate_core::keystore::RemoteStore;
+use mandate_core::keys::RemoteStore;
 use mandate_core::limits;
+use mandate_core::log_level::LogLevel;
 use mandate_core::printable::shortened;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;

@@ -4,7 +4,8 @@
 
 #![expect(unsafe_code, reason = "calls across the boundary of the module; each block says why it is sound")]
 
-use mandate_core::headers::Headers;
+use mandate_core::http::Headers;
+use mandate_core::log_level::LogLevel;
 use mandate_core::time::UnixTime;
 use std::time::Duration;
 
@@ -31,16 +32,6 @@ const NOT_FOUND: u32 = 1;
 pub const BAD_ARGUMENT: u32 = 2;
 /// Not a status of the ABI: the proxy said yes and gave something that cannot be read.
 const UNREADABLE: u32 = u32::MAX;
-
-/// How much a line of the proxy's log matters.
-#[derive(Debug, Clone, Copy)]
-#[repr(u32)]
-pub enum LogLevel {
-    Debug = 1,
-    Info = 2,
-    Warn = 3,
-    Error = 4,
-}
 
 /// Which headers a call is about.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +64,7 @@ const STREAM_HTTP_REQUEST: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_log(level: LogLevel, message: *const u8, size: usize) -> u32;
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(
@@ -170,6 +161,13 @@ fn bytes(call: &'static str, get: impl FnOnce(*mut *mut u8, *mut usize) -> u32) 
 
 /// Writes a line to the proxy's log.
 pub fn log(level: LogLevel, message: &str) -> HostResult<()> {
+    // The ABI counts from trace, which is 0.
+    let level = match level {
+        LogLevel::Debug => 1,
+        LogLevel::Info => 2,
+        LogLevel::Warn => 3,
+        LogLevel::Error => 4,
+    };
     // SAFETY: pointer and length of a live string.
     check("proxy_log", unsafe { proxy_log(level, message.as_ptr(), message.len()) })
 }

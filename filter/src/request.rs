@@ -1,14 +1,15 @@
 //! One HTTP request.
 
-use crate::host::{self, HostError, LogLevel, Map};
+use crate::host::{self, HostError, Map};
 use crate::worker::{Waiting, Worker, say};
 use mandate_core::denial::KeysProblem;
+use mandate_core::flow::Source;
 use mandate_core::flow::{Flow, Step};
+use mandate_core::http::RequestHead;
+use mandate_core::http::ReservedHeaders;
 use mandate_core::limits;
+use mandate_core::log_level::LogLevel;
 use mandate_core::reason::Reason;
-use mandate_core::request::RequestHead;
-use mandate_core::reserved::ReservedHeaders;
-use mandate_core::waiting::Source;
 
 /// Whether the request may go on now. If it may not, it was answered, or it waits.
 pub fn on_headers(worker: &mut Worker, context: u32, count: usize, end: bool) -> bool {

@@ -9,9 +9,8 @@
 
 use mandate_core::limits;
 use mandate_core::policy::Fault;
-use mandate_core::sandbox::{self, Machine};
+use mandate_core::policy::{PolicyCall, Seam, host_call};
 use mandate_core::seam::{self, PolicyFunction, list, passed};
-use mandate_core::visit::Visit;
 use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr::NonNull;
@@ -51,7 +50,7 @@ seam::declare_version!();
 
 thread_local! {
     /// What the policy that is being called may ask.
-    static VISIT: Cell<Option<NonNull<Visit<'static>>>> = const { Cell::new(None) };
+    static VISIT: Cell<Option<NonNull<PolicyCall<'static>>>> = const { Cell::new(None) };
 }
 
 /// A question of a policy, from the linked code.
@@ -60,14 +59,14 @@ fn answer(policy: u32, function: u32, a: u32, b: u32, c: u32, d: u32) -> u64 {
     let Some(visit) = VISIT.get() else { return passed::answered(Err(Fault::Trap)) };
     // SAFETY: `call` puts a visit here only while its reference lives, and takes it away before it returns.
     let visit = unsafe { visit.as_ref() };
-    passed::answered(sandbox::answer(&mut Seam, policy, visit, function, [a, b, c, d]))
+    passed::answered(host_call(&mut LinkedModule, policy, visit, function, [a, b, c, d]))
 }
 
 /// The linked policies of this module; there is one, and it keeps its state outside of our memory.
 #[derive(Debug, Clone, Copy)]
-pub struct Seam;
+pub struct LinkedModule;
 
-impl Machine for Seam {
+impl Seam for LinkedModule {
     fn linked(&self) -> Vec<u8> {
         let len = mandate_seam_linked(std::ptr::null_mut(), 0);
         if len == 0 {
@@ -99,7 +98,7 @@ impl Machine for Seam {
         policy: u32,
         function: PolicyFunction,
         [a, b, c, d]: [u32; 4],
-        visit: Option<&Visit<'_>>,
+        visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         let outer = VISIT.replace(visit.map(|visit| NonNull::from(visit).cast()));
         let end = mandate_seam_call(policy, function.number(), a, b, c, d);

@@ -8,8 +8,8 @@ use crate::host;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::json;
 use mandate_core::keys::PublicKey;
+use mandate_core::keys::{InModule, SignatureVerifier, VerifierFailed, ecdsa_der};
 use mandate_core::limits;
-use mandate_core::signature::{InModule, SignatureVerifier, VerifierFailed, ecdsa_der};
 use prost::Message as _;
 
 /// The name under which the proxy offers it.

@@ -1,21 +1,22 @@
 //! What one plugin keeps between requests, and how a decision is carried out.
 
-use crate::host::{self, HostResult, LogLevel, Map};
+use crate::host::{self, HostResult, Map};
 use crate::metrics::Metrics;
-use crate::seam::Seam;
+use crate::seam::LinkedModule;
 use crate::verifier::Verifier;
-use mandate_core::audit::AuditRecord;
 use mandate_core::config::{Config, Problem};
+use mandate_core::decision::AuditRecord;
 use mandate_core::decision::{Decision, DecisionIds};
+use mandate_core::decision::{Forward, LocalReply, Reply};
+use mandate_core::flow::WaitingRoom;
 use mandate_core::flow::{Flow, Gate};
+use mandate_core::http::ReservedHeaders;
 use mandate_core::limits;
-use mandate_core::policy::{LogLevel as PolicyLevel, PolicyRecord};
+use mandate_core::log_level::LogLevel;
+use mandate_core::policy::LinkedPolicies;
+use mandate_core::policy::PolicyRecord;
 use mandate_core::reason::Reason;
-use mandate_core::reply::{Answer, Forward, Reply};
-use mandate_core::reserved::ReservedHeaders;
-use mandate_core::sandbox::LinkedPolicies;
 use mandate_core::time::UnixTime;
-use mandate_core::waiting::WaitingRoom;
 
 /// The state of one plugin in one VM.
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ impl Worker {
         self.ids = DecisionIds::new(seed);
         let bytes = host::plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
         let config = Config::parse(&bytes).map_err(texts)?;
-        let policies = LinkedPolicies::new(Seam).map_err(|error| vec![error])?;
+        let policies = LinkedPolicies::new(LinkedModule).map_err(|error| vec![error])?;
         Gate::new(config, Box::new(policies), seed).map_err(texts)
     }
 
@@ -127,7 +128,7 @@ impl Worker {
             Reply::Forward(forward) => Some(
                 change(&forward).and_then(|()| disclose(&decision)).and_then(|()| record(&decision, config)),
             ),
-            Reply::Answer(_) => None,
+            Reply::Local(_) => None,
         };
         let decision = match carried_out {
             Some(Ok(())) => {
@@ -146,7 +147,7 @@ impl Worker {
         record(&decision, config).ok();
         self.metrics.decided(decision.reason());
         self.metrics.hand_over_at(decision.at());
-        if let Reply::Answer(answer) = Reply::new(&decision, config) {
+        if let Reply::Local(answer) = Reply::new(&decision, config) {
             send(&answer);
         }
         false
@@ -191,7 +192,7 @@ fn disclose(decision: &Decision) -> HostResult<()> {
         host::set_property("mandate.reason", reason.code())?;
     }
     if let Some(token) = decision.token() {
-        host::set_property("mandate.chain", &token.labels().chain)?;
+        host::set_property("mandate.chain", &token.identity_headers().chain)?;
     }
     Ok(())
 }
@@ -206,12 +207,7 @@ fn record(decision: &Decision, config: Option<&Config>) -> HostResult<()> {
 /// What a policy logged.
 fn pass_on(record: &PolicyRecord) {
     for (level, line) in record.log.lines() {
-        let level = match level {
-            PolicyLevel::Debug => LogLevel::Debug,
-            PolicyLevel::Info => LogLevel::Info,
-            PolicyLevel::Warn => LogLevel::Warn,
-        };
-        say(level, &format!("policy {}: {line}", record.policy));
+        say(*level, &format!("policy {}: {line}", record.policy));
     }
     if record.log.dropped() > 0 {
         say(
@@ -222,7 +218,7 @@ fn pass_on(record: &PolicyRecord) {
 }
 
 /// If the proxy cannot even send the answer, the request is cut off; it is never let through.
-fn send(answer: &Answer) {
+fn send(answer: &LocalReply) {
     if host::send_local_response(answer.status, "mandate", &answer.headers, &answer.body).is_err() {
         host::close_request().ok();
     }

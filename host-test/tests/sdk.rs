@@ -12,8 +12,8 @@ mod headers;
 mod support;
 
 use headers::Headers;
-use mandate_core::path::{self, NormalPath};
-use mandate_core::reserved::{self, ReservedHeaders};
+use mandate_core::http::{self, NormalPath};
+use mandate_core::http::{self, ReservedHeaders};
 use mandate_host::FILTER;
 use mandate_host::authoring::{Component, Project, Trial};
 use mandate_host::cases::{Case, Engine, Subject, Table, on_harness, on_oracle};

@@ -12,18 +12,18 @@
 mod seam;
 
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::headers::Headers;
+use mandate_core::http::Headers;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
 use mandate_core::limits;
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
-use mandate_core::request::RequestHead;
-use mandate_core::sandbox::{LinkedPolicies, Machine};
+use mandate_core::policy::PolicyCall;
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Policies, Verdict};
+use mandate_core::policy::{LinkedPolicies, Seam};
 use mandate_core::seam::PolicyFunction;
-use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
-use mandate_core::visit::Visit;
-use seam::Seam;
+use seam::LinkedModule;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 
@@ -54,12 +54,12 @@ extern "C" fn rig_input(len: usize) -> *mut u8 {
 
 /// The seam, with one reset for so many calls: what more of them add is what a reset costs.
 struct Rig {
-    seam: Seam,
+    seam: LinkedModule,
     calls_per_reset: u32,
     calls: u32,
 }
 
-impl Machine for Rig {
+impl Seam for Rig {
     fn linked(&self) -> Vec<u8> {
         self.seam.linked()
     }
@@ -85,7 +85,7 @@ impl Machine for Rig {
         policy: u32,
         function: PolicyFunction,
         args: [u32; 4],
-        visit: Option<&Visit<'_>>,
+        visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         self.seam.call(policy, function, args, visit)
     }
@@ -131,7 +131,7 @@ struct Prepared {
 struct Often(LinkedPolicies<Rig>);
 
 impl Policies for Often {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.0.linked()
     }
 
@@ -139,7 +139,7 @@ impl Policies for Often {
         self.0.configure(entry)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         for _ in 1..TURNS.get() {
             let answer = self.0.check(entry, request);
             assert!(
@@ -159,7 +159,7 @@ extern "C" fn rig_prepare(calls_per_reset: u32) {
     let config = Config::parse(input["configuration"].to_string().as_bytes()).unwrap();
     let headers: Vec<(String, String)> = serde_json::from_value(input["headers"].clone()).unwrap();
     let headers: Headers = headers.into();
-    let policies = LinkedPolicies::new(Rig { seam: Seam, calls_per_reset, calls: 0 }).unwrap();
+    let policies = LinkedPolicies::new(Rig { seam: LinkedModule, calls_per_reset, calls: 0 }).unwrap();
     let gate = Gate::new(config, Box::new(Often(policies)), [7; 16])
         .unwrap_or_else(|problems| panic!("{problems:?}"));
     let now = UnixTime::from_secs(input["now"].as_u64().unwrap());

@@ -4,9 +4,10 @@
 //! configuration and no token can ask for them.
 
 use core::fmt;
+use strum::{EnumCount, VariantArray};
 
 /// An asymmetric JWS signature algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumCount, VariantArray)]
 pub enum Algorithm {
     /// Edwards-curve signatures with Ed25519.
     EdDsa,
@@ -30,17 +31,14 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm, in the order of declaration.
-    pub const ALL: [Self; 9] = [
-        Self::EdDsa,
-        Self::Es256,
-        Self::Es384,
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-    ];
+    #[expect(
+        clippy::panic,
+        reason = "it is evaluated when compiled, and there are as many variants as variants"
+    )]
+    pub const ALL: [Self; Self::COUNT] = match Self::VARIANTS.first_chunk() {
+        Some(all) => *all,
+        None => panic!("there are fewer variants than are counted"),
+    };
 
     /// The second name of [`Algorithm::EdDsa`]: RFC 9864 §2.2 gives Ed25519 a name of its own, and Ed25519 is
     /// the only curve that is understood here.

@@ -19,7 +19,9 @@ pub use problem::Problem;
 pub use schema::schema;
 use serde_json::Value;
 
-use crate::{algorithm::Algorithm, host::HostPattern, limits, path::PathPrefix};
+use crate::algorithm::Algorithm;
+use crate::http::{HostPattern, PathPrefix};
+use crate::limits;
 
 /// Configuration of the Mandate filter.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,14 +1,19 @@
-//! The outcome of one request.
+//! The outcome of one request, as the answer, the audit record and the metrics need it.
 
-use crate::chain::VerifiedChain;
-use crate::claims::SignedToken;
+mod audit;
+mod ids;
+mod reply;
+
+pub use audit::AuditRecord;
+pub use ids::DecisionIds;
+pub use reply::{Forward, LocalReply, Reply};
+
+use crate::chain::{SignedToken, VerifiedChain};
 use crate::denial::Denial;
-use crate::path::NormalPath;
+use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
-use crate::request::{Connection, RequestHead};
+use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
-use siphasher::sip::SipHasher24;
-use std::hash::Hasher as _;
 use std::rc::Rc;
 
 /// What was decided about one request, and everything that the answer and the audit record need.
@@ -17,12 +22,18 @@ pub struct Decision {
     pub(crate) id: String,
     pub(crate) at: UnixTime,
     pub(crate) head: RequestHead,
+    pub(crate) facts: Facts,
+    pub(crate) outcome: Outcome,
+}
+
+/// What was known of the request when the outcome was reached: the less, the earlier it was denied.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
     pub(crate) path: Option<NormalPath>,
     pub(crate) connection: Connection,
-    pub(crate) route: Option<usize>,
+    pub(crate) route: Option<Rc<MatchedRoute>>,
     pub(crate) token: Option<Rc<SignedToken>>,
     pub(crate) policies: Vec<PolicyRecord>,
-    pub(crate) outcome: Outcome,
 }
 
 /// Yes or no.
@@ -46,44 +57,6 @@ pub(crate) enum Grant {
     Preflight,
     /// A verified chain, and what the policies asked for.
     Delegated { chain: VerifiedChain, obligations: Vec<Obligation> },
-}
-
-/// The longest id: the worker's half, and the longest count.
-const DECISION_ID_BYTES: usize = 16 + 1 + 20;
-
-/// Makes decision ids: a random half for this worker, and a count.
-#[derive(Debug)]
-pub struct DecisionIds {
-    /// The worker's half, with the dash.
-    worker: String,
-    count: u64,
-}
-
-/// Before there was anything random: the worker's half is zero.
-impl Default for DecisionIds {
-    fn default() -> Self {
-        Self { worker: "0000000000000000-".to_owned(), count: 0 }
-    }
-}
-
-impl DecisionIds {
-    /// From sixteen random bytes of the host. They also key the cache's hash, which an id must not give away, so the
-    /// worker's half is derived from them one way.
-    #[must_use]
-    pub fn new(seed: [u8; 16]) -> Self {
-        let mut hasher = SipHasher24::new_with_key(&seed);
-        hasher.write(b"decision ids");
-        Self { worker: format!("{:016x}-", hasher.finish()), count: 0 }
-    }
-
-    /// The next id.
-    pub fn next_id(&mut self) -> String {
-        self.count = self.count.wrapping_add(1);
-        let (mut digits, mut id) = (itoa::Buffer::new(), String::with_capacity(DECISION_ID_BYTES));
-        id.push_str(&self.worker);
-        id.push_str(digits.format(self.count));
-        id
-    }
 }
 
 impl Permit {
@@ -120,11 +93,7 @@ impl Decision {
             id,
             at,
             head: RequestHead::default(),
-            path: None,
-            connection: Connection::Removed,
-            route: None,
-            token: None,
-            policies: Vec::new(),
+            facts: Facts::default(),
             outcome: Outcome::Deny(reason.into()),
         }
     }
@@ -150,25 +119,25 @@ impl Decision {
     /// The normalised path; `None` if the path could not be normalised.
     #[must_use]
     pub fn path(&self) -> Option<&NormalPath> {
-        self.path.as_ref()
+        self.facts.path.as_ref()
     }
 
-    /// Position of the route in the configuration; `None` if none matched.
+    /// The route; `None` if none matched.
     #[must_use]
-    pub fn route(&self) -> Option<usize> {
-        self.route
+    pub fn route(&self) -> Option<&MatchedRoute> {
+        self.facts.route.as_deref()
     }
 
     /// The verified token, also of a request that was denied for what the token says.
     #[must_use]
     pub fn token(&self) -> Option<&SignedToken> {
-        self.token.as_deref()
+        self.facts.token.as_deref()
     }
 
     /// What each policy answered that was asked.
     #[must_use]
     pub fn policies(&self) -> &[PolicyRecord] {
-        &self.policies
+        &self.facts.policies
     }
 
     /// Yes or no.

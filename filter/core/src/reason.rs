@@ -4,9 +4,10 @@
 //! reason does not compile until each of them has an answer.
 
 use serde::{Serialize, Serializer};
+use strum::{EnumCount, VariantArray};
 
 /// The closed set of reasons of a denial. The codes are stable: logs, metrics and clients rely on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumCount, VariantArray)]
 pub enum Reason {
     /// No bearer credential came with the request.
     TokenMissing,
@@ -85,38 +86,14 @@ pub enum Challenge {
 
 impl Reason {
     /// Every reason, in the order of the documentation's table.
-    pub const ALL: [Self; 30] = [
-        Self::TokenMissing,
-        Self::TokenMalformed,
-        Self::TokenTooLarge,
-        Self::ProofUnsupported,
-        Self::CredentialAmbiguous,
-        Self::TokenType,
-        Self::AlgorithmNotAllowed,
-        Self::IssuerUnknown,
-        Self::KeyUnknown,
-        Self::SignatureInvalid,
-        Self::AudienceMismatch,
-        Self::TokenExpired,
-        Self::TokenNotYetValid,
-        Self::LifetimeTooLong,
-        Self::ClaimMissing,
-        Self::ClaimInvalid,
-        Self::DelegationRequired,
-        Self::DelegationMalformed,
-        Self::DelegationTooDeep,
-        Self::ActorUntrusted,
-        Self::DelegationCycle,
-        Self::ScopeInsufficient,
-        Self::PolicyDenied,
-        Self::PolicyFault,
-        Self::RouteUnmatched,
-        Self::PathInvalid,
-        Self::ConnectionInvalid,
-        Self::KeysUnavailable,
-        Self::ConfigInvalid,
-        Self::Internal,
-    ];
+    #[expect(
+        clippy::panic,
+        reason = "it is evaluated when compiled, and there are as many variants as variants"
+    )]
+    pub const ALL: [Self; Self::COUNT] = match Self::VARIANTS.first_chunk() {
+        Some(all) => *all,
+        None => panic!("there are fewer variants than are counted"),
+    };
 
     /// The stable code: in the answer, the audit record, access logs and metric names.
     #[must_use]

@@ -1,8 +1,8 @@
 //! Which route a request takes, found without looking at each.
 
-use crate::config::{Route, RouteMatch};
-use crate::host::Host;
-use crate::path::{NormalPath, fold, may_fold};
+use crate::config::{Config, PolicyEntry, Route, RouteMatch};
+use crate::http::{Host, NormalPath, fold, may_fold};
+use std::rc::Rc;
 
 /// What a route is found by.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +15,63 @@ pub struct Target<'a> {
     pub path: &'a NormalPath,
 }
 
+/// An entry of the configuration's `policies`, as requests ask it.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its position in the configuration.
+    pub index: usize,
+    /// The entry.
+    pub entry: PolicyEntry,
+    /// Its name, for records.
+    pub name: Rc<str>,
+    /// SHA-256 of the policy's component.
+    pub sha256: Rc<str>,
+}
+
+/// A route of the configuration, with its position there and the policies that it asks. Only [`Routes`] makes one.
+#[derive(Debug)]
+pub struct MatchedRoute {
+    index: usize,
+    entry: Route,
+    asked: Vec<Rc<Asked>>,
+}
+
+impl MatchedRoute {
+    /// Its position in the configuration's `routes`.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its entry.
+    #[must_use]
+    pub fn entry(&self) -> &Route {
+        &self.entry
+    }
+
+    /// The policies that it asks, in order.
+    #[must_use]
+    pub fn asked(&self) -> &[Rc<Asked>] {
+        &self.asked
+    }
+}
+
+/// A route names a policy that nobody can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no entry of `policies` is named `{name}`")]
+pub struct UnknownPolicy {
+    /// Position of the route.
+    pub route: usize,
+    /// Position in its `policies`.
+    pub position: usize,
+    /// The name.
+    pub name: String,
+}
+
 /// The routes of a configuration, by prefix.
 #[derive(Debug, Default)]
 pub struct Routes {
+    routes: Vec<Rc<MatchedRoute>>,
     exact: ByPrefix,
     /// The same for a server that takes no notice of case; `None` if the operator says that the upstream does.
     folded: Option<ByPrefix>,
@@ -34,58 +88,66 @@ struct ByPrefix {
 }
 
 impl Routes {
-    /// Of a configuration. `case_sensitive` says that the upstream tells paths apart by case.
-    #[must_use]
-    pub fn new(routes: &[Route], case_sensitive: bool) -> Self {
+    /// Of a configuration, whose `policies` are `asked`.
+    ///
+    /// # Errors
+    /// The first name in a route's `policies` that is not among them.
+    pub fn new(config: &Config, asked: &[Rc<Asked>]) -> Result<Self, UnknownPolicy> {
+        let find = |route: usize, (position, name): (usize, &String)| {
+            let found = asked.iter().find(|asked| asked.entry.name == *name).map(Rc::clone);
+            found.ok_or_else(|| UnknownPolicy { route, position, name: name.clone() })
+        };
+        let resolve = |(index, entry): (usize, &Route)| {
+            let asked =
+                entry.policies.iter().enumerate().map(|name| find(index, name)).collect::<Result<_, _>>()?;
+            Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked }))
+        };
+        let routes = &config.routes;
         let prefix = |route: &'_ Route| route.matcher.path_prefix.as_str().to_owned();
         let folded = |route: &'_ Route| fold(route.matcher.path_prefix.as_str());
-        Self {
+        Ok(Self {
+            routes: routes.iter().enumerate().map(resolve).collect::<Result<_, _>>()?,
             exact: ByPrefix::new(routes.iter().map(prefix)),
-            folded: (!case_sensitive).then(|| ByPrefix::new(routes.iter().map(folded))),
+            folded: (!config.upstream.case_sensitive_paths).then(|| ByPrefix::new(routes.iter().map(folded))),
             folds: routes.iter().any(|route| may_fold(route.matcher.path_prefix.as_str())),
-        }
+        })
     }
 
-    /// The first route, in the configuration's order, that matches; an unmatched request is denied. `routes` is what this was
-    /// made of.
+    /// The first route, in the configuration's order, that matches; an unmatched request is denied.
     #[must_use]
-    pub fn find<'r>(&self, routes: &'r [Route], target: Target<'_>) -> Option<(usize, &'r Route)> {
-        let matching = self.exact.positions(target.path.as_str()).filter_map(|i| Some((i, routes.get(i)?)));
+    pub fn find(&self, target: Target<'_>) -> Option<&Rc<MatchedRoute>> {
+        let matching = self.exact.positions(target.path.as_str()).filter_map(|at| self.routes.get(at));
         // Of several, only one that comes before the best so far is looked at closely.
-        let mut first: Option<(usize, &Route)> = None;
-        for (index, route) in matching {
-            if first.is_none_or(|(earlier, _)| index < earlier) && takes(&route.matcher, target) {
-                first = Some((index, route));
+        let mut first: Option<&Rc<MatchedRoute>> = None;
+        for route in matching {
+            if first.is_none_or(|earlier| route.index < earlier.index) && takes(&route.entry.matcher, target)
+            {
+                first = Some(route);
             }
         }
         first
     }
 
-    /// An earlier and stricter route that would match instead of the one at `found`, were the path written in another case.
+    /// An earlier and stricter route that would match instead of the one that was found, were the path written in another case.
     #[must_use]
-    pub fn stricter_in_another_case(
-        &self,
-        routes: &[Route],
-        target: Target<'_>,
-        found: usize,
-    ) -> Option<usize> {
+    pub fn stricter_in_another_case(&self, target: Target<'_>, found: &MatchedRoute) -> Option<usize> {
         let folded = self.folded.as_ref()?;
         if !self.folds && !target.path.folds() {
             return None;
         }
-        let route = routes.get(found)?;
         let path = fold(target.path.as_str());
         // Sorted by prefix, not by position: the first in the configuration's order is named.
         folded
             .positions(&path)
-            .filter(|earlier| *earlier < found)
+            .filter_map(|at| self.routes.get(at))
             .filter(|earlier| {
-                routes.get(*earlier).is_some_and(|earlier| {
-                    !earlier.matcher.path_prefix.matches(target.path)
-                        && takes(&earlier.matcher, target)
-                        && !asks_at_least(route, earlier)
-                })
+                let matcher = &earlier.entry.matcher;
+                earlier.index < found.index
+                    && !matcher.path_prefix.matches(target.path)
+                    && takes(matcher, target)
+                    && !asks_at_least(&found.entry, &earlier.entry)
             })
+            .map(|earlier| earlier.index)
             .min()
     }
 }

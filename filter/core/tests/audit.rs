@@ -10,8 +10,7 @@
 
 mod support;
 
-use mandate_core::audit::AuditRecord;
-use mandate_core::config::Config;
+use mandate_core::decision::AuditRecord;
 use mandate_core::decision::Decision;
 use mandate_core::flow::Gate;
 use mandate_core::reason::Reason;
@@ -19,8 +18,8 @@ use serde_json::{Value, json};
 use support::policies::{Scripted, allow_with, deny, digest, note, set_header};
 use support::{ISSUER, NOW, NOW_S, act, act_of_depth, config, decide, denials, gate, get, head, token};
 
-fn record(decision: &Decision, config: Option<&Config>) -> Value {
-    let line = AuditRecord::new(decision, config).to_json();
+fn record(decision: &Decision) -> Value {
+    let line = AuditRecord::new(decision).to_json();
     assert!(!line.contains('\n'), "one line");
     serde_json::from_str(&line).unwrap()
 }
@@ -73,14 +72,14 @@ fn the_record_of_an_allowed_request_tells_who_did_what_for_whom_by_what_right() 
             "exp_ms": (NOW_S + 600) * 1000,
         },
     });
-    assert_eq!(record(&decision, Some(&config)), expected);
+    assert_eq!(record(&decision), expected);
 }
 
 #[test]
 fn a_chain_that_was_denied_for_its_depth_is_recorded_whole() {
     let config = config(|_| {});
     let decision = decide(&mut gate(config.clone()), get(&token(json!({ "act": act_of_depth(20) }))));
-    let record = record(&decision, Some(&config));
+    let record = record(&decision);
     assert_eq!((&record["result"], &record["reason"]), (&json!("deny"), &json!("delegation_too_deep")));
     assert_eq!(record["depth"], 20);
     let subjects: Vec<&str> =
@@ -93,7 +92,7 @@ fn a_chain_that_was_denied_for_its_depth_is_recorded_whole() {
 #[test]
 fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified() {
     for denied in denials(&json!({})) {
-        let record = record(&denied.decision, denied.config.as_ref());
+        let record = record(&denied.decision);
         assert_eq!((&record["result"], &record["reason"]), (&json!("deny"), &json!(denied.reason.code())));
         assert_eq!(record["decision"], "decision-1");
         let verified = matches!(
@@ -125,13 +124,13 @@ fn no_record_holds_a_token_a_header_or_a_query() {
         &[("authorization", &format!("Bearer {token}")), ("x-api-key", "secret-header")],
     );
     let decision = decide(&mut gate(config.clone()), request);
-    let line = AuditRecord::new(&decision, Some(&config)).to_json();
+    let line = AuditRecord::new(&decision).to_json();
     for part in token.split('.') {
         assert!(!line.contains(part), "{line}");
     }
     assert!(!line.contains("secret") && !line.contains("Bearer"), "{line}");
     for denied in denials(&json!({})) {
-        let line = AuditRecord::new(&denied.decision, denied.config.as_ref()).to_json();
+        let line = AuditRecord::new(&denied.decision).to_json();
         assert!(!line.contains("eyJ") && !line.contains("Bearer"), "{line}");
     }
 }
@@ -149,7 +148,7 @@ fn what_policies_said_and_asked_for_is_recorded() {
         )
         .with("two", deny("too-late"));
     let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
-    let record = record(&decide(&mut gate, get(&token(json!({})))), Some(&config));
+    let record = record(&decide(&mut gate, get(&token(json!({})))));
     let expected = json!([
         { "policy": "one", "sha256": digest("one"), "verdict": "allow", "shadow": false, "obligations": [
             { "header": { "name": "tier", "value": "gold" } },
@@ -173,7 +172,7 @@ fn notes_of_one_name_all_stay_in_the_order_of_the_policies() {
         .with("one", allow_with(&[note("why", "first")]))
         .with("two", allow_with(&[note("why", "second"), note("also", "x"), note("why", "second")]));
     let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
-    let record = record(&decide(&mut gate, get(&token(json!({})))), Some(&config));
+    let record = record(&decide(&mut gate, get(&token(json!({})))));
     let expected = json!([
         { "name": "why", "value": "second" },
         { "name": "also", "value": "x" },
@@ -186,7 +185,7 @@ fn notes_of_one_name_all_stay_in_the_order_of_the_policies() {
 #[test]
 fn a_request_without_an_actor_has_a_chain_of_its_principal_alone() {
     let config = config(|_| {});
-    let record = record(&decide(&mut gate(config.clone()), get(&token(json!({})))), Some(&config));
+    let record = record(&decide(&mut gate(config.clone()), get(&token(json!({})))));
     assert_eq!(record["chain"], json!([{ "iss": ISSUER, "sub": "user:alice" }]));
     assert_eq!(record["depth"], 0, "the principal is no hop");
 }
@@ -195,7 +194,7 @@ fn a_request_without_an_actor_has_a_chain_of_its_principal_alone() {
 fn names_that_would_break_a_line_are_escaped() {
     let config = config(|_| {});
     let decision = decide(&mut gate(config.clone()), get(&token(json!({ "sub": "\u{2028}\"},\\ë" }))));
-    assert_eq!(record(&decision, Some(&config))["chain"][0]["sub"], "\u{2028}\"},\\ë");
+    assert_eq!(record(&decision)["chain"][0]["sub"], "\u{2028}\"},\\ë");
 }
 
 #[test]
@@ -204,5 +203,5 @@ fn a_refusal_without_a_configuration_leaves_out_what_is_not_known() {
     let expected = json!({
         "decision": "decision-1", "time_ms": NOW.as_millis(), "result": "deny", "reason": "config_invalid", "method": "",
     });
-    assert_eq!(record(&refused, None), expected);
+    assert_eq!(record(&refused), expected);
 }

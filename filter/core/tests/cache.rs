@@ -10,8 +10,8 @@
 
 mod support;
 
-use mandate_core::cache::TokenCache;
-use mandate_core::claims::SignedToken;
+use mandate_core::chain::SignedToken;
+use mandate_core::chain::TokenCache;
 use mandate_core::limits;
 use mandate_core::time::UnixTime;
 use proptest::prelude::*;

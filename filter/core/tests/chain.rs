@@ -16,7 +16,7 @@ use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use serde_json::{Value, json};
 use std::rc::Rc;
-use support::{ISSUER, NOW, NOW_S, act, act_of_depth, config, issuer, token, verify_with};
+use support::{ISSUER, NOW, NOW_S, act, act_of_depth, config, issuer, only_route, token, verify_with};
 
 const OTHER: &str = "https://other.example";
 
@@ -28,7 +28,10 @@ fn chain_at(
     now: UnixTime,
 ) -> Result<VerifiedChain, Reason> {
     let token = verify_with(&token(members), issuer).unwrap();
-    Ok(VerifiedChain::verify(Rc::new(token), issuer, delegation, max_depth, now)?)
+    let mut config = config(|_| {});
+    config.routes[0].max_depth = max_depth;
+    let route = only_route(&config);
+    Ok(VerifiedChain::verify(Rc::new(token), route, delegation, now)?)
 }
 
 /// The delegation part of a configuration that has these members.

@@ -11,17 +11,17 @@
 mod support;
 
 use mandate_core::algorithm::Algorithm;
-use mandate_core::claims::{Identity, SignedToken};
+use mandate_core::chain::Identity;
 use mandate_core::config::Issuer;
+use mandate_core::keys::{SignatureVerifier, VerifierFailed};
 use mandate_core::limits;
 use mandate_core::reason::Reason;
-use mandate_core::signature::{InModule, SignatureVerifier, VerifierFailed};
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use serde_json::{Value, json};
 use support::{
-    AUDIENCE, ISSUER, NOW_S, Private, act, act_of_depth, claims_with, header, issuer, issuer_key, sign_texts,
-    token, token_with_header, verify, verify_with, with,
+    AUDIENCE, ISSUER, KID, NOW_S, Private, act, act_of_depth, claims_with, header, issuer, issuer_key,
+    sign_texts, token, token_with_header, verify, verify_by, verify_with, with,
 };
 
 fn refusal(members: Value) -> Option<Reason> {
@@ -74,7 +74,7 @@ fn an_algorithm_that_the_issuer_does_not_use_is_refused_before_a_key_is_looked_f
         assert_eq!(refusal_of(&token, &issuer(|_| {})), Some(Reason::AlgorithmNotAllowed), "{alg}");
         let parsed = ParsedToken::parse(&token).unwrap();
         assert_eq!(
-            SignedToken::precheck(&parsed, &issuer(|_| {})).map_err(Reason::from),
+            parsed.algorithm_for(&issuer(|_| {})).map_err(Reason::from),
             Err(Reason::AlgorithmNotAllowed),
             "{alg}"
         );
@@ -86,10 +86,18 @@ fn an_algorithm_that_the_issuer_does_not_use_is_refused_before_a_key_is_looked_f
 
 #[test]
 fn a_key_that_does_not_serve_the_tokens_algorithm_is_not_used() {
-    let key = Private::new(Algorithm::Es256, 1).public();
-    let parsed = ParsedToken::parse(&token(json!({}))).unwrap();
-    let refused = SignedToken::verify(parsed, 0, &issuer(|_| {}), &key, &InModule).err().map(Reason::from);
-    assert_eq!(refused, Some(Reason::KeyUnknown));
+    // Both algorithms are the issuer's, and each has a key.
+    let other = with(Private::new(Algorithm::Es256, 1).jwk(), json!({ "kid": "other" }));
+    let own = with(issuer_key().jwk(), json!({ "kid": KID }));
+    let entry = issuer(|i| {
+        i["algorithms"] = json!(["EdDSA", "ES256"]);
+        i["keys"] = json!({ "inline": { "keys": [other, own] } });
+    });
+    for (alg, kid) in [("EdDSA", "other"), ("ES256", KID)] {
+        let token = token_with_header(&with(header(), json!({ "alg": alg, "kid": kid })), json!({}));
+        assert_eq!(refusal_of(&token, &entry), Some(Reason::KeyUnknown), "{alg}");
+    }
+    assert_eq!(refusal_of(&token(json!({})), &entry), None);
 }
 
 #[test]
@@ -106,10 +114,7 @@ fn a_verifier_that_fails_is_neither_a_yes_nor_a_no() {
             Err(VerifierFailed)
         }
     }
-    let parsed = ParsedToken::parse(&token(json!({}))).unwrap();
-    let refused = SignedToken::verify(parsed, 0, &issuer(|_| {}), &issuer_key().public(), &Failing)
-        .err()
-        .map(Reason::from);
+    let refused = verify_by(&Failing, &token(json!({})), &issuer(|_| {})).err();
     assert_eq!(refused, Some(Reason::Internal));
 }
 
@@ -427,7 +432,7 @@ fn other_members_of_an_act_mean_nothing_and_may_act_is_not_read() {
 fn a_verified_token_says_what_its_issuer_signed() {
     let members = json!({ "scope": "a b", "nbf": NOW_S, "roles": ["x"], "act": { "sub": "agent" } });
     let token = verify(members.clone()).unwrap();
-    assert_eq!(token.issuer_index(), 0);
+    assert_eq!(token.issuer().index(), 0);
     assert_eq!(token.principal(), &identity(ISSUER, "user:alice"));
     assert_eq!((token.client_id(), token.token_id()), (Some("agent-app"), Some("token-1")));
     assert_eq!(token.key_id(), Some(support::KID));

@@ -10,18 +10,18 @@
 
 mod support;
 
-use mandate_core::audit::AuditRecord;
 use mandate_core::config::Config;
+use mandate_core::decision::AuditRecord;
 use mandate_core::decision::Decision;
+use mandate_core::decision::{Forward, Reply};
 use mandate_core::reason::Reason;
-use mandate_core::reply::{Forward, Reply};
 use serde_json::{Value, json};
 use support::{config, decide, denials, gate, head, token};
 
 fn forward<'a>(decision: &'a Decision, config: &'a Config) -> Forward<'a> {
     match Reply::new(decision, Some(config)) {
         Reply::Forward(forward) => forward,
-        Reply::Answer(answer) => panic!("{answer:?}"),
+        Reply::Local(answer) => panic!("{answer:?}"),
     }
 }
 
@@ -205,7 +205,7 @@ fn a_denial_says_to_the_auditor_what_was_expected_and_what_came() {
     let evidence: Vec<(String, Value)> = denials(&json!({}))
         .iter()
         .map(|denied| {
-            let record = AuditRecord::new(&denied.decision, denied.config.as_ref()).to_json();
+            let record = AuditRecord::new(&denied.decision).to_json();
             let record: Value = serde_json::from_str(&record).unwrap();
             (denied.reason.code().to_owned(), record["evidence"].clone())
         })
@@ -245,6 +245,6 @@ fn a_record_stays_on_its_line() {
     let config = config(|_| {});
     let bearer = format!("Bearer {}", token(json!({ "sub": "a\u{2028}b\u{202e}c" })));
     let decision = decide(&mut gate(config.clone()), head("GET", "/", &[("authorization", &bearer)]));
-    let line = AuditRecord::new(&decision, Some(&config)).to_json();
+    let line = AuditRecord::new(&decision).to_json();
     assert!(line.contains("a\\u2028b\\u202ec"), "{line}");
 }

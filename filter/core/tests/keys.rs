@@ -11,9 +11,9 @@
 mod support;
 
 use mandate_core::algorithm::Algorithm;
+use mandate_core::keys::{InModule, SignatureVerifier as _};
 use mandate_core::keys::{KeyError, KeySet, KeySetError, PublicKey};
 use mandate_core::limits;
-use mandate_core::signature::{InModule, SignatureVerifier as _};
 use p256::pkcs8::DecodePublicKey as _;
 use proptest::prelude::*;
 use rsa::BigUint;

@@ -14,7 +14,7 @@ use mandate_core::algorithm::Algorithm;
 use mandate_core::config::RemoteKeys;
 use mandate_core::json::JsonError;
 use mandate_core::keys::{KeySet, KeySetError};
-use mandate_core::keystore::{KeyStore, Lookup, RemoteStore};
+use mandate_core::keys::{KeyStore, Lookup, RemoteStore};
 use mandate_core::limits;
 use mandate_core::time::UnixTime;
 use proptest::prelude::*;

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
 use mandate_core::{
+    denial::PathError,
+    http::{NormalPath, PathPrefix},
     limits,
-    path::{NormalPath, PathError, PathPrefix},
 };
 use proptest::prelude::*;
 

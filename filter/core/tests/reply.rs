@@ -10,12 +10,12 @@
 
 mod support;
 
-use mandate_core::claims::Identity;
+use mandate_core::chain::Identity;
+use mandate_core::chain::encode_identifier;
 use mandate_core::config::Config;
 use mandate_core::decision::Decision;
-use mandate_core::labels::encode_identifier;
+use mandate_core::decision::{Forward, LocalReply, Reply};
 use mandate_core::reason::Reason;
-use mandate_core::reply::{Answer, Forward, Reply};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sfv::{BareItem, List, ListEntry, Parser, key_ref};
@@ -25,9 +25,9 @@ use support::{ISSUER, NOW, act, config, decide, denials, gate, get, head, token,
 const OTHER: &str = "https://other.example";
 const METADATA: &str = "resource_metadata=\"https://tools.example/.well-known/oauth-protected-resource\"";
 
-fn answer(decision: &Decision, config: Option<&Config>) -> Answer {
+fn answer(decision: &Decision, config: Option<&Config>) -> LocalReply {
     match Reply::new(decision, config) {
-        Reply::Answer(answer) => answer,
+        Reply::Local(answer) => answer,
         Reply::Forward(forward) => panic!("forwarded: {forward:?}"),
     }
 }
@@ -35,11 +35,11 @@ fn answer(decision: &Decision, config: Option<&Config>) -> Answer {
 fn forward<'a>(decision: &'a Decision, config: &'a Config) -> Forward<'a> {
     match Reply::new(decision, Some(config)) {
         Reply::Forward(forward) => forward,
-        Reply::Answer(answer) => panic!("answered: {}", String::from_utf8_lossy(&answer.body)),
+        Reply::Local(answer) => panic!("answered: {}", String::from_utf8_lossy(&answer.body)),
     }
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+fn header<'a>(answer: &'a LocalReply, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
 }
 
@@ -384,7 +384,7 @@ proptest! {
         prop_assume!(identifiers.iter().all(|s| !s.chars().any(char::is_control)));
         let members = json!({ "sub": sub, "act": { "sub": hop, "iss": iss } });
         let token = verify(members).unwrap();
-        let chain = parse_chain(&token.labels().chain);
+        let chain = parse_chain(&token.identity_headers().chain);
         let expected: Vec<Identity> = token.identities().cloned().collect();
         prop_assert_eq!(chain, expected);
     }

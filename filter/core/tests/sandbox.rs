@@ -10,15 +10,14 @@
 
 mod support;
 
-use mandate_core::canonical::{Sandbox, lift_configured, lift_verdict};
 use mandate_core::decision::Decision;
 use mandate_core::flow::Gate;
 use mandate_core::limits;
 use mandate_core::policy::{Complaint, Fault, Obligation, Verdict};
+use mandate_core::policy::{LinkedPolicies, PolicyCall, Seam, host_call};
+use mandate_core::policy::{PolicyMemory, lift_configured, lift_verdict};
 use mandate_core::reason::Reason;
-use mandate_core::sandbox::{LinkedPolicies, Machine, answer};
 use mandate_core::seam::{HostFunction as F, PolicyFunction};
-use mandate_core::visit::Visit;
 use proptest::prelude::*;
 use serde_json::json;
 use std::cell::RefCell;
@@ -30,7 +29,7 @@ const SIZE: usize = 64 * 1024;
 const HEAP: u32 = 32 * 1024;
 
 /// A policy written in Rust, whose memory is a vector.
-type Script = dyn Fn(&mut Fake, PolicyFunction, [u32; 4], Option<&Visit<'_>>) -> Result<u32, Fault>;
+type Script = dyn Fn(&mut Fake, PolicyFunction, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault>;
 
 #[derive(Clone)]
 struct Fake {
@@ -44,14 +43,15 @@ struct Fake {
 
 impl Fake {
     fn new(
-        script: impl Fn(&mut Self, PolicyFunction, [u32; 4], Option<&Visit<'_>>) -> Result<u32, Fault> + 'static,
+        script: impl Fn(&mut Self, PolicyFunction, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault>
+        + 'static,
     ) -> Self {
         let script = Rc::new(script);
         Self { memory: vec![0; SIZE], heap: HEAP, fuel: u64::MAX, script, restored: Rc::default() }
     }
 
     /// One that answers `check` as it is told, and is content with its settings.
-    fn checking(check: impl Fn(&mut Self, &Visit<'_>) -> Result<u32, Fault> + 'static) -> Self {
+    fn checking(check: impl Fn(&mut Self, &PolicyCall<'_>) -> Result<u32, Fault> + 'static) -> Self {
         Self::new(move |fake, function, [old, _, align, size], visit| match function {
             PolicyFunction::Check => check(fake, visit.unwrap()),
             PolicyFunction::Realloc => {
@@ -87,18 +87,18 @@ impl Fake {
         String::from_utf8(self.memory[place..][..len].to_vec()).unwrap()
     }
 
-    fn ask(&mut self, visit: &Visit<'_>, function: F, args: [u32; 4]) -> Result<u64, Fault> {
-        answer(self, 0, visit, function as u32, args)
+    fn ask(&mut self, visit: &PolicyCall<'_>, function: F, args: [u32; 4]) -> Result<u64, Fault> {
+        host_call(self, 0, visit, function as u32, args)
     }
 
     /// Asks with a text, which it places at 256; the result goes to 512.
-    fn ask_with(&mut self, visit: &Visit<'_>, function: F, text: &str) -> Result<u64, Fault> {
+    fn ask_with(&mut self, visit: &PolicyCall<'_>, function: F, text: &str) -> Result<u64, Fault> {
         self.put(256, text.as_bytes());
         self.ask(visit, function, [1, 256, text.len() as u32, 512])
     }
 }
 
-impl Sandbox for Fake {
+impl PolicyMemory for Fake {
     fn read(&self, at: u32, into: &mut [u8]) -> Result<(), Fault> {
         let bytes = self.memory.get(at as usize..).and_then(|rest| rest.get(..into.len()));
         into.copy_from_slice(bytes.ok_or(Fault::Malformed)?);
@@ -112,7 +112,7 @@ impl Sandbox for Fake {
     }
 
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        Machine::call(self, 0, PolicyFunction::Realloc, [0, 0, align, size], None)
+        Seam::call(self, 0, PolicyFunction::Realloc, [0, 0, align, size], None)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
@@ -121,7 +121,7 @@ impl Sandbox for Fake {
     }
 }
 
-impl Machine for Fake {
+impl Seam for Fake {
     fn linked(&self) -> Vec<u8> {
         format!(r#"[{{"name":"guard","sha256":"{:0>64}"}}]"#, 7).into_bytes()
     }
@@ -140,7 +140,7 @@ impl Machine for Fake {
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
-        Sandbox::charge(self, units)
+        PolicyMemory::charge(self, units)
     }
 
     fn call(
@@ -148,7 +148,7 @@ impl Machine for Fake {
         _: u32,
         function: PolicyFunction,
         args: [u32; 4],
-        visit: Option<&Visit<'_>>,
+        visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         let script = Rc::clone(&self.script);
         script(self, function, args, visit)
@@ -159,11 +159,11 @@ impl Machine for Fake {
     }
 
     fn read(&self, _: u32, at: u32, into: &mut [u8]) -> Result<(), Fault> {
-        Sandbox::read(self, at, into)
+        PolicyMemory::read(self, at, into)
     }
 
     fn write(&mut self, _: u32, at: u32, bytes: &[u8]) -> Result<(), Fault> {
-        Sandbox::write(self, at, bytes)
+        PolicyMemory::write(self, at, bytes)
     }
 
     fn save_globals(&self, _: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize {
@@ -201,14 +201,14 @@ fn record(decision: &Decision) -> (&str, Option<&str>) {
     (record.verdict, record.code.as_deref())
 }
 
-fn fault_of(check: impl Fn(&mut Fake, &Visit<'_>) -> Result<u32, Fault> + 'static) -> Option<String> {
+fn fault_of(check: impl Fn(&mut Fake, &PolicyCall<'_>) -> Result<u32, Fault> + 'static) -> Option<String> {
     let decision = decided(Fake::checking(check));
     let (verdict, code) = record(&decision);
     let denied = decision.reason() == Some(Reason::PolicyFault);
     (verdict == "fault" && denied).then(|| code.unwrap_or_default().to_owned())
 }
 
-fn abstains(fake: &mut Fake, visit: &Visit<'_>) -> Result<u32, Fault> {
+fn abstains(fake: &mut Fake, visit: &PolicyCall<'_>) -> Result<u32, Fault> {
     fake.ask(visit, F::Drop, [1, 0, 0, 0])?;
     Ok(fake.words(1024, &[2, 0, 0, 0, 0]))
 }
@@ -222,14 +222,14 @@ fn a_policy_that_keeps_the_request_is_at_fault() {
 #[test]
 fn a_handle_that_was_not_lent_is_refused_by_every_function() {
     for number in (0..13).filter(|n| *n != F::Log as u32) {
-        let forged = move |fake: &mut Fake, visit: &Visit<'_>| {
-            answer(fake, 0, visit, number, [2, 0, 0, 512]).map(|_| 0)?;
+        let forged = move |fake: &mut Fake, visit: &PolicyCall<'_>| {
+            host_call(fake, 0, visit, number, [2, 0, 0, 512]).map(|_| 0)?;
             abstains(fake, visit)
         };
         assert_eq!(fault_of(forged).as_deref(), Some("malformed"), "function {number}, forged");
-        let returned = move |fake: &mut Fake, visit: &Visit<'_>| {
+        let returned = move |fake: &mut Fake, visit: &PolicyCall<'_>| {
             let end = abstains(fake, visit)?;
-            answer(fake, 0, visit, number, [1, 0, 0, 512]).map(|_| end)
+            host_call(fake, 0, visit, number, [1, 0, 0, 512]).map(|_| end)
         };
         assert_eq!(
             fault_of(returned).as_deref(),
@@ -237,7 +237,8 @@ fn a_handle_that_was_not_lent_is_refused_by_every_function() {
             "function {number}, after it was given back"
         );
     }
-    let unknown = |fake: &mut Fake, visit: &Visit<'_>| answer(fake, 0, visit, 14, [1, 0, 0, 0]).map(|_| 0);
+    let unknown =
+        |fake: &mut Fake, visit: &PolicyCall<'_>| host_call(fake, 0, visit, 14, [1, 0, 0, 0]).map(|_| 0);
     assert_eq!(fault_of(unknown).as_deref(), Some("malformed"));
 }
 
@@ -362,7 +363,7 @@ fn a_place_for_an_answer_that_is_askew_or_beyond_the_end_is_refused() {
         assert_eq!(fault.as_deref(), Some("malformed"), "{function:?} at {at}");
     }
     // A claim has eight-byte members.
-    let askew = |fake: &mut Fake, visit: &Visit<'_>| {
+    let askew = |fake: &mut Fake, visit: &PolicyCall<'_>| {
         fake.put(256, b"/t");
         fake.ask(visit, F::Claim, [1, 256, 2, 516]).map(|_| 0)
     };
@@ -404,7 +405,7 @@ fn every_question_takes_fuel_and_long_ones_take_more() {
     };
     assert_eq!(fuel(0), 2 * limits::HOST_CALL_FUEL);
     assert_eq!(fuel(160), 2 * limits::HOST_CALL_FUEL + 10);
-    let endless = |fake: &mut Fake, visit: &Visit<'_>| {
+    let endless = |fake: &mut Fake, visit: &PolicyCall<'_>| {
         loop {
             fake.ask(visit, F::Now, [1, 0, 0, 0])?;
         }

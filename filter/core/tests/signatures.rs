@@ -19,7 +19,7 @@ use jwt_simple::prelude::{
 };
 use mandate_core::algorithm::Algorithm;
 use mandate_core::keys::PublicKey;
-use mandate_core::signature::{InModule, SignatureVerifier as _, ecdsa_der};
+use mandate_core::keys::{InModule, SignatureVerifier as _, ecdsa_der};
 use mandate_core::token::ParsedToken;
 use rsa::pkcs8::EncodePrivateKey as _;
 use serde_json::json;

@@ -47,7 +47,7 @@ pub use table::{Actor, Case, CaseRequest, Principal, Table, TableError};
 
 use crate::harness::HarnessError;
 use crate::tokens::{SigningKey, TokenError};
-use mandate_core::path::PathError;
+use mandate_core::denial::PathError;
 
 /// Why a case could not be put to the policy.
 #[derive(Debug, thiserror::Error)]

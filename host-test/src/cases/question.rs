@@ -5,8 +5,8 @@ use super::table::{Actor, Case};
 use crate::decide::RequestFile;
 use crate::tokens::{Claims, Hop, SigningKey, TokenBuilder, jwks};
 use mandate_core::config::PolicyLimits;
+use mandate_core::http::{NormalPath, PathPrefix};
 use mandate_core::limits::MAX_MAX_DEPTH;
-use mandate_core::path::{NormalPath, PathPrefix};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -3,10 +3,10 @@
 use super::bindings::mandate::policy::{log, request, types};
 use super::fault::{Ended, Memory};
 use super::trace::{Question, Trace};
-use mandate_core::claims::Identity;
-use mandate_core::context::{HeaderError, RequestContext};
+use mandate_core::chain::Identity;
 use mandate_core::limits;
-use mandate_core::policy::{Fault, LogLevel, PolicyLog};
+use mandate_core::log_level::LogLevel;
+use mandate_core::policy::{Fault, HeaderError, PolicyLog, RequestContext};
 use mandate_core::seam::HostFunction;
 use scoped_tls_hkt::scoped_thread_local;
 use serde_json::{Value, json};

@@ -29,9 +29,9 @@ use bindings::mandate::policy::types;
 use bindings::{Policy, PolicyPre};
 use host::{REQUEST, Request, State};
 use mandate_core::config::{PolicyEntry, PolicyLimits};
-use mandate_core::context::RequestContext;
 use mandate_core::limits;
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Obligation, Policies, Verdict};
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Obligation, Policies, Verdict};
 use mandate_core::seam::wit;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -110,7 +110,7 @@ pub struct Description {
 pub struct Oracle {
     engine: Engine,
     linker: Linker<State>,
-    linked: Vec<Linked>,
+    linked: Vec<LinkedPolicy>,
     components: BTreeMap<String, PolicyPre<State>>,
     trace: Option<Trace>,
 }
@@ -174,7 +174,7 @@ impl Oracle {
             |error: wasmtime::Error| OracleError::Contract { policy: policy(), reason: format!("{error:#}") };
         let instance = self.linker.instantiate_pre(&component).map_err(unfit)?;
         self.components.insert(policy(), PolicyPre::new(instance).map_err(unfit)?);
-        self.linked.push(Linked { name: policy(), sha256 });
+        self.linked.push(LinkedPolicy { name: policy(), sha256 });
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl Oracle {
 }
 
 impl Policies for Oracle {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         &self.linked
     }
 
@@ -260,7 +260,7 @@ impl Policies for Oracle {
         self.prepare(entry).map(drop).map_err(Unready::into_complaints)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         match self.prepare(entry) {
             Ok(mut ready) => ready.check(&entry.limits, request, self.trace.as_ref()),
             Err(Unready::Failed(fault)) => Err(fault).into(),
@@ -272,7 +272,7 @@ impl Policies for Oracle {
 
 impl Reusable {
     /// Asks about a request. After a fault no further answer is worth anything.
-    pub fn check(&mut self, request: &RequestContext<'_>) -> Answer {
+    pub fn check(&mut self, request: &RequestContext<'_>) -> CheckResult {
         self.ready.check(&self.entry.limits, request, None)
     }
 }
@@ -283,7 +283,7 @@ impl Ready {
         limits: &PolicyLimits,
         request: &RequestContext<'_>,
         trace: Option<&Trace>,
-    ) -> Answer {
+    ) -> CheckResult {
         if let Some(trace) = trace {
             trace.clear();
         }
@@ -293,7 +293,7 @@ impl Ready {
         state.log = mandate_core::policy::PolicyLog::default();
         state.memory.refused = false;
         let verdict = REQUEST.set(request, || self.ask(limits));
-        Answer { verdict, fuel: None, log: std::mem::take(&mut self.store.data_mut().log) }
+        CheckResult { verdict, fuel: None, log: std::mem::take(&mut self.store.data_mut().log) }
     }
 
     fn ask(&mut self, limits: &PolicyLimits) -> Result<Verdict, Fault> {

@@ -2,13 +2,13 @@
 
 use super::cases::Case;
 use mandate_core::config::Config;
+use mandate_core::decision::Reply;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::headers::Headers;
+use mandate_core::http::Headers;
+use mandate_core::http::RequestHead;
+use mandate_core::http::ReservedHeaders;
+use mandate_core::keys::InModule;
 use mandate_core::policy::NoPolicies;
-use mandate_core::reply::Reply;
-use mandate_core::request::RequestHead;
-use mandate_core::reserved::ReservedHeaders;
-use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
 use mandate_host::decide::RequestFile;

@@ -3,12 +3,12 @@
 
 use super::{build, key, roomy, table};
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate};
-use mandate_core::headers::Headers;
-use mandate_core::policy::{Answer, Complaint, Linked, Policies};
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
+use mandate_core::http::Headers;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, LinkedPolicy, Policies};
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
 use mandate_host::authoring::{Component, bundle};
@@ -95,7 +95,7 @@ struct Timed {
 }
 
 impl Policies for Timed {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.oracle.linked()
     }
 
@@ -103,7 +103,7 @@ impl Policies for Timed {
         self.oracle.configure(entry)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         let start = Instant::now();
         let answer = match &mut self.reused {
             Some(reused) => reused.check(request),

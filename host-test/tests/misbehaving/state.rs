@@ -4,8 +4,8 @@ use super::guests::Guest;
 use super::suspects::RECURSION;
 use super::world::{self, Ask, Proxy, Seen};
 use mandate_core::config::PolicyEntry;
-use mandate_core::context::RequestContext;
-use mandate_core::policy::{Answer, Complaint, Linked, Policies};
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, LinkedPolicy, Policies};
 use mandate_host::harness::Filter;
 use mandate_host::oracle::{Oracle, Reusable};
 use serde_json::{Value, json};
@@ -259,14 +259,14 @@ fn no_entry_sees_a_byte_of_another() {
 /// The oracle, with instances that are used again.
 struct Reusing(Oracle, BTreeMap<String, Reusable>);
 impl Policies for Reusing {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.0.linked()
     }
     fn configure(&mut self, entry: &PolicyEntry) -> Result<(), Vec<Complaint>> {
         self.1.insert(entry.name.clone(), self.0.reusable(entry)?);
         Ok(())
     }
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         self.1.get_mut(&entry.name).unwrap().check(request)
     }
 }

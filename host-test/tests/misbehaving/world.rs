@@ -3,9 +3,9 @@
 use crate::support;
 use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
 use mandate_core::policy::Policies;
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
 use mandate_host::client;
@@ -243,7 +243,7 @@ pub fn on_core(policies: impl Policies + 'static, config: &Value, asks: &[Ask]) 
         else {
             panic!("inline keys never wait");
         };
-        let audit = mandate_core::audit::AuditRecord::new(&decision, Some(gate.config())).to_json();
+        let audit = mandate_core::decision::AuditRecord::new(&decision, Some(gate.config())).to_json();
         let reason = decision.reason().map(|reason| reason.code().to_owned());
         seen(reason.is_none(), reason, decision.id().to_owned(), &serde_json::from_str(&audit).unwrap())
     };

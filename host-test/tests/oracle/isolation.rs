@@ -3,11 +3,11 @@
 use super::guests::{Guest, check, component};
 use super::{POLICY, key, oracle};
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::context::RequestContext;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Policies, PolicyRecord, Verdict};
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Policies, PolicyRecord, Verdict};
 use mandate_core::time::UnixTime;
 use mandate_host::cases::{Case, Subject, Table};
 use mandate_host::oracle::{Oracle, OracleError, Reusable};
@@ -71,7 +71,7 @@ fn every_check_starts_from_what_configure_left() {
 struct Reusing(Oracle, Option<Reusable>);
 
 impl Policies for Reusing {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         self.0.linked()
     }
 
@@ -80,7 +80,7 @@ impl Policies for Reusing {
         Ok(())
     }
 
-    fn check(&mut self, _: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, _: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         self.1.as_mut().unwrap().check(request)
     }
 }
@@ -129,13 +129,13 @@ fn two_entries_of_one_policy_have_their_own_settings() {
 fn an_entry_without_its_policy_is_missing() {
     struct Forgetful(Oracle);
     impl Policies for Forgetful {
-        fn linked(&self) -> &[Linked] {
+        fn linked(&self) -> &[LinkedPolicy] {
             self.0.linked()
         }
         fn configure(&mut self, _: &PolicyEntry) -> Result<(), Vec<Complaint>> {
             Ok(())
         }
-        fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+        fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
             let answer = self.0.check(&PolicyEntry { policy: "nobody".to_owned(), ..entry.clone() }, request);
             assert_eq!(answer.verdict, Err::<Verdict, _>(Fault::Missing));
             self.0.check(entry, request)
@@ -185,5 +185,5 @@ fn a_policy_is_known_by_the_digest_of_its_component() {
     );
     let digest: String = sha2::Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     let linked = oracle(&bytes).linked().to_vec();
-    assert_eq!(linked, [Linked { name: POLICY.to_owned(), sha256: digest }]);
+    assert_eq!(linked, [LinkedPolicy { name: POLICY.to_owned(), sha256: digest }]);
 }

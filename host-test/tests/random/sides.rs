@@ -3,9 +3,9 @@
 use super::requests::{Question, configuration};
 use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::policy::LogLevel;
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
+use mandate_core::log_level::LogLevel;
 use mandate_core::time::UnixTime;
 use mandate_host::FILTER;
 use mandate_host::decide::audit_record;

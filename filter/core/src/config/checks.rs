@@ -1,9 +1,7 @@
 //! The small grammars that configured strings must follow.
 
 use super::reader::{Node, shown};
-use crate::host::{HostPattern, HostPatternError};
-use crate::request::is_plain_method;
-use crate::reserved::{OWN_PREFIX, may_be_passed_on};
+use crate::http::{HostPattern, HostPatternError, OWN_PREFIX, is_plain_method, may_be_passed_on};
 use crate::{algorithm::Algorithm, limits};
 
 /// An `iss` or `aud` value (RFC 7519 §2, StringOrURI), as strict as matching byte for byte needs.

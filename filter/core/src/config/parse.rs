@@ -9,9 +9,10 @@ use super::{
     same_token_type,
 };
 use crate::{
+    denial::PathError,
+    http::PathPrefix,
     json::{self, JsonError},
     limits,
-    path::{PathError, PathPrefix},
 };
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Config, Vec<Problem>> {

@@ -4,22 +4,24 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mandate_core::algorithm::Algorithm;
-use mandate_core::claims::SignedToken;
+use mandate_core::chain::SignedToken;
 use mandate_core::config::{Config, Issuer};
 use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
-use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::headers::Headers;
+use mandate_core::flow::{Flow, Gate, Step, Stop};
+use mandate_core::http::RequestHead;
+use mandate_core::http::{Headers, NormalPath};
 use mandate_core::keys::PublicKey;
+use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::policy::NoPolicies;
 use mandate_core::reason::Reason;
-use mandate_core::request::RequestHead;
-use mandate_core::signature::InModule;
+use mandate_core::routes::{MatchedRoute, Routes, Target};
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _};
 use rsa::{BigUint, RsaPrivateKey, sha2};
 use serde_json::{Map, Value, json};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 pub mod policies;
@@ -262,7 +264,29 @@ pub fn issuer(change: impl FnOnce(&mut Value)) -> Issuer {
 
 /// Verifies a token against an issuer's entry with the issuer's key.
 pub fn verify_with(token: &str, issuer: &Issuer) -> Result<SignedToken, Reason> {
-    Ok(SignedToken::verify(ParsedToken::parse(token)?, 0, issuer, &issuer_key().public(), &InModule)?)
+    verify_by(&InModule, token, issuer)
+}
+
+/// The same, with another verifier.
+pub fn verify_by(
+    verifier: &dyn SignatureVerifier,
+    token: &str,
+    issuer: &Issuer,
+) -> Result<SignedToken, Reason> {
+    let token = ParsedToken::parse(token)?;
+    let mut gate = gate(Config { issuers: vec![issuer.clone()], ..config(|_| {}) });
+    let key = gate.key_for(&token, verifier, NOW).map_err(|stop| match stop {
+        Stop::Deny(denial) => denial.reason,
+        Stop::Wait(issuer) => panic!("keys of issuer {issuer} are missing"),
+    })?;
+    Ok(SignedToken::verify(token, &key, verifier)?)
+}
+
+/// The one route of a configuration, as a request of any path finds it.
+pub fn only_route(config: &Config) -> Rc<MatchedRoute> {
+    let path = NormalPath::normalise("/").unwrap();
+    let routes = Routes::new(config, &[]).unwrap();
+    Rc::clone(routes.find(Target { method: "GET", host: None, path: &path }).unwrap())
 }
 
 pub fn verify(members: Value) -> Result<SignedToken, Reason> {
@@ -337,15 +361,15 @@ pub fn strict_gate(config: Config) -> Gate {
 
 struct BrokenVerifier;
 
-impl mandate_core::signature::SignatureVerifier for BrokenVerifier {
+impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
     fn verify(
         &self,
         _: &PublicKey,
         _: Algorithm,
         _: &[u8],
         _: &[u8],
-    ) -> Result<bool, mandate_core::signature::VerifierFailed> {
-        Err(mandate_core::signature::VerifierFailed)
+    ) -> Result<bool, mandate_core::keys::VerifierFailed> {
+        Err(mandate_core::keys::VerifierFailed)
     }
 }
 

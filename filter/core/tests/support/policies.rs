@@ -1,15 +1,15 @@
 //! Policies that answer what a test tells them to.
 
 use mandate_core::config::PolicyEntry;
-use mandate_core::context::RequestContext;
-use mandate_core::policy::{Answer, Complaint, Fault, Linked, Obligation, Policies, Verdict};
+use mandate_core::policy::RequestContext;
+use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Obligation, Policies, Verdict};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// What is linked, what each answers, and who was asked.
 #[derive(Clone, Default)]
 pub struct Scripted {
-    linked: Vec<Linked>,
+    linked: Vec<LinkedPolicy>,
     answers: Vec<(String, Result<Verdict, Fault>)>,
     refusals: Vec<(String, Vec<String>)>,
     pub asked: Rc<RefCell<Vec<String>>>,
@@ -24,7 +24,7 @@ pub fn digest(name: &str) -> String {
 impl Scripted {
     /// Links a policy that gives this answer to every request.
     pub fn with(mut self, name: &str, answer: Result<Verdict, Fault>) -> Self {
-        self.linked.push(Linked { name: name.to_owned(), sha256: digest(name) });
+        self.linked.push(LinkedPolicy { name: name.to_owned(), sha256: digest(name) });
         self.answers.push((name.to_owned(), answer));
         self
     }
@@ -38,7 +38,7 @@ impl Scripted {
 }
 
 impl Policies for Scripted {
-    fn linked(&self) -> &[Linked] {
+    fn linked(&self) -> &[LinkedPolicy] {
         &self.linked
     }
 
@@ -49,7 +49,7 @@ impl Policies for Scripted {
         }
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
         self.asked.borrow_mut().push(entry.name.clone());
         *self.seen.borrow_mut() = vec![
             request.method().to_owned(),

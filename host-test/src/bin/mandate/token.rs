@@ -3,18 +3,21 @@
 use crate::output;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
-use mandate_core::claims::SignedToken;
-use mandate_core::config::{Config, Issuer};
-use mandate_core::keys::KeySet;
+use mandate_core::algorithm::Algorithm;
+use mandate_core::chain::VerifiedChain;
+use mandate_core::config::{Config, Problem};
+use mandate_core::decision::Outcome;
+use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::http::RequestHead;
+use mandate_core::keys::{InModule, KeySet};
+use mandate_core::limits;
+use mandate_core::policy::NoPolicies;
 use mandate_core::reason::Reason;
-use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
-use mandate_core::{algorithm::Algorithm, chain::VerifiedChain, limits};
 use mandate_host::tokens::{Claims, Hop, SigningKey, TokenBuilder, jwks};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 /// Make, read and verify tokens at the desk.
 #[derive(Debug, clap::Args)]
@@ -195,12 +198,8 @@ impl Verify {
         let document: Value = serde_json::from_str(&output::read(&self.jwks)?)
             .with_context(|| format!("`{}` is no JSON", self.jwks.display()))?;
         let keys = KeySet::from_value(&document).with_context(|| format!("`{}`", self.jwks.display()))?;
-        let config = self.config(&keys, &document)?;
-        let result = config
-            .issuers
-            .first()
-            .context("no issuer")
-            .map(|issuer| verify(&text, issuer, &config, &keys, now))?;
+        let mut gate = self.gate(&keys, &document)?;
+        let result = verify(&text, &mut gate, now)?;
         match (&result, self.json) {
             (Ok(chain), true) => output::json(&json!({
                 "valid": true,
@@ -225,47 +224,50 @@ impl Verify {
         Ok(result.is_ok())
     }
 
-    /// The configuration that says the same as the command line; it goes through the same reader as every other.
-    fn config(&self, keys: &KeySet, document: &Value) -> Result<Config> {
+    /// The gate of a configuration that says the same as the command line; it goes through the same reader as every other.
+    fn gate(&self, keys: &KeySet, document: &Value) -> Result<Gate> {
         let served = |a: &Algorithm| keys.keys().iter().any(|key| key.serves(*a));
         let algorithms: Vec<&str> = if self.algorithms.is_empty() {
             Algorithm::ALL.iter().filter(|a| served(a)).map(|a| a.name()).collect()
         } else {
             self.algorithms.iter().map(|a| a.name()).collect()
         };
+        // A set may hold keys for other purposes, which in a configuration would be slips.
+        let is_usable = |position: &usize| keys.rejected().iter().all(|(rejected, _)| rejected != position);
+        let all = document["keys"].as_array().into_iter().flatten().enumerate();
+        let usable: Vec<&Value> = all.filter(|(at, _)| is_usable(at)).map(|(_, key)| key).collect();
         let config = json!({
             "issuers": [{
                 "issuer": self.issuer,
                 "audiences": [self.audience],
                 "algorithms": algorithms,
                 "token_types": self.types,
-                "keys": { "inline": document },
+                "keys": { "inline": { "keys": usable } },
             }],
             "delegation": { "max_depth": self.max_depth },
             "routes": [{ "match": { "path_prefix": "/" } }],
         });
-        Config::parse(config.to_string().as_bytes()).map_err(|problems| {
+        let said = |problems: Vec<Problem>| {
             let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow!("{}", list.join("; "))
-        })
+        };
+        let config = Config::parse(config.to_string().as_bytes()).map_err(said)?;
+        // Nothing is hashed that anybody could choose, and nothing fetched: the seed need not be random.
+        Gate::new(config, Box::new(NoPolicies), [0; 16]).map_err(said)
     }
 }
 
-fn verify(
-    text: &str,
-    issuer: &Issuer,
-    config: &Config,
-    keys: &KeySet,
-    now: UnixTime,
-) -> Result<VerifiedChain, Reason> {
-    let token = ParsedToken::parse(text)?;
-    if token.unverified_issuer()? != issuer.issuer {
-        return Err(Reason::IssuerUnknown);
+/// What the filter would decide on a request that carries this token.
+fn verify(token: &str, gate: &mut Gate, now: UnixTime) -> Result<Result<VerifiedChain, Reason>> {
+    let bearer = format!("Bearer {token}");
+    let head = RequestHead::new(vec![(":method", "GET"), (":path", "/"), ("authorization", &bearer)]);
+    let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, &InModule, now) else {
+        bail!("keys that are there are never waited for");
+    };
+    match decision.outcome() {
+        Outcome::Allow(permit) => permit.chain().cloned().map(Ok).context("no token was asked for"),
+        Outcome::Deny(denial) => Ok(Err(denial.reason)),
     }
-    let algorithm = SignedToken::precheck(&token, issuer)?;
-    let key = keys.find(token.header().kid.as_deref(), algorithm).ok_or(Reason::KeyUnknown)?;
-    let signed = SignedToken::verify(token, 0, issuer, key, &InModule)?;
-    Ok(VerifiedChain::verify(Rc::new(signed), issuer, &config.delegation, None, now)?)
 }
 
 /// The token itself, or what standard input holds.

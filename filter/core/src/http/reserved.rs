@@ -8,190 +8,15 @@
 //! heirs show a program `x_mandate_principal`, `x.mandate.principal` and `x-mandate-principal` under one name (RFC 3875
 //! §4.1.18).
 
-use crate::config::Config;
+mod names;
+
+use names::Entry;
+pub use names::{RESERVED, Takes, WITH_HOSTS};
+
 use std::collections::BTreeMap;
 
 /// Every header with this prefix is ours.
 pub const OWN_PREFIX: &str = "x-mandate-";
-
-/// What a server takes from a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Takes {
-    /// Who acts for whom, as the filter says it. Cannot be passed on.
-    Mandate,
-    /// The path, or where the application is mounted in it.
-    Path,
-    /// The method.
-    Method,
-    /// The host. `x-forwarded-host` and `forwarded` among them are what ordinary gateways need, so they are removed only if
-    /// routes match on hosts.
-    Host,
-    /// The address of the client.
-    Client,
-    /// The user, the groups, or a credential of theirs.
-    Identity,
-    /// Something else that changes what is done.
-    Other,
-}
-
-/// A name that is removed; one that ends in `*` is a prefix.
-pub type Entry = (Takes, &'static str);
-
-/// What ordinary gateways need, and what leads to another host than the rules were for: removed where routes match on hosts.
-pub const WITH_HOSTS: [Entry; 2] = [(Takes::Host, "forwarded"), (Takes::Host, "x-forwarded-host")];
-
-/// What is always removed.
-pub const RESERVED: &[Entry] = &[
-    (Takes::Mandate, "x-mandate-*"),
-    (Takes::Path, "script-name"),
-    (Takes::Path, "path-info"),
-    (Takes::Path, "x-script-name"),
-    (Takes::Path, "x-forwarded-prefix"),
-    (Takes::Path, "x-forwarded-path"),
-    (Takes::Path, "x-forwarded-uri"),
-    (Takes::Path, "x-forwarded-base"),
-    (Takes::Path, "x-original-*"),
-    (Takes::Path, "x-rewrite-url"),
-    (Takes::Path, "x-replaced-path"),
-    (Takes::Path, "x-envoy-original-*"),
-    (Takes::Path, "raw-request-uri"),
-    (Takes::Path, "x-matched-path"),
-    (Takes::Path, "x-invoke-*"),
-    (Takes::Path, "x-now-route-matches"),
-    (Takes::Path, "x-middleware-*"),
-    (Takes::Path, "spring-cloud-function-*"),
-    (Takes::Method, "x-http-method*"),
-    (Takes::Method, "x-method-override"),
-    (Takes::Method, "x-forwarded-method"),
-    (Takes::Host, "x-host"),
-    (Takes::Host, "x-http-host-override"),
-    (Takes::Host, "x-forwarded-server"),
-    (Takes::Host, "x-forwarded-port"),
-    (Takes::Host, "dapr-app-id"),
-    (Takes::Host, "l5d-*"),
-    // `$WSRU` and its like, which WebSphere takes from its web server.
-    (Takes::Host, "-ws*"),
-    (Takes::Client, "x-real-ip"),
-    (Takes::Client, "x-client-ip"),
-    (Takes::Client, "client-ip"),
-    (Takes::Client, "true-client-ip"),
-    (Takes::Client, "cf-connecting-ip"),
-    (Takes::Client, "cf-connecting-ipv6"),
-    (Takes::Client, "x-cluster-client-ip"),
-    (Takes::Client, "fastly-client-ip"),
-    (Takes::Client, "fly-client-ip"),
-    (Takes::Client, "do-connecting-ip"),
-    (Takes::Client, "x-azure-clientip"),
-    (Takes::Client, "x-azure-socketip"),
-    (Takes::Client, "x-nf-client-connection-ip"),
-    (Takes::Client, "x-vercel-forwarded-for"),
-    (Takes::Client, "cloudfront-viewer-address"),
-    (Takes::Client, "x-forwarded"),
-    (Takes::Client, "x-forwarded-by"),
-    (Takes::Client, "forwarded-for"),
-    (Takes::Client, "proxy-client-ip"),
-    (Takes::Client, "x-proxyuser-ip"),
-    (Takes::Client, "remote-addr"),
-    (Takes::Client, "remote-address"),
-    (Takes::Client, "remote-host"),
-    (Takes::Client, "http-client-ip"),
-    (Takes::Client, "http-forwarded"),
-    (Takes::Client, "http-forwarded-for"),
-    (Takes::Client, "http-x-forwarded"),
-    (Takes::Client, "http-x-forwarded-for"),
-    (Takes::Client, "http-x-cluster-client-ip"),
-    (Takes::Client, "x-envoy-external-address"),
-    (Takes::Client, "x-envoy-internal"),
-    (Takes::Client, "x-envoy-ip-tags"),
-    (Takes::Identity, "remote-user"),
-    (Takes::Identity, "remote-email"),
-    (Takes::Identity, "remote-name"),
-    (Takes::Identity, "remote-groups"),
-    (Takes::Identity, "x-remote-*"),
-    (Takes::Identity, "x-forwarded-user"),
-    (Takes::Identity, "x-forwarded-email"),
-    (Takes::Identity, "x-forwarded-groups"),
-    (Takes::Identity, "x-forwarded-preferred-username"),
-    (Takes::Identity, "x-forwarded-access-token"),
-    (Takes::Identity, "x-forwarded-mail"),
-    (Takes::Identity, "x-forwarded-displayname"),
-    (Takes::Identity, "x-forwarded-tls-client-cert*"),
-    (Takes::Identity, "x-auth-request-*"),
-    (Takes::Identity, "x-auth-user"),
-    (Takes::Identity, "gap-auth"),
-    (Takes::Identity, "gap-signature"),
-    (Takes::Identity, "x-webauth-*"),
-    (Takes::Identity, "x-consumer-*"),
-    (Takes::Identity, "x-credential-*"),
-    (Takes::Identity, "x-anonymous-consumer"),
-    (Takes::Identity, "x-authenticated-*"),
-    (Takes::Identity, "x-userinfo"),
-    (Takes::Identity, "x-ms-client-principal*"),
-    (Takes::Identity, "x-ms-token-*"),
-    (Takes::Identity, "ms-aspnetcore-*"),
-    (Takes::Identity, "x-iisnode-*"),
-    (Takes::Identity, "x-arr-clientcert"),
-    (Takes::Identity, "x-amzn-oidc-*"),
-    (Takes::Identity, "x-amzn-mtls-clientcert*"),
-    (Takes::Identity, "x-goog-authenticated-user-*"),
-    (Takes::Identity, "x-goog-iap-jwt-assertion"),
-    (Takes::Identity, "x-endpoint-api-userinfo"),
-    (Takes::Identity, "x-apigateway-api-userinfo"),
-    (Takes::Identity, "x-appengine-*"),
-    (Takes::Identity, "x-serverless-authorization"),
-    (Takes::Identity, "cf-access-authenticated-user-*"),
-    (Takes::Identity, "cf-access-jwt-assertion"),
-    (Takes::Identity, "x-pomerium-*"),
-    (Takes::Identity, "tailscale-*"),
-    (Takes::Identity, "teleport-jwt-assertion"),
-    (Takes::Identity, "x-vouch-*"),
-    (Takes::Identity, "x-authentik-*"),
-    (Takes::Identity, "sm-user*"),
-    (Takes::Identity, "sm-universalid"),
-    (Takes::Identity, "sm-serversession*"),
-    (Takes::Identity, "oam-*"),
-    (Takes::Identity, "oidc-*"),
-    (Takes::Identity, "shib-*"),
-    (Takes::Identity, "iv-user*"),
-    (Takes::Identity, "iv-groups"),
-    (Takes::Identity, "iv-creds"),
-    (Takes::Identity, "osso-*"),
-    (Takes::Identity, "eppn"),
-    (Takes::Identity, "persistent-id"),
-    (Takes::Identity, "ssl-client-*"),
-    (Takes::Identity, "x-ssl-client-*"),
-    (Takes::Identity, "x-client-cert*"),
-    (Takes::Identity, "x-client-verify"),
-    (Takes::Identity, "x-client-dn"),
-    (Takes::Identity, "client-cert"),
-    (Takes::Identity, "client-cert-chain"),
-    (Takes::Identity, "proxy-auth-cert"),
-    (Takes::Identity, "wl-proxy-*"),
-    (Takes::Identity, "impersonate-*"),
-    (Takes::Identity, "x-proxy-user"),
-    (Takes::Identity, "x-proxy-roles"),
-    (Takes::Identity, "x-proxy-ext-*"),
-    (Takes::Identity, "es-security-runas-user"),
-    (Takes::Identity, "grpc-metadata-x-mandate-*"),
-    (Takes::Identity, "grpc-metadata-authorization"),
-    (Takes::Other, "x-forwarded-ssl"),
-    (Takes::Other, "x-forwarded-scheme"),
-    (Takes::Other, "x-forwarded-protocol"),
-    (Takes::Other, "x-forwarded-https"),
-    (Takes::Other, "x-forwarded-trusted-proxy"),
-    (Takes::Other, "x-url-scheme"),
-    (Takes::Other, "x-scheme"),
-    (Takes::Other, "front-end-https"),
-    (Takes::Other, "x-proxied-https"),
-    (Takes::Other, "x-arr-ssl"),
-    (Takes::Other, "proxy-ssl-id"),
-    (Takes::Other, "ssl-cipher*"),
-    (Takes::Other, "ssl-session-id"),
-    (Takes::Other, "ssl-secure-protocol"),
-    (Takes::Other, "x-accel-mapping"),
-    (Takes::Other, "x-sendfile-type"),
-    (Takes::Other, "proxy"),
-];
 
 /// Which headers are removed under one configuration: their names as a tree, a character a step, so that most headers are left
 /// at a glance.
@@ -233,11 +58,12 @@ impl Default for ReservedHeaders {
 }
 
 impl ReservedHeaders {
-    /// What is removed under `config`: not what its operator passes on, nor what only matters where hosts are matched.
+    /// What is removed: not what the operator passes on (`pass_headers`), nor, unless routes match on hosts, what only matters
+    /// there.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let mut passed = config.upstream.pass_headers.clone();
-        if !config.matches_hosts() {
+    pub fn new(pass_headers: &[String], matches_hosts: bool) -> Self {
+        let mut passed = pass_headers.to_vec();
+        if !matches_hosts {
             // In this spelling; servers that take another for the same are not what ordinary gateways write for.
             passed.extend(WITH_HOSTS.iter().map(|(_, name)| (*name).to_owned()));
         }

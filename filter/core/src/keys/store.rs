@@ -14,9 +14,10 @@
 //!
 //! A new configuration takes the last good set over from the one before it, see [`RemoteStore::take_over`].
 
+use super::key::PublicKey;
+use super::set::{KeySet, KeySetError};
 use crate::algorithm::Algorithm;
 use crate::config::RemoteKeys;
-use crate::keys::{KeySet, KeySetError, PublicKey};
 use crate::{limits, time::UnixTime};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher as _;

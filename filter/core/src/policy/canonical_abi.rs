@@ -4,10 +4,12 @@
 //! breaks a rule is [`Fault::Malformed`]. The types are closed, so their layouts are known (`seam::layout`); the linker takes
 //! no component whose types differ.
 
-use crate::claims::Identity;
-use crate::context::{HeaderError, MatchedRoute};
+use super::context::HeaderError;
+use super::policies::Complaint;
+use super::verdict::{Fault, Obligation, Verdict};
+use crate::chain::Identity;
 use crate::limits;
-use crate::policy::{Complaint, Fault, Obligation, Verdict};
+use crate::routes::MatchedRoute;
 use mandate_seam::layout::{
     BYTE, Layout, claim, configured, denial, field, header, header_error, identity, obligation,
     optional_claim, optional_identity, optional_text, problem, route, span, verdict,
@@ -15,7 +17,7 @@ use mandate_seam::layout::{
 use serde_json::Value;
 
 /// The memory of one policy during one call.
-pub trait Sandbox {
+pub trait PolicyMemory {
     /// Reads from the policy's memory.
     ///
     /// # Errors
@@ -46,7 +48,7 @@ pub trait Sandbox {
 /// # Errors
 /// [`Fault::Malformed`], and [`Fault::Output`] if it is larger than `budget` bytes: its text, and
 /// [`limits::POLICY_ELEMENT_BYTES`] for each obligation.
-pub fn lift_verdict(inside: &dyn Sandbox, at: u32, budget: u32) -> Result<Verdict, Fault> {
+pub fn lift_verdict(inside: &dyn PolicyMemory, at: u32, budget: u32) -> Result<Verdict, Fault> {
     let record: [u8; verdict::SIZE] = record(inside, at)?;
     let budget = &mut Budget(budget);
     match record[0] {
@@ -69,7 +71,7 @@ pub fn lift_verdict(inside: &dyn Sandbox, at: u32, budget: u32) -> Result<Verdic
 /// # Errors
 /// As [`lift_verdict`].
 pub fn lift_configured(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     at: u32,
     budget: u32,
 ) -> Result<Result<(), Vec<Complaint>>, Fault> {
@@ -84,7 +86,7 @@ pub fn lift_configured(
 }
 
 /// `string`, in UTF-8: the linker takes no other encoding.
-pub(crate) fn lift_text(inside: &dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
+pub(crate) fn lift_text(inside: &dyn PolicyMemory, at: u32, len: u32) -> Result<String, Fault> {
     if len > limits::POLICY_TEXT_BYTES {
         return Err(Fault::Output);
     }
@@ -105,7 +107,7 @@ impl Budget {
 
 /// `variant obligation { header(field), audit(field) }`.
 fn lift_obligation(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     element: &[u8; obligation::SIZE],
     budget: &mut Budget,
 ) -> Result<Obligation, Fault> {
@@ -120,7 +122,7 @@ fn lift_obligation(
 
 /// `record problem { pointer: string, message: string }`.
 fn lift_problem(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     element: &[u8; problem::SIZE],
     budget: &mut Budget,
 ) -> Result<Complaint, Fault> {
@@ -131,7 +133,7 @@ fn lift_problem(
 
 /// Two strings at their places in a record.
 fn lift_texts(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     record: &[u8],
     places: [usize; 2],
     budget: &mut Budget,
@@ -148,11 +150,11 @@ fn lift_texts(
 /// `list<T>` of elements that are aligned as the strings in them; it is at `offset` of `record`. Each element
 /// takes from the budget beside its text, so that a long list of nothing is bounded too.
 fn lift_list<T, const SIZE: usize>(
-    inside: &dyn Sandbox,
+    inside: &dyn PolicyMemory,
     record: &[u8],
     offset: usize,
     budget: &mut Budget,
-    lift: fn(&dyn Sandbox, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
+    lift: fn(&dyn PolicyMemory, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let (at, len) = (word(record, offset + span::START)?, word(record, offset + span::LENGTH)?);
     aligned(at, span::LAYOUT.align)?;
@@ -163,7 +165,7 @@ fn lift_list<T, const SIZE: usize>(
     elements.iter().map(|element| lift(inside, element, budget)).collect()
 }
 
-fn record<const SIZE: usize>(inside: &dyn Sandbox, at: u32) -> Result<[u8; SIZE], Fault> {
+fn record<const SIZE: usize>(inside: &dyn PolicyMemory, at: u32) -> Result<[u8; SIZE], Fault> {
     aligned(at, span::LAYOUT.align)?;
     let mut bytes = [0; SIZE];
     inside.read(at, &mut bytes)?;
@@ -188,7 +190,7 @@ struct Record<const SIZE: usize> {
 
 impl<const SIZE: usize> Record<SIZE> {
     /// At the place where the policy wants the result, which is checked before anything is asked of the policy.
-    fn at(inside: &dyn Sandbox, at: u32, layout: Layout) -> Result<Self, Fault> {
+    fn at(inside: &dyn PolicyMemory, at: u32, layout: Layout) -> Result<Self, Fault> {
         aligned(at, layout.align)?;
         let mut bytes = [0; SIZE];
         inside.read(at, &mut bytes)?;
@@ -212,14 +214,14 @@ impl<const SIZE: usize> Record<SIZE> {
     }
 
     /// Copies `text` into the policy, and its place into the record.
-    fn text(&mut self, inside: &mut dyn Sandbox, offset: usize, text: &str) -> Result<&mut Self, Fault> {
+    fn text(&mut self, inside: &mut dyn PolicyMemory, offset: usize, text: &str) -> Result<&mut Self, Fault> {
         let (at, len) = lower_text(inside, text)?;
         Ok(self.word(offset + span::START, at).word(offset + span::LENGTH, len))
     }
 
     fn identity(
         &mut self,
-        inside: &mut dyn Sandbox,
+        inside: &mut dyn PolicyMemory,
         offset: usize,
         who: &Identity,
     ) -> Result<&mut Self, Fault> {
@@ -231,13 +233,13 @@ impl<const SIZE: usize> Record<SIZE> {
     }
 
     /// Writes the record.
-    fn put(&self, inside: &mut dyn Sandbox) -> Result<(), Fault> {
+    fn put(&self, inside: &mut dyn PolicyMemory) -> Result<(), Fault> {
         inside.write(self.at, &self.bytes)
     }
 }
 
 /// Room in the policy, paid for before it is asked for.
-fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Fault> {
+fn allocate(inside: &mut dyn PolicyMemory, align: u32, size: u32) -> Result<u32, Fault> {
     inside.charge(limits::ALLOCATE_FUEL + u64::from(size) / limits::BYTES_PER_FUEL)?;
     let at = inside.allocate(align, size)?;
     aligned(at, align)?;
@@ -245,7 +247,7 @@ fn allocate(inside: &mut dyn Sandbox, align: u32, size: u32) -> Result<u32, Faul
 }
 
 /// Copies text into the policy, and gives its place and length.
-fn lower_text(inside: &mut dyn Sandbox, text: &str) -> Result<(u32, u32), Fault> {
+fn lower_text(inside: &mut dyn PolicyMemory, text: &str) -> Result<(u32, u32), Fault> {
     let len = u32::try_from(text.len()).map_err(|_| Fault::Memory)?;
     let at = allocate(inside, BYTE.align, len)?;
     inside.write(at, text.as_bytes())?;
@@ -253,12 +255,12 @@ fn lower_text(inside: &mut dyn Sandbox, text: &str) -> Result<(u32, u32), Fault>
 }
 
 /// `string`.
-pub(crate) fn put_text(inside: &mut dyn Sandbox, at: u32, text: &str) -> Result<(), Fault> {
+pub(crate) fn put_text(inside: &mut dyn PolicyMemory, at: u32, text: &str) -> Result<(), Fault> {
     Record::<{ span::SIZE }>::at(inside, at, span::LAYOUT)?.text(inside, 0, text)?.put(inside)
 }
 
 /// `list<string>`.
-pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> Result<(), Fault> {
+pub(crate) fn put_texts(inside: &mut dyn PolicyMemory, at: u32, texts: &[String]) -> Result<(), Fault> {
     let mut record = Record::<{ span::SIZE }>::at(inside, at, span::LAYOUT)?;
     let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
     // The list before its elements: in which order memory is asked for is for a policy to see.
@@ -274,13 +276,13 @@ pub(crate) fn put_texts(inside: &mut dyn Sandbox, at: u32, texts: &[String]) -> 
 }
 
 /// `record identity { issuer: string, subject: string }`.
-pub(crate) fn put_identity(inside: &mut dyn Sandbox, at: u32, who: &Identity) -> Result<(), Fault> {
+pub(crate) fn put_identity(inside: &mut dyn PolicyMemory, at: u32, who: &Identity) -> Result<(), Fault> {
     Record::<{ identity::SIZE }>::at(inside, at, identity::LAYOUT)?.identity(inside, 0, who)?.put(inside)
 }
 
 /// `option<identity>`.
 pub(crate) fn put_optional_identity(
-    inside: &mut dyn Sandbox,
+    inside: &mut dyn PolicyMemory,
     at: u32,
     who: Option<&Identity>,
 ) -> Result<(), Fault> {
@@ -296,7 +298,7 @@ pub(crate) fn put_optional_identity(
 
 /// `result<option<string>, header-error>`.
 pub(crate) fn put_header(
-    inside: &mut dyn Sandbox,
+    inside: &mut dyn PolicyMemory,
     at: u32,
     value: Result<Option<&str>, HeaderError>,
 ) -> Result<(), Fault> {
@@ -315,7 +317,7 @@ pub(crate) fn put_header(
 }
 
 /// `option<claim>`, of `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
-pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, value: Option<&Value>) -> Result<(), Fault> {
+pub(crate) fn put_claim(inside: &mut dyn PolicyMemory, at: u32, value: Option<&Value>) -> Result<(), Fault> {
     const CASE: usize = optional_claim::PAYLOAD;
     const PAYLOAD: usize = CASE + claim::PAYLOAD;
     let mut record = Record::<{ optional_claim::SIZE }>::at(inside, at, optional_claim::LAYOUT)?;
@@ -338,9 +340,9 @@ pub(crate) fn put_claim(inside: &mut dyn Sandbox, at: u32, value: Option<&Value>
 }
 
 /// `record route { index: u32, path-prefix: string }`.
-pub(crate) fn put_route(inside: &mut dyn Sandbox, at: u32, matched: MatchedRoute<'_>) -> Result<(), Fault> {
-    let index = u32::try_from(matched.index).unwrap_or(u32::MAX);
-    let prefix = matched.route.matcher.path_prefix.as_str();
+pub(crate) fn put_route(inside: &mut dyn PolicyMemory, at: u32, matched: &MatchedRoute) -> Result<(), Fault> {
+    let index = u32::try_from(matched.index()).unwrap_or(u32::MAX);
+    let prefix = matched.entry().matcher.path_prefix.as_str();
     Record::<{ route::SIZE }>::at(inside, at, route::LAYOUT)?
         .word(route::INDEX, index)
         .text(inside, route::PATH_PREFIX, prefix)?

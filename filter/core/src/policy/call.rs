@@ -1,12 +1,14 @@
 //! What a policy may ask during one call, and how it is answered.
 
-use crate::canonical::{
-    Sandbox, lift_text as lift, put_claim, put_header, put_identity, put_optional_identity, put_route,
+use super::canonical_abi::{
+    PolicyMemory, lift_text as lift, put_claim, put_header, put_identity, put_optional_identity, put_route,
     put_text, put_texts,
 };
-use crate::context::RequestContext;
+use super::context::RequestContext;
+use super::log::PolicyLog;
+use super::verdict::Fault;
 use crate::limits;
-use crate::policy::{Fault, LogLevel, PolicyLog};
+use crate::log_level::LogLevel;
 use mandate_seam::HostFunction;
 use mandate_seam::layout::level;
 use mandate_seam::passed::{ARGUMENTS, REQUEST_HANDLE};
@@ -14,13 +16,13 @@ use std::cell::{Cell, RefCell};
 
 /// One call into a policy, seen from the host: what it may ask, and what it logged.
 #[derive(Debug, Default)]
-pub struct Visit<'a> {
+pub struct PolicyCall<'a> {
     request: Option<&'a RequestContext<'a>>,
     lent: Cell<bool>,
     log: RefCell<PolicyLog>,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> PolicyCall<'a> {
     /// A call that lends the request.
     #[must_use]
     pub fn with_request(request: &'a RequestContext<'a>) -> Self {
@@ -47,7 +49,7 @@ impl<'a> Visit<'a> {
     /// What ends the call.
     pub fn answer(
         &self,
-        inside: &mut dyn Sandbox,
+        inside: &mut dyn PolicyMemory,
         function: HostFunction,
         args: [u32; ARGUMENTS],
     ) -> Result<u64, Fault> {
@@ -102,12 +104,12 @@ impl<'a> Visit<'a> {
     }
 
     /// Text of a question; its length is paid for before it is looked at, as far as it could be taken at all.
-    fn text(inside: &mut dyn Sandbox, at: u32, len: u32) -> Result<String, Fault> {
+    fn text(inside: &mut dyn PolicyMemory, at: u32, len: u32) -> Result<String, Fault> {
         inside.charge(u64::from(len.min(limits::POLICY_TEXT_BYTES)) / limits::BYTES_PER_FUEL)?;
         lift(inside, at, len)
     }
 
-    fn log(&self, inside: &mut dyn Sandbox, level: u32, at: u32, len: u32) -> Result<(), Fault> {
+    fn log(&self, inside: &mut dyn PolicyMemory, level: u32, at: u32, len: u32) -> Result<(), Fault> {
         let level = match u8::try_from(level) {
             Ok(level::DEBUG) => LogLevel::Debug,
             Ok(level::INFO) => LogLevel::Info,

@@ -5,8 +5,8 @@
 //! that may disagree over one token is what this program exists to avoid. A test holds `jwt-simple`'s verdict
 //! against ours for every algorithm. For EdDSA it is `ed25519-dalek`, which takes a third of the time.
 
+use super::key::{Material, PublicKey};
 use crate::algorithm::Algorithm;
-use crate::keys::{Material, PublicKey};
 use crate::limits;
 use rsa::signature::Verifier as _;
 use rsa::{pkcs1v15, pss, sha2};

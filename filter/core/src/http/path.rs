@@ -16,84 +16,13 @@
 //! guessed: encoded slashes, backslashes and control characters, triplets that are no UTF-8, a segment that ends in white
 //! space, a step above the root, path parameters (`/admin;x`, `/..;/`).
 
-use core::fmt;
+mod prefix;
 
+pub use prefix::PathPrefix;
+
+use crate::denial::PathError;
 use crate::limits;
-
-/// Why a path was refused. Positions are byte offsets into what came.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PathError {
-    /// Longer than [`limits::PATH_BYTES`].
-    #[error("the path has {bytes} bytes, at most {max} are accepted", max = limits::PATH_BYTES)]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Empty, the asterisk form, or an authority: a path begins with `/`.
-    #[error("the path does not begin with `/`")]
-    NotAbsolute,
-    /// A `#`, anywhere: a fragment is never sent (RFC 9110 §7.1).
-    #[error("the path has a fragment at byte {at}")]
-    Fragment {
-        /// Offset of the `#`.
-        at: usize,
-    },
-    /// A byte that RFC 3986 allows neither in a path nor in a query.
-    #[error("byte 0x{byte:02X} at {at} is not allowed, percent-encode it")]
-    ForbiddenByte {
-        /// The byte.
-        byte: u8,
-        /// Its offset.
-        at: usize,
-    },
-    /// A `%` without two hexadecimal digits.
-    #[error("the percent sign at byte {at} is not followed by two hexadecimal digits")]
-    BadTriplet {
-        /// Offset of the `%`.
-        at: usize,
-    },
-    /// An encoded slash, backslash or control character: proxy and upstream might read it differently.
-    #[error("the encoded byte 0x{byte:02X} at {at} is ambiguous")]
-    AmbiguousTriplet {
-        /// What the triplet stands for.
-        byte: u8,
-        /// Offset of the `%`.
-        at: usize,
-    },
-    /// Triplets that are together no UTF-8: servers replace, drop or keep such bytes.
-    #[error("the percent-encoded bytes from {at} on are not UTF-8")]
-    NotUtf8 {
-        /// Offset of the first such `%`.
-        at: usize,
-    },
-    /// A segment that ends in encoded white space: some servers trim it.
-    #[error("the segment that ends at byte {at} ends in white space, which some servers trim")]
-    TrailingSpace {
-        /// Offset of the byte behind the segment.
-        at: usize,
-    },
-    /// A path parameter: some upstreams strip it before they route, so `/admin;x` is `/admin` to them and not to us.
-    #[error(
-        "the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently"
-    )]
-    Parameter {
-        /// Offset of the semicolon, encoded or not.
-        at: usize,
-    },
-    /// Dot segments that climb above the root.
-    #[error("the path climbs above its root")]
-    AboveRoot,
-    /// A configured prefix that is not in normal form and so would match nothing.
-    #[error("the prefix is not in normal form, write `{normal}`")]
-    NotNormal {
-        /// The normal form.
-        normal: String,
-    },
-    /// A configured prefix with a query.
-    #[error("the prefix has a query, routes match the path only")]
-    PrefixQuery,
-}
+use core::fmt;
 
 /// A request path in normal form, with its query as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -322,67 +251,6 @@ const fn hex_value(digit: u8) -> Option<u8> {
 
 fn hex_digit(value: u8) -> char {
     char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase()
-}
-
-/// The prefix of a route: whole segments, case-sensitive, a trailing slash without meaning.
-///
-/// `/v1` and `/v1/` both match `/v1`, `/v1/` and `/v1/x`, and neither matches `/v10`; `/` matches every path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PathPrefix {
-    written: String,
-}
-
-impl PathPrefix {
-    /// Reads a configured prefix, which must be in normal form already.
-    ///
-    /// # Errors
-    /// What [`NormalPath::normalise`] refuses, [`PathError::NotNormal`] and [`PathError::PrefixQuery`].
-    pub fn parse(text: &str) -> Result<Self, PathError> {
-        let normal = NormalPath::normalise(text)?;
-        if normal.query.is_some() {
-            return Err(PathError::PrefixQuery);
-        }
-        if normal.changed {
-            return Err(PathError::NotNormal { normal: normal.path });
-        }
-        Ok(Self { written: normal.path })
-    }
-
-    /// Whether the path lies at or below the prefix.
-    #[must_use]
-    pub fn matches(&self, path: &NormalPath) -> bool {
-        holds(&self.written, &path.path)
-    }
-
-    /// Whether every path that `other` matches is matched by this prefix too.
-    #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        holds(&self.written, &other.written)
-    }
-
-    /// Whether every path that `other` matches is matched by this prefix too, for a server that takes no notice of case.
-    #[must_use]
-    pub fn covers_in_any_case(&self, other: &Self) -> bool {
-        holds(&fold(&self.written), &fold(&other.written))
-    }
-
-    /// The prefix as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.written
-    }
-}
-
-fn holds(prefix: &str, path: &str) -> bool {
-    // INVARIANT: normal forms hold no empty segment, so at most one slash ends the prefix.
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-impl fmt::Display for PathPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
-    }
 }
 
 #[cfg(test)]

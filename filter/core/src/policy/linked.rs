@@ -1,16 +1,16 @@
 //! Running the policies that are linked into this module, each in a sandbox of its own.
 //!
-//! A [`Machine`] gives the few primitive operations that the linker provides; everything else is here, so it is the same
+//! A [`Seam`] gives the few primitive operations that the linker provides; everything else is here, so it is the same
 //! in the proxy and at the desk. Every call starts from the state that `configure` left, to the byte: memory, globals
 //! and size. (Tables never change; the linker takes no policy that changes one.)
 
-use crate::canonical::{Sandbox, lift_configured, lift_verdict};
+use super::call::PolicyCall;
+use super::canonical_abi::{PolicyMemory, lift_configured, lift_verdict};
+use super::context::RequestContext;
+use super::policies::{CheckResult, Complaint, LinkedPolicy, Policies};
+use super::verdict::{Fault, Verdict};
 use crate::config::PolicyEntry;
-use crate::context::RequestContext;
-use crate::json;
-use crate::limits;
-use crate::policy::{Answer, Complaint, Fault, Linked, Policies, Verdict};
-use crate::visit::Visit;
+use crate::{json, limits};
 use mandate_seam::passed::{ARGUMENTS, NO_IMAGE, REQUEST_HANDLE};
 use mandate_seam::{HostFunction, PolicyFunction, list};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The primitive operations on linked policies, by position. One policy runs at a time.
-pub trait Machine {
+pub trait Seam {
     /// The policies that are linked, as JSON: see `seam::list`.
     fn linked(&self) -> Vec<u8>;
 
@@ -37,7 +37,7 @@ pub trait Machine {
     /// [`Fault::Fuel`] if that is more than there is.
     fn charge(&mut self, units: u64) -> Result<(), Fault>;
 
-    /// Calls into a policy, which may ask `visit`; without one it may ask nothing.
+    /// Calls into a policy, which may ask `call`; without one it may ask nothing.
     ///
     /// # Errors
     /// How it failed.
@@ -46,7 +46,7 @@ pub trait Machine {
         policy: u32,
         function: PolicyFunction,
         args: [u32; ARGUMENTS],
-        visit: Option<&Visit<'_>>,
+        call: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault>;
 
     /// The bytes of the memory that a policy has now.
@@ -83,14 +83,14 @@ struct Image {
 
 /// The policies that are linked into this module.
 #[derive(Debug)]
-pub struct LinkedPolicies<M> {
-    machine: M,
-    linked: Vec<Linked>,
+pub struct LinkedPolicies<S> {
+    seam: S,
+    linked: Vec<LinkedPolicy>,
     /// By the name of the entry: two entries may use one policy.
     images: BTreeMap<String, Image>,
 }
 
-/// A number for an image that no other has in this virtual machine, of whichever configuration; none once they ran out.
+/// A number for an image that no other has in this virtual seam, of whichever configuration; none once they ran out.
 fn image_number() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let next = |last: u32| last.checked_add(1);
@@ -98,83 +98,89 @@ fn image_number() -> u32 {
 }
 
 /// The memory of the policy that is being called.
-struct Inside<'m, M> {
-    machine: &'m mut M,
+struct Inside<'s, S> {
+    seam: &'s mut S,
     policy: u32,
 }
 
-impl<M: Machine> LinkedPolicies<M> {
-    /// What is linked into the module of `machine`.
+impl<S: Seam> LinkedPolicies<S> {
+    /// What is linked into the module of `seam`.
     ///
     /// # Errors
     /// A sentence, if the module's own list cannot be read.
-    pub fn new(machine: M) -> Result<Self, String> {
-        let list = json::parse(&machine.linked(), limits::JSON_DEPTH)
+    pub fn new(seam: S) -> Result<Self, String> {
+        let list = json::parse(&seam.linked(), limits::JSON_DEPTH)
             .map_err(|error| format!("the module's list of policies cannot be read: {error}"))?;
         let text = |policy: &Value, member: &str| Some(policy.get(member)?.as_str()?.to_owned());
-        let one =
-            |policy| Some(Linked { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? });
+        let one = |policy| {
+            Some(LinkedPolicy { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? })
+        };
         let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
         let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
-        Ok(Self { machine, linked, images: BTreeMap::new() })
+        Ok(Self { seam, linked, images: BTreeMap::new() })
     }
 
     /// Runs what a component runs on instantiation, then `configure`.
     fn prepare(&mut self, policy: u32, entry: &PolicyEntry) -> Result<Result<(), Vec<Complaint>>, Fault> {
-        let machine = &mut self.machine;
+        let seam = &mut self.seam;
         let memory_bytes = u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX);
-        let needed = machine.initialise(policy);
+        let needed = seam.initialise(policy);
         if needed > memory_bytes {
             let message = format!(
                 "the policy needs {needed} bytes of memory, and its `limits.memory_bytes` is {memory_bytes}"
             );
             return Ok(Err(vec![Complaint::whole(message)]));
         }
-        machine.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
+        seam.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
         // While a module is instantiated its imports are not all there yet, so nothing may be asked.
-        machine.call(policy, PolicyFunction::Start, [0; ARGUMENTS], None)?;
-        let visit = Visit::default();
-        machine.call(policy, PolicyFunction::Initialise, [0; ARGUMENTS], Some(&visit))?;
+        seam.call(policy, PolicyFunction::Start, [0; ARGUMENTS], None)?;
+        let call = PolicyCall::default();
+        seam.call(policy, PolicyFunction::Initialise, [0; ARGUMENTS], Some(&call))?;
         let settings = entry.settings.to_string();
         let len = u32::try_from(settings.len()).map_err(|_| Fault::Memory)?;
-        let mut inside = Inside { machine, policy };
+        let mut inside = Inside { seam, policy };
         let at = inside.allocate(1, len)?;
         inside.write(at, settings.as_bytes())?;
-        let result = inside.machine.call(policy, PolicyFunction::Configure, [at, len, 0, 0], Some(&visit))?;
+        let result = inside.seam.call(policy, PolicyFunction::Configure, [at, len, 0, 0], Some(&call))?;
         let configured = lift_configured(&inside, result, limits::POLICY_CONFIGURE_OUTPUT_BYTES)?;
-        inside.machine.call(policy, PolicyFunction::PostConfigure, [result, 0, 0, 0], None)?;
+        inside.seam.call(policy, PolicyFunction::PostConfigure, [result, 0, 0, 0], None)?;
         Ok(configured)
     }
 
     /// Keeps the state that every call will start from.
     fn keep(&mut self, policy: u32, entry: &PolicyEntry) -> Result<(), Fault> {
         let kept: usize = self.images.values().map(|image| image.memory.len()).sum();
-        if kept.saturating_add(self.machine.size() as usize) > limits::POLICY_IMAGE_BYTES {
+        if kept.saturating_add(self.seam.size() as usize) > limits::POLICY_IMAGE_BYTES {
             return Err(Fault::Memory);
         }
-        let mut memory = vec![0; self.machine.size() as usize];
-        self.machine.read(policy, 0, &mut memory)?;
+        let mut memory = vec![0; self.seam.size() as usize];
+        self.seam.read(policy, 0, &mut memory)?;
         let mut globals = [0; limits::POLICY_GLOBALS];
-        let count = self.machine.save_globals(policy, &mut globals);
+        let count = self.seam.save_globals(policy, &mut globals);
         let globals = globals.get(..count).ok_or(Fault::Malformed)?.to_vec();
         let number = image_number();
         self.images.insert(entry.name.clone(), Image { policy, number, memory, globals });
         Ok(())
     }
 
-    fn ask(machine: &mut M, image: &Image, entry: &PolicyEntry, visit: &Visit<'_>) -> Result<Verdict, Fault> {
+    fn ask(
+        seam: &mut S,
+        image: &Image,
+        entry: &PolicyEntry,
+        call: &PolicyCall<'_>,
+    ) -> Result<Verdict, Fault> {
         let policy = image.policy;
         let output_bytes = u32::try_from(entry.limits.output_bytes).unwrap_or(u32::MAX);
-        let result = machine.call(policy, PolicyFunction::Check, [REQUEST_HANDLE, 0, 0, 0], Some(visit))?;
-        visit.end()?;
-        let verdict = lift_verdict(&Inside { machine, policy }, result, output_bytes)?;
-        machine.call(policy, PolicyFunction::PostCheck, [result, 0, 0, 0], None)?;
+        let result = seam.call(policy, PolicyFunction::Check, [REQUEST_HANDLE, 0, 0, 0], Some(call))?;
+        call.end()?;
+        let verdict = lift_verdict(&Inside { seam, policy }, result, output_bytes)?;
+        seam.call(policy, PolicyFunction::PostCheck, [result, 0, 0, 0], None)?;
         Ok(verdict)
     }
 }
 
-impl<M: Machine> Policies for LinkedPolicies<M> {
-    fn linked(&self) -> &[Linked] {
+impl<S: Seam> Policies for LinkedPolicies<S> {
+    fn linked(&self) -> &[LinkedPolicy] {
         &self.linked
     }
 
@@ -197,49 +203,49 @@ impl<M: Machine> Policies for LinkedPolicies<M> {
         self.keep(policy, entry).map_err(failed)
     }
 
-    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> Answer {
-        let Self { machine, images, .. } = self;
+    fn check(&mut self, entry: &PolicyEntry, request: &RequestContext<'_>) -> CheckResult {
+        let Self { seam, images, .. } = self;
         let Some(image) = images.get(&entry.name) else {
             return Err(Fault::Missing).into();
         };
-        machine.restore(image.policy, &image.memory, &image.globals, image.number);
-        machine.allow(entry.limits.fuel, u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX));
-        let visit = Visit::with_request(request);
-        let verdict = Self::ask(machine, image, entry, &visit);
-        let fuel = Some(entry.limits.fuel.saturating_sub(machine.fuel()));
-        Answer { verdict, fuel, log: visit.into_log() }
+        seam.restore(image.policy, &image.memory, &image.globals, image.number);
+        seam.allow(entry.limits.fuel, u32::try_from(entry.limits.memory_bytes).unwrap_or(u32::MAX));
+        let call = PolicyCall::with_request(request);
+        let verdict = Self::ask(seam, image, entry, &call);
+        let fuel = Some(entry.limits.fuel.saturating_sub(seam.fuel()));
+        CheckResult { verdict, fuel, log: call.into_log() }
     }
 }
 
-impl<M: Machine> Sandbox for Inside<'_, M> {
+impl<S: Seam> PolicyMemory for Inside<'_, S> {
     fn read(&self, at: u32, into: &mut [u8]) -> Result<(), Fault> {
-        self.machine.read(self.policy, at, into)
+        self.seam.read(self.policy, at, into)
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Fault> {
-        self.machine.write(self.policy, at, bytes)
+        self.seam.write(self.policy, at, bytes)
     }
 
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        self.machine.call(self.policy, PolicyFunction::Realloc, [0, 0, align, size], None)
+        self.seam.call(self.policy, PolicyFunction::Realloc, [0, 0, align, size], None)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
-        self.machine.charge(units)
+        self.seam.charge(units)
     }
 }
 
-/// Answers a question of `policy` during a call: for a [`Machine`] whose policy came back with it.
+/// Answers a question of `policy` during a call: for a [`Seam`] whose policy came back with it.
 ///
 /// # Errors
 /// What ends the call.
-pub fn answer<M: Machine>(
-    machine: &mut M,
+pub fn host_call<S: Seam>(
+    seam: &mut S,
     policy: u32,
-    visit: &Visit<'_>,
+    call: &PolicyCall<'_>,
     function: u32,
     args: [u32; ARGUMENTS],
 ) -> Result<u64, Fault> {
     let function = HostFunction::from_number(function).ok_or(Fault::Malformed)?;
-    visit.answer(&mut Inside { machine, policy }, function, args)
+    call.answer(&mut Inside { seam, policy }, function, args)
 }

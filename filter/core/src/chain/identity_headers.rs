@@ -1,12 +1,12 @@
-//! How the identities of a token look in headers and logs of the proxy: made once, used with every request of the token.
+//! The identities of a token as header values and log fields: made once, used with every request of the token.
 
-use crate::claims::Identity;
+use super::hops::Identity;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sfv::{ListSerializer, RefBareItem, StringRef, key_ref};
 
 /// The values of the headers that tell the upstream who acts for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels {
+pub struct IdentityHeaders {
     /// The principal's subject, see [`encode_identifier`].
     pub principal: String,
     /// The subject of the agent that acts now, likewise; `None` without a delegation.
@@ -18,7 +18,7 @@ pub struct Labels {
     pub chain: String,
 }
 
-impl Labels {
+impl IdentityHeaders {
     /// Of a principal and the hops, oldest first.
     #[must_use]
     pub fn new(principal: &Identity, hops: &[Identity]) -> Self {

@@ -1,10 +1,9 @@
 //! What the policies of a route are asked about: a request whose token, chain and scopes already passed.
 
 use crate::chain::VerifiedChain;
-use crate::config::Route;
 use crate::denial::{Denial, Evidence};
-use crate::headers::Headers;
-use crate::path::NormalPath;
+use crate::http::{NormalPath, RequestHead};
+use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
 use serde_json::Value;
 
@@ -12,21 +11,10 @@ use serde_json::Value;
 /// same case gives the same verdict whenever it is replayed.
 #[derive(Debug)]
 pub struct RequestContext<'a> {
-    method: &'a str,
+    head: &'a RequestHead,
     path: &'a NormalPath,
-    headers: &'a Headers,
     chain: &'a VerifiedChain,
-    route: MatchedRoute<'a>,
     now: UnixTime,
-}
-
-/// The route that matched, and its position in the configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct MatchedRoute<'a> {
-    /// From 0.
-    pub index: usize,
-    /// The route.
-    pub route: &'a Route,
 }
 
 /// Headers that carry credentials: no rule needs them, and a log is no place for them.
@@ -42,31 +30,30 @@ pub enum HeaderError {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Checks that the token holds every scope that the route asks for, compared exactly (RFC 6749 §3.3).
+    /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3).
     ///
     /// # Errors
     /// [`Reason::ScopeInsufficient`].
     pub fn authorize(
-        method: &'a str,
+        head: &'a RequestHead,
         path: &'a NormalPath,
-        headers: &'a Headers,
         chain: &'a VerifiedChain,
-        route: MatchedRoute<'a>,
         now: UnixTime,
     ) -> Result<Self, Denial> {
         let granted = chain.token().scopes();
-        let mut missing = route.route.scopes.iter().filter(|needed| !granted.contains(needed)).peekable();
+        let mut missing =
+            chain.route().entry().scopes.iter().filter(|needed| !granted.contains(needed)).peekable();
         if missing.peek().is_some() {
             let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
             return Err(Denial::new(Reason::ScopeInsufficient, evidence));
         }
-        Ok(Self { method, path, headers, chain, route, now })
+        Ok(Self { head, path, chain, now })
     }
 
     /// The request method, as it came.
     #[must_use]
     pub fn method(&self) -> &str {
-        self.method
+        self.head.method()
     }
 
     /// The normalised path, without the query.
@@ -85,7 +72,8 @@ impl<'a> RequestContext<'a> {
             return Ok(None);
         }
         let mut values = self
-            .headers
+            .head
+            .headers()
             .iter()
             .filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value);
@@ -98,8 +86,8 @@ impl<'a> RequestContext<'a> {
 
     /// The route that matched.
     #[must_use]
-    pub fn route(&self) -> MatchedRoute<'a> {
-        self.route
+    pub fn route(&self) -> &'a MatchedRoute {
+        self.chain.route()
     }
 
     /// A claim of the token by JSON pointer (RFC 6901).

@@ -1,12 +1,11 @@
 //! A decision as HTTP: what the upstream gets, or what the client is told.
 
+use super::{Decision, Outcome, Permit};
 use crate::config::Config;
-use crate::decision::{Decision, Outcome, Permit};
 use crate::denial::Denial;
+use crate::http::{Connection, OWN_PREFIX};
 use crate::policy::Obligation;
-use crate::reason::Challenge;
-use crate::request::Connection;
-use crate::reserved::OWN_PREFIX;
+use crate::reason::{Challenge, Reason};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -22,7 +21,7 @@ pub enum Reply<'a> {
     /// Let it go on, changed like this.
     Forward(Forward<'a>),
     /// Answer it here.
-    Answer(Answer),
+    Local(LocalReply),
 }
 
 /// Changes to a request that goes on.
@@ -38,9 +37,9 @@ pub struct Forward<'a> {
     pub add: Vec<(Cow<'a, str>, &'a str)>,
 }
 
-/// An answer to the client.
+/// A response that the proxy sends instead of the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct LocalReply {
     /// HTTP status.
     pub status: u16,
     /// Headers.
@@ -56,9 +55,9 @@ impl<'a> Reply<'a> {
         match (decision.outcome(), config) {
             (Outcome::Allow(permit), Some(config)) => Self::Forward(forward(decision, permit, config)),
             (Outcome::Allow(_), None) => {
-                Self::Answer(answer(decision, &crate::reason::Reason::ConfigInvalid.into(), None))
+                Self::Local(local_reply(decision, &Reason::ConfigInvalid.into(), None))
             }
-            (Outcome::Deny(denial), config) => Self::Answer(answer(decision, denial, config)),
+            (Outcome::Deny(denial), config) => Self::Local(local_reply(decision, denial, config)),
         }
     }
 }
@@ -68,7 +67,7 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     if let Some(path) = decision.path().filter(|path| path.changed()) {
         forward.path = Some(path.to_header());
     }
-    match decision.connection {
+    match decision.facts.connection {
         Connection::Stays => {}
         Connection::Removed => forward.remove.extend(["connection", "proxy-connection"]),
         Connection::UpgradeOnly => {
@@ -91,13 +90,13 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
         let mut set = |name: &'static str, value: &'a str| forward.add.push((Cow::Borrowed(name), value));
         set("x-mandate-decision", decision.id());
         if let Some(chain) = permit.chain() {
-            let labels = chain.token().labels();
-            set("x-mandate-principal", &labels.principal);
-            if let Some(agent) = &labels.agent {
+            let identities = chain.token().identity_headers();
+            set("x-mandate-principal", &identities.principal);
+            if let Some(agent) = &identities.agent {
                 set("x-mandate-agent", agent);
             }
-            set("x-mandate-depth", &labels.depth);
-            set("x-mandate-chain", &labels.chain);
+            set("x-mandate-depth", &identities.depth);
+            set("x-mandate-chain", &identities.chain);
         }
     }
     for obligation in permit.obligations() {
@@ -126,7 +125,7 @@ struct Problem<'a> {
     decision: &'a str,
 }
 
-fn answer(decision: &Decision, denial: &Denial, config: Option<&Config>) -> Answer {
+fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) -> LocalReply {
     let reason = denial.reason;
     let policy = denial.policy.as_ref();
     let problem = Problem {
@@ -146,7 +145,7 @@ fn answer(decision: &Decision, denial: &Denial, config: Option<&Config>) -> Answ
         headers.push(("www-authenticate", challenge));
     }
     // Serialising a struct of strings and a number does not fail; an empty body would still deny.
-    Answer { status: reason.status(), headers, body: serde_json::to_vec(&problem).unwrap_or_default() }
+    LocalReply { status: reason.status(), headers, body: serde_json::to_vec(&problem).unwrap_or_default() }
 }
 
 /// RFC 6750 §3 and RFC 9728 §5.1. The values need no escaping: error codes are ours, scope tokens and the metadata
@@ -159,12 +158,12 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
         Challenge::Error(error) => parameters.push(format!("error=\"{error}\"")),
         Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
     }
-    let route = decision.route().and_then(|index| config?.routes.get(index));
+    let scopes = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
     // A client that must get another token learns at once for which scopes: else it asks for all that there are.
     let names_scopes = matches!(challenge, Challenge::Scope | Challenge::Bare)
         || decision.reason().is_some_and(|reason| reason.status() == 401);
-    if let Some(route) = route.filter(|route| names_scopes && !route.scopes.is_empty()) {
-        parameters.push(format!("scope=\"{}\"", route.scopes.join(" ")));
+    if names_scopes && !scopes.is_empty() {
+        parameters.push(format!("scope=\"{}\"", scopes.join(" ")));
     }
     if let Some(url) = config.and_then(|c| c.resource_metadata.as_deref()) {
         parameters.push(format!("resource_metadata=\"{url}\""));

@@ -5,7 +5,8 @@
 //! or because the bound is reached, whichever comes first. The hash has a random key, so that nobody can aim collisions at
 //! it; should two tokens collide, the later one takes the place of the earlier.
 
-use crate::{claims::SignedToken, limits, time::UnixTime};
+use super::signed::SignedToken;
+use crate::{limits, time::UnixTime};
 use lru::LruCache;
 use siphasher::sip::SipHasher13;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -78,7 +79,7 @@ impl TokenCache {
         let token = token.as_ref();
         let hash = self.hash(token);
         let entry = self.entries.get(&hash).filter(|entry| same(&entry.bytes, token))?;
-        let current = generation_of(entry.token.issuer_index()) == Some(entry.key_generation);
+        let current = generation_of(entry.token.issuer().index()) == Some(entry.key_generation);
         // Without the clock skew: between `exp` and `exp` + skew a token is verified anew each time, which is rare and safe.
         if current && now < entry.token.expires_at() {
             return Some(Rc::clone(&entry.token));

@@ -2,12 +2,14 @@
 //!
 //! It names the token by its `jti`, never by its bytes, and holds no header and no query.
 
-use crate::claims::{Identity, SignedToken};
+use super::{Decision, Outcome};
+use crate::chain::{Identity, SignedToken};
 use crate::config::{AuditLog, Config};
-use crate::decision::{Decision, Outcome};
 use crate::denial::Evidence;
+use crate::http::NormalPath;
 use crate::policy::{Obligation, PolicyRecord};
 use crate::printable;
+use crate::reason::Reason;
 use serde::Serialize;
 
 /// One decision, for the log. Members that do not apply are left out.
@@ -103,16 +105,16 @@ impl<'a> AuditRecord<'a> {
             Some(AuditLog::Denied) | None => denied,
             Some(AuditLog::None) => false,
         };
-        wanted.then(|| Self::new(decision, config))
+        wanted.then(|| Self::new(decision))
     }
 
     /// The record of `decision`.
     #[must_use]
-    pub fn new(decision: &'a Decision, config: Option<&'a Config>) -> Self {
+    pub fn new(decision: &'a Decision) -> Self {
         let token = decision.token();
-        let route = decision.route().and_then(|index| {
-            let route = config?.routes.get(index)?;
-            Some(Route { index, path_prefix: route.matcher.path_prefix.as_str() })
+        let route = decision.route().map(|route| {
+            let path_prefix = route.entry().matcher.path_prefix.as_str();
+            Route { index: route.index(), path_prefix }
         });
         let obligations = match decision.outcome() {
             Outcome::Allow(permit) => permit
@@ -129,13 +131,13 @@ impl<'a> AuditRecord<'a> {
             decision: decision.id(),
             time_ms: decision.at().as_millis(),
             result: if decision.reason().is_some() { "deny" } else { "allow" },
-            reason: decision.reason().map(crate::reason::Reason::code),
+            reason: decision.reason().map(Reason::code),
             evidence: match decision.outcome() {
                 Outcome::Allow(_) => None,
                 Outcome::Deny(denial) => denial.evidence.as_deref(),
             },
             method: decision.method(),
-            path: decision.path().map(crate::path::NormalPath::as_str),
+            path: decision.path().map(NormalPath::as_str),
             route,
             chain: token.map(|t| t.identities().map(Hop::from).collect()),
             depth: token.map(|t| t.hops().len()),

@@ -1,0 +1,205 @@
+//! What can be wrong with the parts of a request, each with its place and the limit that it broke.
+
+use crate::json::JsonError;
+use crate::limits;
+
+/// Why there is no one credential to look at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialProblem {
+    /// No `authorization` header.
+    #[error("no authorization header came")]
+    Absent,
+    /// A scheme that is neither `Bearer` nor `DPoP`.
+    #[error("the authorization header has another scheme than Bearer")]
+    Scheme,
+    /// `DPoP`.
+    #[error("the authorization header has the scheme DPoP, and proofs of possession are not checked")]
+    Proof,
+    /// Several headers, or several credentials in one.
+    #[error("more than one credential came")]
+    Several,
+}
+
+/// Why a credential is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenProblem {
+    /// Nothing follows the scheme.
+    #[error("nothing follows the scheme")]
+    Empty,
+    /// A byte that RFC 9110 §11.2 does not allow in a `token68`.
+    #[error("byte {at} of the token is not one that a token may hold")]
+    Byte {
+        /// Its offset in the token.
+        at: usize,
+    },
+    /// Too long.
+    #[error("the token has {bytes} bytes, {max} are accepted")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// What is accepted.
+        max: usize,
+    },
+    /// Not three parts between dots (RFC 7515 §7.1).
+    #[error("the token has {parts} parts between dots, a signed token has 3")]
+    Parts {
+        /// How many there are.
+        parts: usize,
+    },
+    /// Not base64url without padding (RFC 7515 §2).
+    #[error("the {part} of the token is not base64url")]
+    Base64 {
+        /// `header`, `claims` or `signature`.
+        part: &'static str,
+    },
+    /// Not strict JSON.
+    #[error("the {part} of the token: {error}")]
+    Json {
+        /// `header` or `claims`.
+        part: &'static str,
+        /// What is wrong, and where.
+        error: JsonError,
+    },
+    /// JSON that names a member twice. Its name is the client's text, and not kept.
+    #[error("the {part} of the token names a member twice")]
+    Duplicate {
+        /// `header` or `claims`.
+        part: &'static str,
+    },
+    /// JSON, but no object.
+    #[error("the {part} of the token is no JSON object")]
+    NotObject {
+        /// `header` or `claims`.
+        part: &'static str,
+    },
+    /// A member of the header is missing, no string, or too long.
+    #[error("`{name}` in the header of the token is missing, no string, or too long")]
+    Member {
+        /// Its name.
+        name: &'static str,
+    },
+    /// An extension that must be understood, and is not (RFC 7515 §4.1.11).
+    #[error("the header of the token has `crit` or `b64`, and no extension is understood here")]
+    Critical,
+}
+
+/// What is wrong with a claim.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimProblem {
+    /// It is absent.
+    #[error("is missing")]
+    Missing,
+    /// It has another type than it must have.
+    #[error("has the wrong type")]
+    Type,
+    /// It is empty, too long, or has control characters.
+    #[error("is empty, longer than {} bytes, or has control characters", limits::IDENTITY_BYTES)]
+    Text,
+    /// It is no date (RFC 7519 §2, NumericDate).
+    #[error("is no date in seconds since 1970")]
+    Date,
+    /// It has too many elements.
+    #[error("has more than {max} elements")]
+    TooMany {
+        /// What is accepted.
+        max: usize,
+    },
+    /// It is no list of scope tokens (RFC 6749 §3.3).
+    #[error("is no list of scope tokens with one space between them")]
+    Scopes,
+    /// `exp` is not later than `iat`.
+    #[error("is not later than `iat`")]
+    NotAfterIssued,
+    /// The token is bound to a key, and no proof is checked (RFC 7800 §3.1).
+    #[error("binds the token to a key, and proofs of possession are not checked")]
+    Bound,
+}
+
+/// Why an issuer's keys are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeysProblem {
+    /// There is no set, or it is too old, and the next attempt to fetch one is not due yet.
+    #[error("no key set could be fetched, or it is older than stale_s")]
+    Missing,
+    /// They did not come in the time that a request waits.
+    #[error("the request waited for a key set, which did not come in time")]
+    Late,
+    /// So many requests wait already that this one may not.
+    #[error("too many requests wait for keys already")]
+    NoRoom,
+}
+
+/// Why a path was refused. Positions are byte offsets into what came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Longer than [`limits::PATH_BYTES`].
+    #[error("the path has {bytes} bytes, at most {max} are accepted", max = limits::PATH_BYTES)]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Empty, the asterisk form, or an authority: a path begins with `/`.
+    #[error("the path does not begin with `/`")]
+    NotAbsolute,
+    /// A `#`, anywhere: a fragment is never sent (RFC 9110 §7.1).
+    #[error("the path has a fragment at byte {at}")]
+    Fragment {
+        /// Offset of the `#`.
+        at: usize,
+    },
+    /// A byte that RFC 3986 allows neither in a path nor in a query.
+    #[error("byte 0x{byte:02X} at {at} is not allowed, percent-encode it")]
+    ForbiddenByte {
+        /// The byte.
+        byte: u8,
+        /// Its offset.
+        at: usize,
+    },
+    /// A `%` without two hexadecimal digits.
+    #[error("the percent sign at byte {at} is not followed by two hexadecimal digits")]
+    BadTriplet {
+        /// Offset of the `%`.
+        at: usize,
+    },
+    /// An encoded slash, backslash or control character: proxy and upstream might read it differently.
+    #[error("the encoded byte 0x{byte:02X} at {at} is ambiguous")]
+    AmbiguousTriplet {
+        /// What the triplet stands for.
+        byte: u8,
+        /// Offset of the `%`.
+        at: usize,
+    },
+    /// Triplets that are together no UTF-8: servers replace, drop or keep such bytes.
+    #[error("the percent-encoded bytes from {at} on are not UTF-8")]
+    NotUtf8 {
+        /// Offset of the first such `%`.
+        at: usize,
+    },
+    /// A segment that ends in encoded white space: some servers trim it.
+    #[error("the segment that ends at byte {at} ends in white space, which some servers trim")]
+    TrailingSpace {
+        /// Offset of the byte behind the segment.
+        at: usize,
+    },
+    /// A path parameter: some upstreams strip it before they route, so `/admin;x` is `/admin` to them and not to us.
+    #[error(
+        "the semicolon at byte {at} begins a path parameter, which proxies and upstreams read differently"
+    )]
+    Parameter {
+        /// Offset of the semicolon, encoded or not.
+        at: usize,
+    },
+    /// Dot segments that climb above the root.
+    #[error("the path climbs above its root")]
+    AboveRoot,
+    /// A configured prefix that is not in normal form and so would match nothing.
+    #[error("the prefix is not in normal form, write `{normal}`")]
+    NotNormal {
+        /// The normal form.
+        normal: String,
+    },
+    /// A configured prefix with a query.
+    #[error("the prefix has a query, routes match the path only")]
+    PrefixQuery,
+}

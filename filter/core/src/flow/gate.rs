@@ -1,0 +1,345 @@
+//! Everything that decisions need and that outlives a request.
+
+use super::key_problems::{idle_algorithms, key_set_problems, problem, rejected_keys};
+use crate::chain::{SignedToken, TokenCache};
+use crate::config::{Config, KeySource, PolicyEntry, Preflight, Problem};
+use crate::decision::Facts;
+use crate::denial::{Denial, Evidence, KeysProblem};
+use crate::http::{Connection, NormalPath, RequestHead, ReservedHeaders};
+use crate::keys::{KeySet, KeyStore, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
+use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
+use crate::printable::one_line;
+use crate::routes::{Asked, MatchedRoute, Routes, Target};
+use crate::token::ParsedToken;
+use crate::{reason::Reason, time::UnixTime};
+use std::rc::Rc;
+
+/// Everything that decisions need and that outlives a request: one configuration, its keys, its policies, its cache.
+pub struct Gate {
+    config: Config,
+    issuers: Vec<(Rc<TrustedIssuer>, KeyStore)>,
+    cache: TokenCache,
+    policies: Box<dyn Policies>,
+    routes: Routes,
+    reserved: ReservedHeaders,
+    matches_hosts: bool,
+    warnings: Vec<Problem>,
+    cache_hits: u64,
+    cache_misses: u64,
+    spent_us: u64,
+}
+
+/// Why a request does not go on now.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is denied.
+    Deny(Denial),
+    /// It waits for a newer key set of the issuer at this position in the configuration.
+    Wait(usize),
+}
+
+impl<T: Into<Denial>> From<T> for Stop {
+    fn from(denial: T) -> Self {
+        Self::Deny(denial.into())
+    }
+}
+
+/// A request whose route is found.
+pub(super) struct Located {
+    pub(super) path: NormalPath,
+    pub(super) connection: Connection,
+    pub(super) route: Rc<MatchedRoute>,
+    pub(super) preflight: bool,
+}
+
+impl From<Located> for Facts {
+    fn from(Located { path, connection, route, .. }: Located) -> Self {
+        Self { path: Some(path), connection, route: Some(route), ..Self::default() }
+    }
+}
+
+impl Gate {
+    /// Builds the gate for a configuration. `seed` is random, from the host: it keys the cache's hash, and decides when keys are
+    /// fetched.
+    ///
+    /// # Errors
+    /// Inline keys that hold a secret or of which none can be used, and every policy that is not linked, does not have the pinned digest, or
+    /// refuses its settings.
+    pub fn new(
+        config: Config,
+        mut policies: Box<dyn Policies>,
+        seed: [u8; 16],
+    ) -> Result<Self, Vec<Problem>> {
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        let mut issuers = Vec::new();
+        for (index, issuer) in config.issuers.iter().enumerate() {
+            let trusted = Rc::new(TrustedIssuer::new(index, issuer.clone()));
+            match &issuer.keys {
+                KeySource::Remote(remote) => {
+                    issuers.push((trusted, KeyStore::Remote(RemoteStore::new(remote.clone(), seed, index))));
+                }
+                KeySource::Inline(jwks) => {
+                    let pointer = format!("/issuers/{index}/keys/inline");
+                    match KeySet::from_value(jwks) {
+                        Ok(set) => {
+                            let (secret, unusable): (Vec<_>, Vec<_>) =
+                                rejected_keys(&set, &pointer).partition(|(is_secret, _)| *is_secret);
+                            problems.extend(secret.into_iter().map(|(_, problem)| problem));
+                            warnings.extend(unusable.into_iter().map(|(_, problem)| problem));
+                            problems.extend(idle_algorithms(&set, issuer, index));
+                            issuers.push((trusted, KeyStore::Inline(set)));
+                        }
+                        Err(error) => problems.extend(key_set_problems(&error, jwks, &pointer)),
+                    }
+                }
+            }
+        }
+        let mut asked = Vec::new();
+        for (index, entry) in config.policies.iter().enumerate() {
+            match prepare(policies.as_mut(), index, entry) {
+                Ok(ready) => asked.push(Rc::new(ready)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let routes = Routes::new(&config, &asked).map_err(|error| {
+            let pointer = format!("/routes/{}/policies/{}", error.route, error.position);
+            vec![problem(pointer, error.to_string())]
+        })?;
+        let matches_hosts = config.matches_hosts();
+        let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
+        let cache = TokenCache::new(seed);
+        Ok(Self {
+            config,
+            issuers,
+            cache,
+            policies,
+            routes,
+            reserved,
+            matches_hosts,
+            warnings,
+            cache_hits: 0,
+            cache_misses: 0,
+            spent_us: 0,
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What is not as it should be with the keys in the configuration, and denies nobody who should not be.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The headers that are removed before anything is decided.
+    #[must_use]
+    pub fn reserved(&self) -> &ReservedHeaders {
+        &self.reserved
+    }
+
+    /// The issuers whose keys are fetched: position in the configuration, and the store to feed.
+    pub fn remote_stores(&mut self) -> impl Iterator<Item = (usize, &mut RemoteStore)> {
+        self.issuers.iter_mut().enumerate().filter_map(|(index, (_, store))| match store {
+            KeyStore::Remote(remote) => Some((index, remote)),
+            KeyStore::Inline(_) => None,
+        })
+    }
+
+    /// The store of one issuer whose keys are fetched.
+    pub fn remote_store(&mut self, issuer: usize) -> Option<&mut RemoteStore> {
+        match self.issuers.get_mut(issuer) {
+            Some((_, KeyStore::Remote(remote))) => Some(remote),
+            _ => None,
+        }
+    }
+
+    /// Takes over the keys that were fetched for `earlier`, the gate before or that of another plugin in the same memory, as
+    /// far as they are from the same place and newer: see [`RemoteStore::take_over`].
+    pub fn take_over(&mut self, earlier: &Self) {
+        for (_, store) in self.remote_stores() {
+            for (_, other) in &earlier.issuers {
+                if let KeyStore::Remote(other) = other {
+                    store.take_over(other);
+                }
+            }
+        }
+    }
+
+    /// How many tokens were found in the cache, and how many were not, since the last call.
+    pub fn take_cache_counts(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.cache_hits), std::mem::take(&mut self.cache_misses))
+    }
+
+    /// How long signatures took since the last call, in microseconds as estimated.
+    pub fn take_spent_us(&mut self) -> u64 {
+        std::mem::take(&mut self.spent_us)
+    }
+
+    /// The route for a request, found by host, path and method; for a preflight by the method that it asks for.
+    pub(super) fn locate(&self, head: &RequestHead) -> Result<Located, (Facts, Denial)> {
+        let mut facts = Facts::default();
+        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
+        match head.connection(kept) {
+            Ok(connection) => facts.connection = connection,
+            Err(denial) => return Err((facts, denial)),
+        }
+        let path = match NormalPath::normalise(head.path()) {
+            Ok(path) => path,
+            Err(problem) => {
+                return Err((facts, Denial::new(Reason::PathInvalid, Evidence::Path { problem })));
+            }
+        };
+        match self.find_route(head, &path) {
+            Ok((route, preflight)) => {
+                Ok(Located { path, connection: facts.connection, route: Rc::clone(route), preflight })
+            }
+            Err(denial) => Err((Facts { path: Some(path), ..facts }, denial)),
+        }
+    }
+
+    /// The route, and whether the request is a preflight that passes.
+    fn find_route(&self, head: &RequestHead, path: &NormalPath) -> Result<(&Rc<MatchedRoute>, bool), Denial> {
+        if !head.has_plain_method() {
+            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Method));
+        }
+        let host = if self.matches_hosts { head.host() } else { None };
+        if self.matches_hosts && host.is_none() {
+            // Not even a route without hosts: it could be meant for any other.
+            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Host));
+        }
+        let asks_for = match self.config.preflight {
+            Preflight::Pass => head.preflight_method(),
+            Preflight::Deny => None,
+        };
+        let target = Target { method: asks_for.unwrap_or_else(|| head.method()), host: host.as_ref(), path };
+        let route = self.routes.find(target).ok_or_else(|| {
+            let host = host.as_ref().map(|host| host.as_str().into());
+            Denial::new(Reason::RouteUnmatched, Evidence::Route { host })
+        })?;
+        match self.routes.stricter_in_another_case(target, route) {
+            Some(like_route) => {
+                let evidence = Evidence::PathCase { like_route, matched_route: route.index() };
+                Err(Denial::new(Reason::PathInvalid, evidence))
+            }
+            None => Ok((route, asks_for.is_some())),
+        }
+    }
+
+    /// The token that a request carries: known, or verified now and known from now on.
+    pub(super) fn token(
+        &mut self,
+        head: &RequestHead,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+    ) -> Result<Rc<SignedToken>, Stop> {
+        let credential = head.credential()?;
+        // By its exact bytes, and before they are looked at: what is known is a token.
+        if let Some(token) = self.cached(credential.bytes(), now) {
+            return Ok(token);
+        }
+        let token = ParsedToken::parse(credential.token()?)?;
+        let key = self.key_for(&token, verifier, now)?;
+        let (bytes, generation) = (token.as_str().to_owned(), key.generation);
+        let verified = Rc::new(SignedToken::verify(token, &key, verifier)?);
+        // A token that has expired is judged by its own merits each time, and takes no other's place.
+        if now < verified.expires_at() {
+            self.cache.insert(&bytes, Rc::clone(&verified), generation);
+        }
+        Ok(verified)
+    }
+
+    /// The key that must have signed `token`, if its issuer, its kind and its algorithm are accepted. What verifying with it
+    /// costs is counted as [spent](Self::take_spent_us).
+    ///
+    /// # Errors
+    /// Why there is none, or that it must be waited for.
+    pub fn key_for(
+        &mut self,
+        token: &ParsedToken,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+    ) -> Result<TrustedKey<'_>, Stop> {
+        let name = token.unverified_issuer()?;
+        let found =
+            self.issuers.iter_mut().enumerate().find(|(_, (issuer, _))| issuer.entry().issuer == name);
+        let (index, (issuer, store)) = found.ok_or_else(|| {
+            Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() })
+        })?;
+        let algorithm = token.algorithm_for(issuer.entry())?;
+        let unknown = || Denial::new(Reason::KeyUnknown, token.key_evidence(algorithm));
+        let (key, generation) = match store.find(token.header().kid.as_deref(), algorithm, now) {
+            Lookup::Found(key, generation) => (key, generation),
+            Lookup::Unknown => return Err(unknown().into()),
+            Lookup::Unavailable => {
+                let issuer = Some(issuer.entry().issuer.clone());
+                let evidence = Evidence::Keys { issuer, problem: KeysProblem::Missing };
+                return Err(Denial::new(Reason::KeysUnavailable, evidence).into());
+            }
+            Lookup::Wait => return Err(Stop::Wait(index)),
+        };
+        // A key so large that a worker would be held up is none.
+        let cost_us = verifier.cost_us(key, algorithm).ok_or_else(unknown)?;
+        self.spent_us = self.spent_us.saturating_add(cost_us);
+        Ok(TrustedKey { issuer, algorithm, key, generation })
+    }
+
+    /// Asks the policies of the request's route: what each said, and what they want done.
+    pub(super) fn ask(
+        &mut self,
+        request: &RequestContext<'_>,
+    ) -> (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>) {
+        let mut fold = Fold::default();
+        for asked in request.route().asked() {
+            if let Err(denial) = fold.add(asked, self.policies.check(&asked.entry, request)) {
+                return (fold.records, Err(denial));
+            }
+        }
+        (fold.records, Ok(fold.obligations))
+    }
+
+    fn cached(&mut self, token: &[u8], now: UnixTime) -> Option<Rc<SignedToken>> {
+        let issuers = &self.issuers;
+        let generation = |issuer: usize| issuers.get(issuer).and_then(|(_, store)| store.generation(now));
+        let found = self.cache.get(token, now, generation);
+        let count = if found.is_some() { &mut self.cache_hits } else { &mut self.cache_misses };
+        *count = count.saturating_add(1);
+        found
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("config", &self.config)
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Has a policy prepare an entry.
+fn prepare(policies: &mut dyn Policies, index: usize, entry: &PolicyEntry) -> Result<Asked, Vec<Problem>> {
+    let pointer = format!("/policies/{index}");
+    let linked = policies.linked().iter().find(|linked| linked.name == entry.policy).ok_or_else(|| {
+        // The culprit is the member that names the policy: without `policy` that is `name`.
+        let member = if entry.policy == entry.name { "name" } else { "policy" };
+        let message = format!("no policy `{}` is linked into this module", entry.policy);
+        vec![problem(format!("{pointer}/{member}"), message)]
+    })?;
+    let sha256: Rc<str> = linked.sha256.as_str().into();
+    if entry.sha256.as_ref().is_some_and(|pin| **pin != *sha256) {
+        let message = format!("the linked policy `{}` has the digest {sha256}", entry.policy);
+        return Err(vec![problem(format!("{pointer}/sha256"), message)]);
+    }
+    policies.configure(entry).map_err(|complaints| {
+        let place = |c: &Complaint| format!("{pointer}/settings{}", one_line(&c.pointer));
+        complaints.iter().map(|c| problem(place(c), one_line(&c.message))).collect::<Vec<_>>()
+    })?;
+    Ok(Asked { index, entry: entry.clone(), name: entry.name.as_str().into(), sha256 })
+}

@@ -1,0 +1,16 @@
+//! The request as HTTP has it: its head, its headers, its path, its host, and which of them other programs read otherwise.
+
+mod head;
+mod headers;
+mod host;
+mod path;
+mod reserved;
+
+pub use head::connection::Connection;
+pub use head::credential::Credential;
+pub use head::{RequestHead, is_plain_method};
+pub use headers::Headers;
+pub use host::{Host, HostPattern, HostPatternError};
+pub use path::{NormalPath, PathPrefix};
+pub(crate) use path::{fold, may_fold};
+pub use reserved::{OWN_PREFIX, RESERVED, ReservedHeaders, Takes, WITH_HOSTS, may_be_passed_on};

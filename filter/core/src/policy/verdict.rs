@@ -1,0 +1,66 @@
+//! What one policy says, or how it failed.
+
+pub use mandate_seam::Fault;
+
+use serde::Serialize;
+
+/// What one policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes, and this must be done with the request.
+    Allow(Vec<Obligation>),
+    /// No.
+    Deny {
+        /// The policy's own stable code, which the client is told: `[a-z0-9_-]{1,64}`.
+        code: String,
+        /// For the audit record; never for the client.
+        message: String,
+    },
+    /// Not this policy's concern.
+    Abstain,
+}
+
+/// What an allowing policy asks to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Obligation {
+    /// Add the header `x-mandate-ext-<name>` to the request that the upstream gets.
+    Header {
+        /// What follows the prefix: lower-case letters, digits and dashes.
+        name: String,
+        /// Visible ASCII and spaces.
+        value: String,
+    },
+    /// Add a field to the audit record.
+    Audit {
+        /// The field's name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Obligation {
+    /// Whether both want one header to say something.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, value }, Self::Header { name: same, value: differs }) => {
+                name == same && value != differs
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it can be done without doing anything else: no other header, no line break.
+    pub(super) fn is_valid(&self) -> bool {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 64
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        };
+        match self {
+            Self::Header { name, value } => is_name(name) && value.bytes().all(|b| matches!(b, 0x20..=0x7e)),
+            Self::Audit { name, .. } => is_name(name),
+        }
+    }
+}
