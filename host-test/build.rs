@@ -59,6 +59,8 @@ fn filter(workspace: Option<&Path>, target_dir: &Path) -> Result<PathBuf, String
         "filter/src",
         "filter/core/Cargo.toml",
         "filter/core/src",
+        "filter/seam/Cargo.toml",
+        "filter/seam/src",
     ];
     changed(workspace, &sources);
     filter_build::build(workspace, target_dir, false)

@@ -1,22 +1,32 @@
 //! The seam to the policies that are linked into this module.
 //!
-//! Envoy takes no module with imports that it does not know, so the seam is made of functions of our own: the stubs below
+//! Envoy takes no module with imports that it does not know, so the seam is made of functions of our own: the stubs
 //! do nothing here, and the linker (`mandate-link`) replaces their bodies and then hides them. One function goes the other
-//! way: [`mandate_seam_answer`], which linked policies come back with.
+//! way: [`mandate_seam_answer`], which linked policies come back with. Their names and types, and what is passed, are those of
+//! `mandate-seam`; the module says of which version of it.
 
 #![expect(unsafe_code, reason = "functions whose bodies the linker makes; each block says why it is sound")]
 
 use mandate_core::limits;
 use mandate_core::policy::Fault;
-use mandate_core::policy::PolicyCall;
-use mandate_core::policy::{Export, Seam, fault, host_call, kind};
+use mandate_core::policy::{PolicyCall, Seam, host_call};
+use mandate_core::seam::{self, PolicyFunction, list, passed};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr::NonNull;
 
-/// Functions that the compiler must know nothing about: neither that they do nothing, nor that two of them are alike.
-macro_rules! stubs {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+/// The stubs, which the compiler must know nothing about: neither that they do nothing, nor that two of them are alike. And what
+/// the linked code calls, which goes on to [`answer`].
+macro_rules! export {
+    (
+        stubs {
+            $($(#[$doc:meta])* $stub:ident = fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+
+        }
+        answers {
+            $(#[$answers:meta])*
+            fn $answer:ident($($answer_arg:ident: $answer_type:ty),*) -> $answer_result:ty;
+        }
+    ) => {
         $(
             $(#[$doc])*
             #[unsafe(no_mangle)]
@@ -25,69 +35,42 @@ macro_rules! stubs {
                 black_box((stringify!($name), $($arg),*));
                 black_box(0)
             }
-        )*
+        )+
+
+        $(#[$answers])*
+        #[unsafe(no_mangle)]
+        extern "C" fn $answer($($answer_arg: $answer_type),*) -> $answer_result {
+            answer($($answer_arg),*)
+        }
     };
 }
 
-stubs! {
-    /// Copies the list of policies, as far as there is room, and gives its length.
-    fn mandate_seam_linked(into: *mut u8, room: usize) -> usize;
-    /// See [`Seam::initialise`].
-    fn mandate_seam_initialise(policy: u32) -> u32;
-    /// See [`Seam::allow`].
-    fn mandate_seam_allow(fuel: u64, memory_bytes: u32) -> u32;
-    /// See [`Seam::fuel`].
-    fn mandate_seam_fuel() -> u64;
-    /// Gives 0, or the number of a fault.
-    fn mandate_seam_charge(units: u64) -> u32;
-    /// Gives the number of a fault, or 0, in the high half, and the result in the low one.
-    fn mandate_seam_call(policy: u32, export: u32, a: u32, b: u32, c: u32, d: u32) -> u64;
-    /// See [`Seam::size`].
-    fn mandate_seam_size() -> u32;
-    /// Gives 0, or the number of a fault.
-    fn mandate_seam_read(policy: u32, at: u32, into: *mut u8, len: usize) -> u32;
-    /// Gives 0, or the number of a fault.
-    fn mandate_seam_write(policy: u32, at: u32, from: *const u8, len: usize) -> u32;
-    /// See [`Seam::save_globals`].
-    fn mandate_seam_save_globals(policy: u32, into: *mut u64) -> usize;
-    /// See [`Seam::restore`]; the linker knows how many globals there are.
-    fn mandate_seam_restore(policy: u32, memory: *const u8, len: usize, globals: *const u64, image: u32) -> u32;
-}
+seam::functions!(export);
+seam::declare_version!();
 
 thread_local! {
     /// What the policy that is being called may ask.
     static VISIT: Cell<Option<NonNull<PolicyCall<'static>>>> = const { Cell::new(None) };
 }
 
-/// The value of an answer takes the low 56 bits, the number of a fault what is above: times and counts are far smaller.
-const VALUE_BITS: u32 = 56;
-
 /// A question of a policy, from the linked code.
-#[unsafe(no_mangle)]
-extern "C" fn mandate_seam_answer(policy: u32, function: u32, a: u32, b: u32, c: u32, d: u32) -> u64 {
+fn answer(policy: u32, function: u32, a: u32, b: u32, c: u32, d: u32) -> u64 {
     // No visit: a call that may not leave the policy (Canonical ABI, `may_leave`), such as `cabi_realloc`.
-    let Some(visit) = VISIT.get() else { return u64::from(kind(Fault::Trap)) << VALUE_BITS };
+    let Some(visit) = VISIT.get() else { return passed::answered(Err(Fault::Trap)) };
     // SAFETY: `call` puts a visit here only while its reference lives, and takes it away before it returns.
     let visit = unsafe { visit.as_ref() };
-    match host_call(&mut LinkedModule, policy, visit, function, [a, b, c, d]) {
-        Ok(value) => value & ((1 << VALUE_BITS) - 1),
-        Err(fault) => u64::from(kind(fault)) << VALUE_BITS,
-    }
+    passed::answered(host_call(&mut LinkedModule, policy, visit, function, [a, b, c, d]))
 }
 
 /// The linked policies of this module; there is one, and it keeps its state outside of our memory.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkedModule;
 
-fn settled(number: u32) -> Result<(), Fault> {
-    fault(number).map_or(Ok(()), Err)
-}
-
 impl Seam for LinkedModule {
     fn linked(&self) -> Vec<u8> {
         let len = mandate_seam_linked(std::ptr::null_mut(), 0);
         if len == 0 {
-            return b"[]".to_vec();
+            return list::EMPTY.into();
         }
         let mut list = vec![0; len];
         mandate_seam_linked(list.as_mut_ptr(), list.len());
@@ -107,21 +90,20 @@ impl Seam for LinkedModule {
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
-        settled(mandate_seam_charge(units))
+        passed::settled(mandate_seam_charge(units))
     }
 
     fn call(
         &mut self,
         policy: u32,
-        export: Export,
+        function: PolicyFunction,
         [a, b, c, d]: [u32; 4],
         visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         let outer = VISIT.replace(visit.map(|visit| NonNull::from(visit).cast()));
-        let end = mandate_seam_call(policy, export as u32, a, b, c, d);
+        let end = mandate_seam_call(policy, function.number(), a, b, c, d);
         VISIT.set(outer);
-        settled(u32::try_from(end >> 32).unwrap_or(u32::MAX))?;
-        u32::try_from(end).map_err(|_| Fault::Trap)
+        passed::returned(end)
     }
 
     fn size(&self) -> u32 {
@@ -129,11 +111,11 @@ impl Seam for LinkedModule {
     }
 
     fn read(&self, policy: u32, at: u32, into: &mut [u8]) -> Result<(), Fault> {
-        settled(mandate_seam_read(policy, at, into.as_mut_ptr(), into.len()))
+        passed::settled(mandate_seam_read(policy, at, into.as_mut_ptr(), into.len()))
     }
 
     fn write(&mut self, policy: u32, at: u32, bytes: &[u8]) -> Result<(), Fault> {
-        settled(mandate_seam_write(policy, at, bytes.as_ptr(), bytes.len()))
+        passed::settled(mandate_seam_write(policy, at, bytes.as_ptr(), bytes.len()))
     }
 
     fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize {

@@ -9,7 +9,6 @@
     reason = "a bench that goes wrong must stop"
 )]
 
-#[path = "../../../filter/src/seam.rs"]
 mod seam;
 
 use mandate_core::config::{Config, PolicyEntry};
@@ -21,9 +20,10 @@ use mandate_core::limits;
 use mandate_core::policy::PolicyCall;
 use mandate_core::policy::RequestContext;
 use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Policies, Verdict};
-use mandate_core::policy::{Export, LinkedPolicies, Seam};
+use mandate_core::policy::{LinkedPolicies, Seam};
+use mandate_core::seam::PolicyFunction;
 use mandate_core::time::UnixTime;
-use seam::Seam;
+use seam::LinkedModule;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 
@@ -54,7 +54,7 @@ extern "C" fn rig_input(len: usize) -> *mut u8 {
 
 /// The seam, with one reset for so many calls: what more of them add is what a reset costs.
 struct Rig {
-    seam: Seam,
+    seam: LinkedModule,
     calls_per_reset: u32,
     calls: u32,
 }
@@ -83,11 +83,11 @@ impl Seam for Rig {
     fn call(
         &mut self,
         policy: u32,
-        export: Export,
+        function: PolicyFunction,
         args: [u32; 4],
         visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
-        self.seam.call(policy, export, args, visit)
+        self.seam.call(policy, function, args, visit)
     }
 
     fn size(&self) -> u32 {
@@ -159,7 +159,7 @@ extern "C" fn rig_prepare(calls_per_reset: u32) {
     let config = Config::parse(input["configuration"].to_string().as_bytes()).unwrap();
     let headers: Vec<(String, String)> = serde_json::from_value(input["headers"].clone()).unwrap();
     let headers: Headers = headers.into();
-    let policies = LinkedPolicies::new(Rig { seam: Seam, calls_per_reset, calls: 0 }).unwrap();
+    let policies = LinkedPolicies::new(Rig { seam: LinkedModule, calls_per_reset, calls: 0 }).unwrap();
     let gate = Gate::new(config, Box::new(Often(policies)), [7; 16])
         .unwrap_or_else(|problems| panic!("{problems:?}"));
     let now = UnixTime::from_secs(input["now"].as_u64().unwrap());

@@ -11,6 +11,9 @@
 //! [`flow`] is the machine that takes these steps. The rooms below are listed in the order in which they build on each other: each
 //! imports earlier ones only (`tests/rooms.rs` holds them to it).
 
+/// What the filter, the linker and policies agree on.
+pub use mandate_seam as seam;
+
 pub mod limits;
 pub mod log_level;
 pub mod printable;

@@ -2,6 +2,10 @@
 //!
 //! A value that an operator may set has its default and its ceiling here; the rest is fixed.
 
+use mandate_seam::limits as seam;
+/// What the linker holds policies to as well.
+pub use mandate_seam::limits::{BYTES_PER_FUEL, GLOBALS as POLICY_GLOBALS};
+
 /// Longest compact token, in bytes.
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
@@ -91,7 +95,7 @@ pub const POLICY_FUEL: core::ops::RangeInclusive<u64> = 1..=100_000_000;
 /// `limits.memory_bytes` of a policy when absent.
 pub const DEFAULT_POLICY_MEMORY_BYTES: u64 = 1024 * 1024;
 /// Range of `limits.memory_bytes`: from one page of WebAssembly.
-pub const POLICY_MEMORY_BYTES: core::ops::RangeInclusive<u64> = 64 * 1024..=64 * 1024 * 1024;
+pub const POLICY_MEMORY_BYTES: core::ops::RangeInclusive<u64> = seam::PAGE_BYTES..=seam::MEMORY_BYTES;
 /// `limits.output_bytes` of a policy when absent.
 pub const DEFAULT_POLICY_OUTPUT_BYTES: u64 = 4096;
 /// Range of `limits.output_bytes`.
@@ -145,8 +149,6 @@ pub const POLICY_LOG_BYTES: usize = 2048;
 pub const POLICY_PROBLEMS: usize = 32;
 /// What one question of a policy costs it in fuel, beside what its answer takes.
 pub const HOST_CALL_FUEL: u64 = 100;
-/// How many bytes are copied for one unit of fuel.
-pub const BYTES_PER_FUEL: u64 = 16;
 /// Longest text that a policy may hand over at once, as a question, a log line or a part of its answer.
 pub const POLICY_TEXT_BYTES: u32 = 64 * 1024;
 /// What each obligation or problem takes of the budget for answers, beside its text.
@@ -155,8 +157,6 @@ pub const POLICY_ELEMENT_BYTES: u32 = 16;
 pub const POLICY_CONFIGURE_OUTPUT_BYTES: u32 = 16 * 1024;
 /// The fuel of `configure`, which runs once for each entry.
 pub const POLICY_CONFIGURE_FUEL: u64 = 100_000_000;
-/// Most mutable globals of one policy.
-pub const POLICY_GLOBALS: usize = 256;
 /// Most obligations of one answer.
 pub const POLICY_OBLIGATIONS: usize = 64;
 /// What it costs a policy to have its own `cabi_realloc` called for an answer.

@@ -9,11 +9,11 @@ mod log;
 mod policies;
 mod verdict;
 
-pub use call::{HostFunction, PolicyCall, REQUEST_HANDLE};
+pub use call::PolicyCall;
 pub use canonical_abi::{PolicyMemory, lift_configured, lift_verdict};
 pub use context::{HeaderError, RequestContext};
 pub use fold::{Fold, PolicyRecord};
-pub use linked::{Export, LinkedPolicies, Seam, fault, host_call, kind};
+pub use linked::{LinkedPolicies, Seam, host_call};
 pub use log::PolicyLog;
 pub use policies::{CheckResult, Complaint, LinkedPolicy, NoPolicies, Policies};
 pub use verdict::{Fault, Obligation, Verdict};

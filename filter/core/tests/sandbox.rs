@@ -14,10 +14,10 @@ use mandate_core::decision::Decision;
 use mandate_core::flow::Gate;
 use mandate_core::limits;
 use mandate_core::policy::{Complaint, Fault, Obligation, Verdict};
-use mandate_core::policy::{Export, LinkedPolicies, Seam, host_call};
-use mandate_core::policy::{HostFunction as F, PolicyCall};
+use mandate_core::policy::{LinkedPolicies, PolicyCall, Seam, host_call};
 use mandate_core::policy::{PolicyMemory, lift_configured, lift_verdict};
 use mandate_core::reason::Reason;
+use mandate_core::seam::{HostFunction as F, PolicyFunction};
 use proptest::prelude::*;
 use serde_json::json;
 use std::cell::RefCell;
@@ -29,7 +29,7 @@ const SIZE: usize = 64 * 1024;
 const HEAP: u32 = 32 * 1024;
 
 /// A policy written in Rust, whose memory is a vector.
-type Script = dyn Fn(&mut Fake, Export, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault>;
+type Script = dyn Fn(&mut Fake, PolicyFunction, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault>;
 
 #[derive(Clone)]
 struct Fake {
@@ -43,7 +43,8 @@ struct Fake {
 
 impl Fake {
     fn new(
-        script: impl Fn(&mut Self, Export, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault> + 'static,
+        script: impl Fn(&mut Self, PolicyFunction, [u32; 4], Option<&PolicyCall<'_>>) -> Result<u32, Fault>
+        + 'static,
     ) -> Self {
         let script = Rc::new(script);
         Self { memory: vec![0; SIZE], heap: HEAP, fuel: u64::MAX, script, restored: Rc::default() }
@@ -51,9 +52,9 @@ impl Fake {
 
     /// One that answers `check` as it is told, and is content with its settings.
     fn checking(check: impl Fn(&mut Self, &PolicyCall<'_>) -> Result<u32, Fault> + 'static) -> Self {
-        Self::new(move |fake, export, [old, _, align, size], visit| match export {
-            Export::Check => check(fake, visit.unwrap()),
-            Export::Realloc => {
+        Self::new(move |fake, function, [old, _, align, size], visit| match function {
+            PolicyFunction::Check => check(fake, visit.unwrap()),
+            PolicyFunction::Realloc => {
                 assert_eq!(old, 0, "nothing is ever grown in place");
                 Ok(fake.room(align, size))
             }
@@ -111,7 +112,7 @@ impl PolicyMemory for Fake {
     }
 
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        Seam::call(self, 0, Export::Realloc, [0, 0, align, size], None)
+        Seam::call(self, 0, PolicyFunction::Realloc, [0, 0, align, size], None)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
@@ -145,12 +146,12 @@ impl Seam for Fake {
     fn call(
         &mut self,
         _: u32,
-        export: Export,
+        function: PolicyFunction,
         args: [u32; 4],
         visit: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
         let script = Rc::clone(&self.script);
-        script(self, export, args, visit)
+        script(self, function, args, visit)
     }
 
     fn size(&self) -> u32 {
@@ -383,10 +384,10 @@ fn a_question_that_is_no_text_is_refused() {
 #[test]
 fn an_allocator_that_lies_is_at_fault() {
     for place in [SIZE as u32, SIZE as u32 - 1, u32::MAX] {
-        let fake = Fake::new(move |fake, export, _, visit| match export {
-            Export::Check => fake.ask(visit.unwrap(), F::Method, [1, 512, 0, 0]).map(|_| 0),
+        let fake = Fake::new(move |fake, function, _, visit| match function {
+            PolicyFunction::Check => fake.ask(visit.unwrap(), F::Method, [1, 512, 0, 0]).map(|_| 0),
             // Settings are placed by the same allocator, and must fit for the policy to be asked at all.
-            Export::Realloc => Ok(if fake.heap == HEAP { fake.room(1, 2) } else { place }),
+            PolicyFunction::Realloc => Ok(if fake.heap == HEAP { fake.room(1, 2) } else { place }),
             _ => Ok(0),
         });
         assert_eq!(record(&decided(fake)), ("fault", Some("malformed")), "a text at {place}");
@@ -527,22 +528,22 @@ fn configured(fake: Fake) -> Vec<String> {
 
 #[test]
 fn a_policy_that_fails_while_it_is_configured_fails_the_configuration() {
-    for (export, name) in [
-        (Export::Start, "start"),
-        (Export::Initialise, "initialise"),
-        (Export::Configure, "configure"),
-        (Export::PostConfigure, "post"),
+    for (function, name) in [
+        (PolicyFunction::Start, "start"),
+        (PolicyFunction::Initialise, "initialise"),
+        (PolicyFunction::Configure, "configure"),
+        (PolicyFunction::PostConfigure, "post"),
     ] {
         let failing = Fake::new(move |fake, called, [_, _, align, size], _| match called {
-            _ if called == export => Err(Fault::Trap),
-            Export::Realloc => Ok(fake.room(align, size)),
+            _ if called == function => Err(Fault::Trap),
+            PolicyFunction::Realloc => Ok(fake.room(align, size)),
             _ => Ok(0),
         });
         assert_eq!(configured(failing), ["`/policies/0/settings`: the policy failed: trap"], "{name}");
     }
     let silent = Fake::new(|fake, called, [_, _, align, size], _| match called {
-        Export::Realloc => Ok(fake.room(align, size)),
-        Export::Configure => Ok(fake.words(1024, &[1, 0, 0])),
+        PolicyFunction::Realloc => Ok(fake.room(align, size)),
+        PolicyFunction::Configure => Ok(fake.words(1024, &[1, 0, 0])),
         _ => Ok(0),
     });
     assert_eq!(
@@ -554,12 +555,12 @@ fn a_policy_that_fails_while_it_is_configured_fails_the_configuration() {
 #[test]
 fn a_policy_gets_its_settings_as_json_and_may_ask_nothing_before_it_is_asked() {
     let fake = Fake::new(|fake, called, [at, len, align, size], visit| match called {
-        Export::Start => {
+        PolicyFunction::Start => {
             assert!(visit.is_none(), "nothing can be asked while a component is instantiated");
             Ok(0)
         }
-        Export::Realloc => Ok(fake.room(align, size)),
-        Export::Configure => {
+        PolicyFunction::Realloc => Ok(fake.room(align, size)),
+        PolicyFunction::Configure => {
             assert_eq!(&fake.memory[at as usize..][..len as usize], br#"{"a":[1]}"#);
             assert_eq!(fake.ask(visit.unwrap(), F::Now, [1, 0, 0, 0]), Err(Fault::Malformed));
             Ok(fake.words(1024, &[0]))
@@ -572,9 +573,9 @@ fn a_policy_gets_its_settings_as_json_and_may_ask_nothing_before_it_is_asked() {
 #[test]
 fn every_call_starts_from_the_state_after_configure() {
     let remembers = Fake::new(|fake, called, [_, _, align, size], visit| match called {
-        Export::Realloc => Ok(fake.room(align, size)),
-        Export::Configure => Ok(fake.words(1024, &[0, 7])),
-        Export::Check => {
+        PolicyFunction::Realloc => Ok(fake.room(align, size)),
+        PolicyFunction::Configure => Ok(fake.words(1024, &[0, 7])),
+        PolicyFunction::Check => {
             assert_eq!((fake.word(1028), fake.word(4096)), (7, 0), "what configure wrote, and nothing else");
             fake.words(1028, &[8]);
             fake.words(4096, &[1]);

@@ -17,7 +17,8 @@ mod world;
 
 use wasmparser::{Parser, Validator, WasmFeatures, types::Types};
 
-use crate::{host_function::HostFunction, refusal::Refusal};
+use crate::refusal::Refusal;
+use mandate_seam::HostFunction;
 
 /// No policy of reasonable make comes near, and a reader has an end to its work.
 const MAX_COMPONENT_BYTES: usize = 16 << 20;

@@ -1,11 +1,15 @@
 //! The filter's module, read for merging: nothing of it is renumbered, so its code is copied as it is.
 
 use crate::LinkError;
-use crate::seam::{self, Stub};
+use crate::lower::function_type;
+use mandate_seam::{ANSWER, Function, PREFIX, Stub, VERSION, VERSION_SECTION, version_of};
+use std::fmt;
 use wasmparser::{
-    ExternalKind, FuncType, FunctionBody, Import, Operator, Parser, Payload, TypeRef, ValType, Validator,
-    WasmFeatures,
+    ExternalKind, FuncType, FunctionBody, Import, Operator, Parser, Payload, TypeRef, Validator, WasmFeatures,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// What Envoy's engine takes, and the harness with it.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -13,6 +17,27 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXCEPTIONS)
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::GC);
+
+/// For which version of the seam a filter says that it was compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeamVersion {
+    /// This one.
+    Of(u32),
+    /// It does not say: it was compiled before there were versions.
+    None,
+    /// What it says cannot be read.
+    Unreadable,
+}
+
+impl fmt::Display for SeamVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(version) => write!(f, "{version}"),
+            Self::None => f.write_str("none, as of filters that were built before there were versions"),
+            Self::Unreadable => f.write_str("unreadable"),
+        }
+    }
+}
 
 /// The filter's module.
 pub(crate) struct Filter<'a> {
@@ -31,6 +56,8 @@ pub(crate) struct Filter<'a> {
     pub tags: u32,
     pub data: u32,
     pub start: Option<u32>,
+    /// What it says about the version of the seam.
+    pub versions: Vec<&'a [u8]>,
 }
 
 /// Sections that are carried over item by item.
@@ -51,6 +78,7 @@ impl<'a> Filter<'a> {
         if filter.memories != 1 {
             return Err(LinkError::Filter("it has not one memory: is it a bundle already?".to_owned()));
         }
+        filter.check_version()?;
         Ok(filter)
     }
 
@@ -75,6 +103,7 @@ impl<'a> Filter<'a> {
             tags: 0,
             data: 0,
             start: None,
+            versions: Vec::new(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             filter.section(payload.map_err(wrong)?).map_err(wrong)?;
@@ -136,18 +165,40 @@ impl<'a> Filter<'a> {
                 self.data = data.count();
                 self.sections.data = Some(data);
             }
+            Payload::CustomSection(section) if section.name() == VERSION_SECTION => {
+                self.versions.push(section.data());
+            }
             _ => {}
         }
         Ok(())
     }
 
+    /// The version of the seam that it says it was compiled for.
+    pub fn seam_version(&self) -> SeamVersion {
+        match self.versions.as_slice() {
+            [] => SeamVersion::None,
+            [section] => version_of(section).map_or(SeamVersion::Unreadable, SeamVersion::Of),
+            _ => SeamVersion::Unreadable,
+        }
+    }
+
+    /// What has nothing of a seam is no filter, and that is said elsewhere.
+    fn check_version(&self) -> Result<(), LinkError> {
+        let has_seam = self.exports.iter().any(|(name, ..)| name.starts_with(PREFIX));
+        match self.seam_version() {
+            SeamVersion::Of(VERSION) => Ok(()),
+            SeamVersion::None if !has_seam => Ok(()),
+            found => Err(LinkError::SeamVersion { found, needed: VERSION }),
+        }
+    }
+
     /// Where the stubs are, in the order of [`Stub::ALL`], and the function that answers.
     pub fn seam(&self) -> Result<([u32; Stub::ALL.len()], u32), LinkError> {
-        let find = |name: &str, (params, results): (&[ValType], &[ValType])| {
+        let find = |Function { name, signature }: Function| {
             let export = self.exports.iter().find(|(n, kind, _)| *n == name && *kind == ExternalKind::Func);
             let index = export.map(|(_, _, index)| *index).filter(|index| *index >= self.imported);
-            let fits = |ty: &&FuncType| ty.params() == params && ty.results() == results;
-            index.filter(|index| self.signature(*index).as_ref().is_some_and(fits)).ok_or_else(|| {
+            let ty = function_type(signature);
+            index.filter(|index| self.signature(*index) == Some(&ty)).ok_or_else(|| {
                 LinkError::Filter(format!(
                     "it has no `{name}`: take the filter of this release (`mandate build`), and not a bundle"
                 ))
@@ -155,7 +206,7 @@ impl<'a> Filter<'a> {
         };
         let mut stubs = [0; Stub::ALL.len()];
         for (place, stub) in stubs.iter_mut().zip(Stub::ALL) {
-            *place = find(stub.name(), stub.signature())?;
+            *place = find(stub.function())?;
         }
         if stubs.iter().any(|stub| self.calls(*stub)) {
             return Err(LinkError::Filter(
@@ -170,7 +221,7 @@ impl<'a> Filter<'a> {
                 "its compiler folded two functions of the seam into one".to_owned(),
             ));
         }
-        Ok((stubs, find(seam::ANSWER, seam::ANSWER_TYPE)?))
+        Ok((stubs, find(ANSWER)?))
     }
 
     /// Whether a function calls another. A stub does not; a wrapper around one does, and nobody calls the wrapper.

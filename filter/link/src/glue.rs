@@ -1,15 +1,15 @@
 //! The code between filter and policies: what the stubs of the seam do, and what a policy's imports do.
 //!
 //! Everything here is about moving bytes and catching faults. What the bytes mean is for the filter, in safe Rust
-//! (`mandate_core::canonical`).
+//! (`mandate-core`).
 
 use crate::contain::Places;
 use crate::contain::cards::{self, CARD_LOG2, SLACK};
-use crate::fault::Fault;
 use crate::filter::count;
-use crate::guest::{Guest, MOST_PAGES, PAGE};
-use crate::host_function::HostFunction;
-use crate::seam::VALUE_BITS;
+use crate::guest::Guest;
+use crate::lower::{fault_number, function_type};
+use mandate_seam::limits::{self, MEMORY_BYTES, PAGE_BYTES};
+use mandate_seam::{Fault, HostFunction, PolicyFunction, Stub, passed};
 use wasm_encoder::{BlockType, Catch, Function, InstructionSink, MemArg, MemArgTarget, ValType};
 use wasmparser::ValType as Parsed;
 
@@ -50,8 +50,18 @@ pub(crate) struct Placed<'g> {
 
 /// A fresh policy was given this many units of fuel for each page that it takes: zeroing it afterwards takes as long.
 const FUEL_PER_PAGE: i64 = 1024;
-/// Bytes that are copied or filled for one unit of fuel, as a power of two.
-const BYTES_PER_FUEL_LOG2: i32 = 4;
+/// See [`limits::BYTES_PER_FUEL`].
+const BYTES_PER_FUEL_LOG2: i32 = limits::BYTES_PER_FUEL_LOG2.cast_signed();
+/// See [`limits::PAGE_BYTES`].
+const PAGE_LOG2: i32 = limits::PAGE_LOG2.cast_signed();
+/// See [`passed`].
+const VALUE_BITS: i64 = passed::VALUE_BITS as i64;
+/// See [`passed`].
+const RESULT_BITS: i64 = passed::RESULT_BITS as i64;
+/// See [`passed`].
+const NO_FAULT: i32 = passed::NO_FAULT.cast_signed();
+/// See [`passed`].
+const NO_IMAGE: i32 = passed::NO_IMAGE.cast_signed();
 
 fn function(locals: &[ValType], code: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
     let mut function = Function::new_with_locals_types(locals.iter().copied());
@@ -63,12 +73,12 @@ fn function(locals: &[ValType], code: impl FnOnce(&mut InstructionSink<'_>)) -> 
 
 /// An import of a policy: asks the filter, and throws what it says.
 pub(crate) fn import(policy: i32, imported: HostFunction, shared: &Shared) -> Function {
-    let (params, results) = imported.signature();
+    let ty = function_type(imported.signature());
     // Parameters come first.
-    let answer = count(params.len());
+    let answer = count(ty.params().len());
     function(&[ValType::I64], |code| {
-        code.i32_const(policy).i32_const(imported as i32);
-        for index in 0..4 {
+        code.i32_const(policy).i32_const(imported.number().cast_signed());
+        for index in 0..count(passed::ARGUMENTS) {
             if index < answer {
                 code.local_get(index);
             } else {
@@ -79,7 +89,7 @@ pub(crate) fn import(policy: i32, imported: HostFunction, shared: &Shared) -> Fu
         code.if_(BlockType::Empty);
         code.local_get(answer).i64_const(VALUE_BITS).i64_shr_u().i32_wrap_i64().throw(shared.tag);
         code.end();
-        match results {
+        match ty.results() {
             [Parsed::I64] => code.local_get(answer),
             [_] => code.local_get(answer).i32_wrap_i64(),
             _ => code,
@@ -94,9 +104,14 @@ pub(crate) fn grow(guest: &Guest<'_>, places: &Places, shared: &Shared, dirty: u
     const NEW: u32 = 2;
     let memory = places.memory;
     function(&[ValType::I32, ValType::I64], |code| {
-        code.global_get(shared.size).i32_const(16).i32_shr_u().local_tee(OLD);
+        code.global_get(shared.size).i32_const(PAGE_LOG2).i32_shr_u().local_tee(OLD);
         code.i64_extend_i32_u().local_get(DELTA).i64_extend_i32_u().i64_add().local_set(NEW);
-        code.local_get(NEW).i64_const(16).i64_shl().global_get(shared.limit).i64_extend_i32_u().i64_gt_u();
+        code.local_get(NEW)
+            .i64_const(PAGE_LOG2.into())
+            .i64_shl()
+            .global_get(shared.limit)
+            .i64_extend_i32_u()
+            .i64_gt_u();
         code.if_(BlockType::Empty);
         code.i32_const(1).global_set(shared.refused).i32_const(-1).return_();
         code.end();
@@ -119,7 +134,7 @@ pub(crate) fn grow(guest: &Guest<'_>, places: &Places, shared: &Shared, dirty: u
         code.if_(BlockType::Empty);
         code.i32_const(1).global_set(shared.refused).i32_const(-1).return_();
         code.end().end();
-        code.local_get(NEW).i32_wrap_i64().i32_const(16).i32_shl().global_set(shared.size);
+        code.local_get(NEW).i32_wrap_i64().i32_const(PAGE_LOG2).i32_shl().global_set(shared.size);
         code.global_get(shared.size).global_set(dirty);
         code.local_get(OLD);
     })
@@ -166,11 +181,11 @@ pub(crate) fn initialise(placed: &Placed<'_>, shared: &Shared) -> Function {
         code.i32_const(0)
             .i32_const(0)
             .memory_size(places.memory)
-            .i32_const(16)
+            .i32_const(PAGE_LOG2)
             .i32_shl()
             .memory_fill(places.memory);
         code.i32_const(i32_of(places.cards.first)).i32_const(0);
-        code.i32_const(i32_of(cards::PAGES * PAGE)).memory_fill(places.cards.memory);
+        code.i32_const(i32_of(cards::PAGES * PAGE_BYTES)).memory_fill(places.cards.memory);
         for (index, segment) in (placed.data..).zip(&guest.segments) {
             let len = i32_of(segment.bytes.len() as u64);
             code.i32_const(segment.at.cast_signed()).i32_const(0).i32_const(len);
@@ -185,7 +200,7 @@ pub(crate) fn initialise(placed: &Placed<'_>, shared: &Shared) -> Function {
             };
             code.global_set(index);
         }
-        code.i32_const(0).global_set(placed.image);
+        code.i32_const(NO_IMAGE).global_set(placed.image);
         code.i32_const(least).global_set(placed.dirty);
         code.i32_const(least).global_set(shared.size);
         code.i32_const(least);
@@ -213,7 +228,7 @@ pub(crate) fn save(placed: &Placed<'_>) -> Function {
 /// `restore`: `(memory, length, globals, image)`. What is beyond the image is zero already, or is made so.
 ///
 /// If the memory was last put back to the image of this number, it differs from it by what was touched since: only that is
-/// put back. Otherwise, for the image 0, and for code that leaves no marks, all of it is. The number is kept beside the
+/// put back. Otherwise, for no image, and for code that leaves no marks, all of it is. The number is kept beside the
 /// memory and not with the filter, of which one virtual machine may hold several that share the policies.
 pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
     const MEMORY: u32 = 0;
@@ -224,7 +239,7 @@ pub(crate) fn restore(placed: &Placed<'_>, shared: &Shared) -> Function {
     function(&[ValType::I32; 4], |code| {
         if contained {
             code.local_get(IMAGE).global_get(placed.image).i32_eq();
-            code.local_get(IMAGE).i32_const(0).i32_ne().i32_and();
+            code.local_get(IMAGE).i32_const(NO_IMAGE).i32_ne().i32_and();
             code.if_(BlockType::Empty);
             restore_touched(code, placed);
             code.else_();
@@ -324,62 +339,47 @@ fn restore_touched(code: &mut InstructionSink<'_>, placed: &Placed<'_>) {
     code.end().end();
 }
 
-/// `call`: `(export, a, b, c, d) -> fault << 32 | result`. The numbers of the exports are `mandate_core::policy::Export`'s.
+/// `call`: `(function, a, b, c, d) -> fault and result`.
 pub(crate) fn call(placed: &Placed<'_>, shared: &Shared) -> Function {
-    const RESULT: u32 = 5;
-    let entries = &placed.guest.entries;
-    let at = |function: u32| placed.places.functions + function;
-    let post = |code: &mut InstructionSink<'_>, function: Option<u32>| {
-        if let Some(function) = function {
-            code.local_get(1).call(at(function));
-        }
-    };
+    const FIRST_ARGUMENT: u32 = 1;
+    // Behind the parameters; a fault is put there too.
+    let result = FIRST_ARGUMENT + count(passed::ARGUMENTS);
     function(&[ValType::I32], |code| {
         code.block(BlockType::Result(ValType::I32));
         code.try_table(BlockType::Empty, [Catch::One { tag: shared.tag, label: 0 }]);
-        switch(code, 7, |code, export| match export {
-            0 => {
-                if let Some(start) = entries.start {
-                    code.call(at(start));
+        switch(code, &PolicyFunction::ALL, |code, function| {
+            let signature = function.signature();
+            for index in placed.guest.called.by(*function) {
+                for (argument, _) in (FIRST_ARGUMENT..).zip(signature.params) {
+                    code.local_get(argument);
                 }
-            }
-            1 => {
-                code.local_get(1).local_get(2).call(at(entries.configure)).local_set(RESULT);
-            }
-            2 => post(code, entries.post_configure),
-            3 => {
-                code.local_get(1).call(at(entries.check)).local_set(RESULT);
-            }
-            4 => post(code, entries.post_check),
-            5 => {
-                code.local_get(1)
-                    .local_get(2)
-                    .local_get(3)
-                    .local_get(4)
-                    .call(at(entries.realloc))
-                    .local_set(RESULT);
-            }
-            _ => {
-                for initialiser in &entries.initialisers {
-                    code.call(at(*initialiser));
+                code.call(placed.places.functions + index);
+                if !signature.results.is_empty() {
+                    code.local_set(result);
                 }
             }
         });
-        code.local_get(RESULT).i64_extend_i32_u().return_();
+        code.local_get(result).i64_extend_i32_u().return_();
         code.end().unreachable().end();
         // A trap after memory was refused is most often an allocator's way to say so.
-        code.local_tee(RESULT).i32_const(Fault::Trap.number()).i32_eq().global_get(shared.refused).i32_and();
-        code.if_(BlockType::Empty).i32_const(Fault::Memory.number()).local_set(RESULT).end();
-        code.local_get(RESULT).i64_extend_i32_u().i64_const(32).i64_shl();
+        code.local_tee(result)
+            .i32_const(fault_number(Fault::Trap))
+            .i32_eq()
+            .global_get(shared.refused)
+            .i32_and();
+        code.if_(BlockType::Empty).i32_const(fault_number(Fault::Memory)).local_set(result).end();
+        code.local_get(result).i64_extend_i32_u().i64_const(RESULT_BITS).i64_shl();
     })
 }
 
 /// `linked`: `(into, room) -> length`.
 pub(crate) fn linked(data: u32, len: usize) -> Function {
+    const INTO: u32 = 0;
+    const ROOM: u32 = 1;
     let len = i32_of(len as u64);
     function(&[], |code| {
-        code.local_get(0).i32_const(0);
-        code.local_get(1).i32_const(len).local_get(1).i32_const(len).i32_lt_u().select();
+        code.local_get(INTO).i32_const(0);
+        code.local_get(ROOM).i32_const(len).local_get(ROOM).i32_const(len).i32_lt_u().select();
         code.memory_init(0, data);
         code.i32_const(len);
     })
@@ -387,8 +387,10 @@ pub(crate) fn linked(data: u32, len: usize) -> Function {
 
 /// `allow`: `(fuel, memory bytes) -> 0`.
 pub(crate) fn allow(shared: &Shared) -> Function {
+    const FUEL: u32 = 0;
+    const MEMORY_BYTES: u32 = 1;
     function(&[], |code| {
-        code.local_get(0).global_set(shared.fuel).local_get(1).global_set(shared.limit);
+        code.local_get(FUEL).global_set(shared.fuel).local_get(MEMORY_BYTES).global_set(shared.limit);
         code.i32_const(0).global_set(shared.stack).i32_const(0).global_set(shared.refused);
         code.i32_const(0);
     })
@@ -404,9 +406,10 @@ pub(crate) fn fuel(shared: &Shared) -> Function {
 
 /// `charge`: `(units) -> fault`.
 pub(crate) fn charge(shared: &Shared) -> Function {
+    const UNITS: u32 = 0;
     function(&[], |code| {
-        code.global_get(shared.fuel).local_get(0).i64_sub().global_set(shared.fuel);
-        code.i32_const(Fault::Fuel.number()).i32_const(0);
+        code.global_get(shared.fuel).local_get(UNITS).i64_sub().global_set(shared.fuel);
+        code.i32_const(fault_number(Fault::Fuel)).i32_const(NO_FAULT);
         code.global_get(shared.fuel).i64_const(0).i64_lt_s().select();
     })
 }
@@ -420,21 +423,22 @@ pub(crate) fn size(shared: &Shared) -> Function {
 
 /// `read` and `write`: `(policy, at, ours, length) -> fault`.
 pub(crate) fn transfer(placed: &[Placed<'_>], shared: &Shared, into_policy: bool) -> Function {
+    const AT: u32 = 1;
+    const OURS: u32 = 2;
+    const LEN: u32 = 3;
     function(&[], |code| {
-        within(code, shared, 1, 3, |code| {
-            code.i32_const(Fault::Malformed.number()).return_();
+        within(code, shared, AT, LEN, |code| {
+            code.i32_const(fault_number(Fault::Malformed)).return_();
         });
-        switch(code, placed.len(), |code, policy| {
-            let Some(placed) = placed.get(policy) else { return };
-            let memory = placed.places.memory;
+        switch(code, placed, |code, Placed { places, .. }| {
             if into_policy {
-                mark(code, &placed.places, 1, 3);
-                code.local_get(1).local_get(2).local_get(3).memory_copy(memory, 0);
+                mark(code, places, AT, LEN);
+                code.local_get(AT).local_get(OURS).local_get(LEN).memory_copy(places.memory, 0);
             } else {
-                code.local_get(2).local_get(1).local_get(3).memory_copy(0, memory);
+                code.local_get(OURS).local_get(AT).local_get(LEN).memory_copy(0, places.memory);
             }
         });
-        code.i32_const(0);
+        code.i32_const(NO_FAULT);
     })
 }
 
@@ -442,18 +446,17 @@ pub(crate) fn transfer(placed: &[Placed<'_>], shared: &Shared, into_policy: bool
 /// that are linked.
 pub(crate) fn dispatch(
     placed: &[Placed<'_>],
-    params: u32,
+    stub: Stub,
     has_result: bool,
     to: fn(&Placed<'_>) -> u32,
 ) -> Function {
+    let params = count(stub.function().signature.params.len());
     function(&[], |code| {
-        switch(code, placed.len(), |code, policy| {
+        switch(code, placed, |code, placed| {
             for index in 1..params {
                 code.local_get(index);
             }
-            if let Some(placed) = placed.get(policy) {
-                code.call(to(placed));
-            }
+            code.call(to(placed));
             if !has_result {
                 code.i32_const(0);
             }
@@ -463,19 +466,19 @@ pub(crate) fn dispatch(
     })
 }
 
-/// Does one of several things, by the number in the first parameter; anything else does the last.
-fn switch(
+/// Does one of several things, by its position in the first parameter; anything else does the last.
+fn switch<T>(
     code: &mut InstructionSink<'_>,
-    cases: usize,
-    mut case: impl FnMut(&mut InstructionSink<'_>, usize),
+    cases: &[T],
+    mut case: impl FnMut(&mut InstructionSink<'_>, &T),
 ) {
-    let last = count(cases).saturating_sub(1);
-    for _ in 0..=cases {
+    let last = count(cases.len()).saturating_sub(1);
+    for _ in 0..=cases.len() {
         code.block(BlockType::Empty);
     }
     code.local_get(0).br_table((0..last).collect::<Vec<u32>>(), last).end();
-    for (index, out) in (0..cases).zip((0..=last).rev()) {
-        case(code, index);
+    for (one, out) in cases.iter().zip((0..=last).rev()) {
+        case(code, one);
         // Out of the outermost block.
         code.br(out).end();
     }
@@ -506,7 +509,7 @@ fn burn(code: &mut InstructionSink<'_>, shared: &Shared, units: impl FnOnce(&mut
 }
 
 fn throw(code: &mut InstructionSink<'_>, shared: &Shared, fault: Fault) {
-    code.i32_const(fault.number()).throw(shared.tag);
+    code.i32_const(fault_number(fault)).throw(shared.tag);
 }
 
 fn mutable_globals(placed: &Placed<'_>) -> Vec<(u32, Parsed)> {
@@ -514,14 +517,19 @@ fn mutable_globals(placed: &Placed<'_>) -> Vec<(u32, Parsed)> {
     all.filter(|(_, global)| global.mutable).map(|(index, global)| (index, global.kind)).collect()
 }
 
-/// An eight-byte slot in the filter's memory.
+/// A slot in the filter's memory.
 fn slot_of(slot: u64) -> MemArg {
-    MemArg { offset: slot * 8, align: 3, target: MemArgTarget::Memory(0), ordering: None }
+    MemArg {
+        offset: slot * passed::SLOT_BYTES as u64,
+        align: 3,
+        target: MemArgTarget::Memory(0),
+        ordering: None,
+    }
 }
 
 /// A number that was bounded when the policy was read.
 fn i32_of(number: u64) -> i32 {
-    debug_assert!(number <= MOST_PAGES * PAGE);
+    debug_assert!(number <= MEMORY_BYTES);
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 

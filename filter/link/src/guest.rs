@@ -1,20 +1,16 @@
 //! The core module of a policy, read and checked for what can be merged and contained.
 
 use crate::component::PolicyModule;
-use crate::host_function::HostFunction;
+use crate::lower::function_type;
 use crate::refusal::Refusal;
+use mandate_seam::limits::{GLOBALS, MEMORY_PAGES, PAGE_BYTES};
+use mandate_seam::{HostFunction, PolicyFunction, Signature};
 use wasmparser::{
     ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FuncValidatorAllocations,
     FunctionBody, Operator, Parser, Payload, RefType, TypeRef, ValType, ValidPayload, Validator,
     WasmFeatures,
 };
 
-/// Bytes of one page of memory.
-pub(crate) const PAGE: u64 = 64 * 1024;
-/// Most pages that a policy can ever have: the largest `limits.memory_bytes` of a configuration.
-pub(crate) const MOST_PAGES: u64 = 1024;
-/// Most mutable globals, which are kept with the image of every entry.
-const MOST_GLOBALS: usize = 256;
 /// Most entries of a table.
 const MOST_ENTRIES: u64 = 16 * 1024;
 /// Most imports, functions, types and segments together; real policies have a few hundred.
@@ -59,18 +55,15 @@ pub(crate) struct Function<'a> {
     pub heights: Vec<(u32, u32)>,
 }
 
-/// One of the functions that the host calls, by their index in the module.
+/// What the filter calls, by its index in the module. A module need not have a start function or a post-return.
 #[derive(Debug)]
-pub(crate) struct Entries {
-    /// The module's own start function.
-    pub start: Option<u32>,
-    /// What the component calls once its module is instantiated, such as `_initialize`.
-    pub initialisers: Vec<u32>,
-    pub configure: u32,
-    pub post_configure: Option<u32>,
-    pub check: u32,
-    pub post_check: Option<u32>,
-    pub realloc: u32,
+pub(crate) struct Called(Vec<(PolicyFunction, u32)>);
+
+impl Called {
+    /// What a call of this function calls, one after the other.
+    pub fn by(&self, function: PolicyFunction) -> impl Iterator<Item = u32> {
+        self.0.iter().filter(move |(called, _)| *called == function).map(|(_, index)| *index)
+    }
 }
 
 /// A policy's core module.
@@ -86,7 +79,7 @@ pub(crate) struct Guest<'a> {
     pub memory: Memory,
     pub globals: Vec<Global>,
     pub segments: Vec<Segment<'a>>,
-    pub entries: Entries,
+    pub called: Called,
 }
 
 impl<'a> Guest<'a> {
@@ -122,7 +115,7 @@ impl<'a> Guest<'a> {
 
     /// The bytes that memory has at least, always.
     pub fn least_bytes(&self) -> u64 {
-        self.memory.minimum * PAGE
+        self.memory.minimum * PAGE_BYTES
     }
 }
 
@@ -229,13 +222,13 @@ impl<'a> Reader<'a> {
     fn memories(&mut self, memories: wasmparser::MemorySectionReader<'a>) -> Result<(), Refusal> {
         for memory in memories {
             let memory = memory?;
-            if memory.initial > MOST_PAGES {
+            if memory.initial > MEMORY_PAGES {
                 return Err(unsupported(format!(
-                    "its memory begins with {} pages, and no policy may have more than {MOST_PAGES}",
+                    "its memory begins with {} pages, and no policy may have more than {MEMORY_PAGES}",
                     memory.initial
                 )));
             }
-            let maximum = memory.maximum.map_or(MOST_PAGES, |maximum| maximum.min(MOST_PAGES));
+            let maximum = memory.maximum.map_or(MEMORY_PAGES, |maximum| maximum.min(MEMORY_PAGES));
             self.memory = Some(Memory { minimum: memory.initial, maximum });
         }
         Ok(())
@@ -253,8 +246,8 @@ impl<'a> Reader<'a> {
             };
             self.globals.push(Global { kind: global.ty.content_type, mutable: global.ty.mutable, bits });
         }
-        if self.globals.iter().filter(|global| global.mutable).count() > MOST_GLOBALS {
-            return Err(unsupported(format!("it has more than {MOST_GLOBALS} mutable globals")));
+        if self.globals.iter().filter(|global| global.mutable).count() > GLOBALS {
+            return Err(unsupported(format!("it has more than {GLOBALS} mutable globals")));
         }
         Ok(())
     }
@@ -292,7 +285,7 @@ impl<'a> Reader<'a> {
             };
             let at = value.cast_unsigned();
             let end = u64::from(at) + segment.data.len() as u64;
-            if end > self.memory.map_or(0, |memory| memory.minimum * PAGE) {
+            if end > self.memory.map_or(0, |memory| memory.minimum * PAGE_BYTES) {
                 return Err(unsupported("it fills its memory beyond the end"));
             }
             self.segments.push(Segment { at, bytes: segment.data });
@@ -304,21 +297,7 @@ impl<'a> Reader<'a> {
         if self.imported != policy.imports.len() {
             return Err(unsupported("its imports are not those that the component gives it"));
         }
-        let find = |name: &String| {
-            let found = self.exports.iter().find(|(export, _)| export == name);
-            found.map(|(_, index)| *index).ok_or_else(|| unsupported(format!("it does not export `{name}`")))
-        };
-        let maybe = |name: &Option<String>| name.as_ref().map(find).transpose();
-        let exports = &policy.exports;
-        let entries = Entries {
-            start: self.start,
-            initialisers: policy.start.iter().map(find).collect::<Result<_, _>>()?,
-            configure: find(&exports.configure)?,
-            post_configure: maybe(&exports.post_configure)?,
-            check: find(&exports.check)?,
-            post_check: maybe(&exports.post_check)?,
-            realloc: find(&exports.realloc)?,
-        };
+        let called = self.called(policy)?;
         let guest = Guest {
             types: self.types,
             imports: policy.imports.clone(),
@@ -328,51 +307,51 @@ impl<'a> Reader<'a> {
             memory: self.memory.ok_or_else(|| unsupported("it has no memory"))?,
             globals: self.globals,
             segments: self.segments,
-            entries,
+            called,
         };
         guest.check_signatures()?;
         Ok(guest)
+    }
+
+    fn called(&self, policy: &PolicyModule<'a>) -> Result<Called, Refusal> {
+        use PolicyFunction as F;
+        let exports = &policy.exports;
+        let one = |function, name| (function, Some(name));
+        let named = policy.start.iter().map(|name| one(F::Initialise, name)).chain([
+            one(F::Configure, &exports.configure),
+            (F::PostConfigure, exports.post_configure.as_ref()),
+            one(F::Check, &exports.check),
+            (F::PostCheck, exports.post_check.as_ref()),
+            one(F::Realloc, &exports.realloc),
+        ]);
+        let mut called: Vec<_> = self.start.map(|start| (F::Start, start)).into_iter().collect();
+        for (function, name) in named.filter_map(|(function, name)| Some((function, name?))) {
+            let found = self.exports.iter().find(|(export, _)| export == name);
+            let (_, index) = found.ok_or_else(|| unsupported(format!("it does not export `{name}`")))?;
+            called.push((function, *index));
+        }
+        Ok(Called(called))
     }
 }
 
 impl Guest<'_> {
     /// The glue calls these without looking at their types again.
     fn check_signatures(&self) -> Result<(), Refusal> {
-        const I: ValType = ValType::I32;
-        let entries = &self.entries;
-        let mut wanted: Vec<(&str, u32, &[ValType], &[ValType])> = vec![
-            ("configure", entries.configure, &[I, I], &[I]),
-            ("check", entries.check, &[I], &[I]),
-            ("realloc", entries.realloc, &[I, I, I, I], &[I]),
-        ];
-        wanted.extend(
-            entries
-                .start
-                .iter()
-                .chain(&entries.initialisers)
-                .map(|start| ("its start function", *start, &[][..], &[][..])),
-        );
-        let posts = [
-            ("post-return of configure", entries.post_configure),
-            ("post-return of check", entries.post_check),
-        ];
-        wanted.extend(posts.iter().filter_map(|(name, f)| Some((*name, (*f)?, &[I][..], &[][..]))));
-        for (name, function, params, results) in wanted {
-            let fits = |ty: &FuncType| ty.params() == params && ty.results() == results;
-            if !self.signature(function).is_some_and(fits) {
-                return Err(unsupported(format!("{name} has another core type than the contract's")));
-            }
+        for (function, index) in &self.called.0 {
+            self.check_signature(*index, function.signature(), function.name())?;
         }
         for (index, import) in (0_u32..).zip(&self.imports) {
-            let (params, results) = import.signature();
-            if !self.signature(index).is_some_and(|ty| ty.params() == params && ty.results() == results) {
-                return Err(unsupported(format!(
-                    "`{}` has another core type than the contract's",
-                    import.name().1
-                )));
-            }
+            self.check_signature(index, import.signature(), &format!("`{}`", import.name()))?;
         }
         Ok(())
+    }
+
+    fn check_signature(&self, function: u32, wanted: Signature, name: &str) -> Result<(), Refusal> {
+        if self.signature(function) == Some(&function_type(wanted)) {
+            Ok(())
+        } else {
+            Err(unsupported(format!("{name} has another core type than the contract's")))
+        }
     }
 }
 

@@ -12,27 +12,21 @@
 
 mod component;
 mod contain;
-mod fault;
 mod filter;
 mod glue;
 mod guest;
-mod host_function;
+mod lower;
 mod merge;
 mod refusal;
-mod seam;
 
+pub use filter::SeamVersion;
+/// What the linker, the filter and policies agree on.
+pub use mandate_seam as seam;
 pub use refusal::{Defect, ImportProblem, Refusal, Wiring};
 
+use mandate_seam::{limits, list};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-
-/// The custom section that names the policies of a bundle: JSON, `[{"name", "sha256"}]`.
-pub const SECTION: &str = "mandate.policies";
-
-/// Most policies in one bundle.
-pub const MOST_POLICIES: usize = 64;
-/// Longest name of a policy, in bytes.
-pub const NAME_BYTES: usize = 64;
 
 /// A policy to link.
 #[derive(Debug, Clone, Copy)]
@@ -49,14 +43,29 @@ pub enum LinkError {
     /// The filter is not one that policies can be linked with.
     #[error("the filter cannot be linked with: {0}")]
     Filter(String),
+    /// The filter was compiled for another version of the seam than the linker.
+    #[error(
+        "the filter cannot be linked with: the version of its seam to policies is {found}, and this linker needs version \
+         {needed}: build the filter of this release with `mandate build`, or leave out `--filter` to link with the one that \
+         the tool carries"
+    )]
+    SeamVersion {
+        /// What the filter says.
+        found: SeamVersion,
+        /// The linker's own.
+        needed: u32,
+    },
     /// A name cannot be used.
-    #[error("`{0}` is no name for a policy: take 1 to {NAME_BYTES} lower-case letters, digits and dashes")]
+    #[error(
+        "`{0}` is no name for a policy: take 1 to {most} lower-case letters, digits and dashes",
+        most = limits::NAME_BYTES
+    )]
     Name(String),
     /// Two policies have one name.
     #[error("two policies are called `{0}`: give one of them another name")]
     Twice(String),
     /// No policy, or too many.
-    #[error("{0} policies cannot be linked: a bundle has 1 to {MOST_POLICIES}")]
+    #[error("{0} policies cannot be linked: a bundle has 1 to {most}", most = limits::POLICIES)]
     Count(usize),
     /// A component is refused.
     #[error("policy `{name}`: {refusal}")]
@@ -85,6 +94,14 @@ pub fn validate(filter: &[u8]) -> Result<(), LinkError> {
     filter::Filter::read_bundle(filter).map(|_| ())
 }
 
+/// Whether policies can be linked into a filter.
+///
+/// # Errors
+/// [`LinkError::Filter`] and [`LinkError::SeamVersion`], if they cannot.
+pub fn check_filter(filter: &[u8]) -> Result<(), LinkError> {
+    filter::Filter::read(filter)?.seam().map(drop)
+}
+
 /// Links policies into a filter.
 ///
 /// # Errors
@@ -104,11 +121,11 @@ pub fn link_bare(filter: &[u8], policies: &[Policy<'_>]) -> Result<Vec<u8>, Link
 }
 
 fn link_with(filter: &[u8], policies: &[Policy<'_>], contained: bool) -> Result<Vec<u8>, LinkError> {
-    if policies.is_empty() || policies.len() > MOST_POLICIES {
+    if policies.is_empty() || policies.len() > limits::POLICIES {
         return Err(LinkError::Count(policies.len()));
     }
     for (position, policy) in policies.iter().enumerate() {
-        if !is_name(policy.name) {
+        if !limits::is_policy_name(policy.name) {
             return Err(LinkError::Name(refusal::shown(policy.name)));
         }
         if policies.iter().take(position).any(|other| other.name == policy.name) {
@@ -117,17 +134,18 @@ fn link_with(filter: &[u8], policies: &[Policy<'_>], contained: bool) -> Result<
     }
     let filter = filter::Filter::read(filter)?;
     let mut guests = Vec::with_capacity(policies.len());
-    let mut list = String::from("[");
+    let mut listed = String::from("[");
     for policy in policies {
         let refused = |refusal| LinkError::refused(policy.name, refusal);
         let module = component::read(policy.component).map_err(refused)?;
         guests.push((policy.name.to_owned(), guest::Guest::read(&module).map_err(refused)?));
         let comma = if guests.len() > 1 { "," } else { "" };
-        // Neither part needs escaping, and a string takes whatever is written to it.
-        write!(list, r#"{comma}{{"name":"{}","sha256":"{}"}}"#, policy.name, digest(policy.component)).ok();
+        let element = list::Element { name: policy.name, sha256: &digest(policy.component) };
+        // A string takes whatever is written to it.
+        write!(listed, "{comma}{element}").ok();
     }
-    list.push(']');
-    merge::merge(&filter, &guests, &list, contained)
+    listed.push(']');
+    merge::merge(&filter, &guests, &listed, contained)
 }
 
 /// Checks that a component can be linked, without a filter.
@@ -142,9 +160,4 @@ pub fn check(component: &[u8]) -> Result<(), Refusal> {
 #[must_use]
 pub fn digest(component: &[u8]) -> String {
     Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn is_name(name: &str) -> bool {
-    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain)
 }

@@ -3,10 +3,12 @@
 use crate::contain::{self, Cards, Places, cards};
 use crate::filter::{FEATURES, Filter, count};
 use crate::glue::{self, Placed, Shared};
-use crate::guest::{Guest, PAGE};
+use crate::guest::Guest;
+use crate::lower::{function_type, without_first};
 use crate::refusal::shown;
-use crate::seam::{self, Stub};
-use crate::{Defect, LinkError, SECTION};
+use crate::{Defect, LinkError};
+use mandate_seam::limits::PAGE_BYTES;
+use mandate_seam::{PREFIX, Stub, VERSION_SECTION, list};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -41,16 +43,16 @@ pub(crate) fn merge(
     let stubs: BTreeMap<u32, Stub> = stubs.into_iter().zip(Stub::ALL).collect();
     let body = |stub: Stub| match stub {
         Stub::Linked => glue::linked(list_data, list.len()),
-        Stub::Initialise => glue::dispatch(&placed, 1, true, |placed| placed.initialise),
+        Stub::Initialise => glue::dispatch(&placed, stub, true, |placed| placed.initialise),
         Stub::Allow => glue::allow(&shared),
         Stub::Fuel => glue::fuel(&shared),
         Stub::Charge => glue::charge(&shared),
-        Stub::Call => glue::dispatch(&placed, 6, true, |placed| placed.call),
+        Stub::Call => glue::dispatch(&placed, stub, true, |placed| placed.call),
         Stub::Size => glue::size(&shared),
         Stub::Read => glue::transfer(&placed, &shared, false),
         Stub::Write => glue::transfer(&placed, &shared, true),
-        Stub::SaveGlobals => glue::dispatch(&placed, 2, true, |placed| placed.save),
-        Stub::Restore => glue::dispatch(&placed, 5, false, |placed| placed.restore),
+        Stub::SaveGlobals => glue::dispatch(&placed, stub, true, |placed| placed.save),
+        Stub::Restore => glue::dispatch(&placed, stub, false, |placed| placed.restore),
     };
     let mut code = CodeSection::new();
     for (index, original) in (filter.imported..).zip(&filter.bodies) {
@@ -100,7 +102,7 @@ fn difference(bundle: &[Import<'_>], filter: &[Import<'_>]) -> Option<Defect> {
 
 /// Whether a bundle exports what the filter exports under this name.
 fn is_kept(name: &str) -> bool {
-    !name.starts_with(seam::PREFIX)
+    !name.starts_with(PREFIX)
 }
 
 /// The sections of a bundle that grow with each policy.
@@ -236,7 +238,7 @@ impl Bundle {
             size: shared.size,
             cards: Cards {
                 memory: shared.cards,
-                first: u64::from(policy.cast_unsigned()) * cards::PAGES * PAGE,
+                first: u64::from(policy.cast_unsigned()) * cards::PAGES * PAGE_BYTES,
             },
             contained,
             grow: helpers,
@@ -270,14 +272,18 @@ impl Bundle {
             self.function(types + ty, body);
         }
         const I: Parsed = Parsed::I32;
+        // What a stub does for a policy, once it is known for which.
+        let [initialise, restore, save, call] =
+            [Stub::Initialise, Stub::Restore, Stub::SaveGlobals, Stub::Call]
+                .map(|stub| function_type(stub.function().signature));
         let helpers: [(&[Parsed], &[Parsed], Function); 7] = [
             (&[I], &[I], glue::grow(guest, &places, shared, dirty)),
             (&[I, I, I], &[], glue::copy(&places, shared)),
             (&[I, I, I], &[], glue::fill(&places, shared)),
-            (&[], &[I], glue::initialise(&placed, shared)),
-            (&[I; 4], &[], glue::restore(&placed, shared)),
-            (&[I], &[I], glue::save(&placed)),
-            (&[I; 5], &[Parsed::I64], glue::call(&placed, shared)),
+            (without_first(&initialise), initialise.results(), glue::initialise(&placed, shared)),
+            (without_first(&restore), &[], glue::restore(&placed, shared)),
+            (without_first(&save), save.results(), glue::save(&placed)),
+            (without_first(&call), call.results(), glue::call(&placed, shared)),
         ];
         for (params, results, function) in helpers {
             let ty = self.glue_type(params, results);
@@ -375,7 +381,7 @@ impl Bundle {
         self.glue_type(&[], results)
     }
 
-    fn finish(&self, filter: &Filter<'_>, code: &CodeSection, list: &str) -> Vec<u8> {
+    fn finish(&self, filter: &Filter<'_>, code: &CodeSection, policies: &str) -> Vec<u8> {
         let mut exports = ExportSection::new();
         for (name, kind, index) in filter.exports.iter().filter(|(name, ..)| is_kept(name)) {
             if let Ok(kind) = RoundtripReencoder.export_kind(*kind) {
@@ -390,7 +396,10 @@ impl Bundle {
         }
         module.section(&self.elements).section(&DataCountSection { count: self.data.len() });
         module.section(code).section(&self.data);
-        module.section(&CustomSection { name: SECTION.into(), data: list.as_bytes().into() });
+        for version in &filter.versions {
+            module.section(&CustomSection { name: VERSION_SECTION.into(), data: (*version).into() });
+        }
+        module.section(&CustomSection { name: list::SECTION.into(), data: policies.as_bytes().into() });
         module.finish()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{AuthoringError, Project};
 use mandate_link::Policy;
+use mandate_link::seam::limits::is_policy_name;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use wit_component::ComponentEncoder;
@@ -37,7 +38,7 @@ impl FromStr for PolicySource {
     /// What stands before `=` is a name if it could be one, so that a path may have a `=` in it.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, path) = match text.split_once('=') {
-            Some((name, path)) if is_name(name) => (Some(name.to_owned()), path),
+            Some((name, path)) if is_policy_name(name) => (Some(name.to_owned()), path),
             _ => (None, text),
         };
         if path.is_empty() {
@@ -74,7 +75,7 @@ impl PolicySource {
             (stem.into_owned(), std::fs::read(&self.path).map_err(AuthoringError::file(&self.path))?)
         };
         let name = self.name.clone().unwrap_or(own);
-        if !is_name(&name) {
+        if !is_policy_name(&name) {
             return Err(AuthoringError::Name { name, path: self.path.clone() });
         }
         Ok(Component { name, bytes })
@@ -130,12 +131,6 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
         std::fs::remove_file(&unfinished).ok();
     }
     written.map_err(AuthoringError::file(path))
-}
-
-/// As the linker and the configuration have it.
-fn is_name(name: &str) -> bool {
-    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=mandate_link::NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 
 use super::AuthoringError;
 use crate::oracle::{Description, Oracle};
+use mandate_link::seam::limits::PAGE_BYTES;
+use mandate_link::seam::list;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, WorldItem};
-
-/// In bytes (WebAssembly core specification §4.2.8).
-const PAGE: u64 = 65536;
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,6 +46,8 @@ pub enum Contents {
         memory_bytes: u64,
         /// Whether policies can be linked into it.
         filter: bool,
+        /// Why not, if they cannot.
+        refused: Option<String>,
     },
 }
 
@@ -155,7 +156,7 @@ fn core_modules(bytes: &[u8]) -> wasmparser::Result<Vec<CoreModule>> {
             Payload::MemorySection(memories) if !component => {
                 for memory in memories {
                     if let Some(module) = modules.last_mut() {
-                        let bytes = memory?.initial.saturating_mul(PAGE);
+                        let bytes = memory?.initial.saturating_mul(PAGE_BYTES);
                         module.memory_bytes = module.memory_bytes.saturating_add(bytes);
                     }
                 }
@@ -167,7 +168,7 @@ fn core_modules(bytes: &[u8]) -> wasmparser::Result<Vec<CoreModule>> {
 }
 
 fn module(bytes: &[u8]) -> Result<Contents, String> {
-    /// As the linker writes it, see [`mandate_link::SECTION`].
+    /// As the linker writes it, see [`list`].
     #[derive(Deserialize)]
     struct Named {
         name: String,
@@ -175,20 +176,14 @@ fn module(bytes: &[u8]) -> Result<Contents, String> {
     }
     let mut memories = Vec::new();
     let mut named: Option<Vec<Named>> = None;
-    let mut filter = false;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| e.to_string())? {
             Payload::MemorySection(section) => {
                 for memory in section {
-                    memories.push(memory.map_err(|e| e.to_string())?.initial.saturating_mul(PAGE));
+                    memories.push(memory.map_err(|e| e.to_string())?.initial.saturating_mul(PAGE_BYTES));
                 }
             }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    filter |= export.map_err(|e| e.to_string())?.name.starts_with("mandate_seam_");
-                }
-            }
-            Payload::CustomSection(section) if section.name() == mandate_link::SECTION => {
+            Payload::CustomSection(section) if section.name() == list::SECTION => {
                 let list = serde_json::from_slice(section.data());
                 named = Some(list.map_err(|e| format!("its list of policies is damaged: {e}"))?);
             }
@@ -207,7 +202,8 @@ fn module(bytes: &[u8]) -> Result<Contents, String> {
         },
         None => {
             let memory_bytes = memories.into_iter().fold(0, u64::saturating_add);
-            Contents::Module { bytes: bytes.len(), memory_bytes, filter }
+            let refused = mandate_link::check_filter(bytes).err().map(|why| why.to_string());
+            Contents::Module { bytes: bytes.len(), memory_bytes, filter: refused.is_none(), refused }
         }
     })
 }

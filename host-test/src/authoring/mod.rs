@@ -24,6 +24,7 @@ use crate::harness::HarnessError;
 use crate::oracle::OracleError;
 use crate::tokens::TokenError;
 use mandate_link::LinkError;
+use mandate_link::seam::limits::NAME_BYTES;
 use std::path::{Path, PathBuf};
 
 /// Why something could not be done for an author.
@@ -43,13 +44,14 @@ pub enum AuthoringError {
     /// A name that a crate and a policy cannot both have.
     #[error(
         "`{0}` is no name for a policy: begin with a lower-case letter, and go on with lower-case letters, digits and dashes, \
-         64 at most"
+         {most} at most",
+        most = NAME_BYTES
     )]
     CrateName(String),
     /// A name that a configuration cannot call a policy by.
     #[error(
-        "`{name}` is no name for a policy (1 to 64 lower-case letters, digits and dashes): give it one, as in \
-         `my-policy={}`", path.display()
+        "`{name}` is no name for a policy (1 to {most} lower-case letters, digits and dashes): give it one, as in \
+         `my-policy={}`", path.display(), most = NAME_BYTES
     )]
     Name {
         /// The name.

@@ -1,6 +1,7 @@
 //! The beginning of a policy: a crate that builds and passes its own tests.
 
 use super::AuthoringError;
+use mandate_link::seam::limits::is_policy_name;
 use std::path::Path;
 
 /// The source of the SDK: paths and contents. It is on no registry, so a project gets a copy.
@@ -24,11 +25,7 @@ const TEMPLATE: [(&str, &str); 7] = [
 /// Whether both a crate and a policy can have this name.
 #[must_use]
 pub fn is_crate_name(name: &str) -> bool {
-    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.len() <= mandate_link::NAME_BYTES
-        && name.bytes().all(is_plain)
-        && name != SDK_NAME
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && is_policy_name(name) && name != SDK_NAME
 }
 
 /// Writes a new project into a folder that does not exist yet, or is empty.

@@ -6,8 +6,8 @@ use super::trace::{Question, Trace};
 use mandate_core::chain::Identity;
 use mandate_core::limits;
 use mandate_core::log_level::LogLevel;
-use mandate_core::policy::{Fault, PolicyLog};
-use mandate_core::policy::{HeaderError, RequestContext};
+use mandate_core::policy::{Fault, HeaderError, PolicyLog, RequestContext};
+use mandate_core::seam::HostFunction;
 use scoped_tls_hkt::scoped_thread_local;
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
@@ -42,10 +42,10 @@ impl State {
         Self { memory: Memory::new(memory_bytes), log: PolicyLog::default(), trace: None }
     }
 
-    fn note(&self, function: &'static str, question: impl FnOnce() -> (Vec<Value>, Value)) {
+    fn note(&self, function: HostFunction, question: impl FnOnce() -> (Vec<Value>, Value)) {
         if let Some(trace) = &self.trace {
             let (arguments, answer) = question();
-            trace.push(Question { function, arguments, answer });
+            trace.push(Question { function: function.plain_name(), arguments, answer });
         }
     }
 }
@@ -114,13 +114,13 @@ impl request::Host for State {}
 impl request::HostRequest for State {
     fn method(&mut self, _: Resource<Request>) -> wasmtime::Result<String> {
         let answer = read(|request| request.method().to_owned())?;
-        self.note("request.method", || (vec![], json!(answer)));
+        self.note(HostFunction::Method, || (vec![], json!(answer)));
         Ok(answer)
     }
 
     fn path(&mut self, _: Resource<Request>) -> wasmtime::Result<String> {
         let answer = read(|request| request.path().to_owned())?;
-        self.note("request.path", || (vec![], json!(answer)));
+        self.note(HostFunction::Path, || (vec![], json!(answer)));
         Ok(answer)
     }
 
@@ -131,7 +131,7 @@ impl request::HostRequest for State {
     ) -> wasmtime::Result<Result<Option<String>, request::HeaderError>> {
         bounded(&name)?;
         let answer = read(|request| request.header(&name).map(|value| value.map(str::to_owned)))?;
-        self.note("request.header", || {
+        self.note(HostFunction::Header, || {
             let shown = match &answer {
                 Ok(value) => json!(value),
                 Err(HeaderError::Repeated) => json!({ "error": "repeated" }),
@@ -147,19 +147,19 @@ impl request::HostRequest for State {
 
     fn principal(&mut self, _: Resource<Request>) -> wasmtime::Result<request::Identity> {
         let answer = read(|request| identity(request.chain().principal()))?;
-        self.note("request.principal", || (vec![], shown(&answer)));
+        self.note(HostFunction::Principal, || (vec![], shown(&answer)));
         Ok(answer)
     }
 
     fn agent(&mut self, _: Resource<Request>) -> wasmtime::Result<Option<request::Identity>> {
         let answer = read(|request| request.chain().agent().map(identity))?;
-        self.note("request.agent", || (vec![], json!(answer.as_ref().map(shown))));
+        self.note(HostFunction::Agent, || (vec![], json!(answer.as_ref().map(shown))));
         Ok(answer)
     }
 
     fn depth(&mut self, _: Resource<Request>) -> wasmtime::Result<u32> {
         let answer = read(|request| count(request.chain().depth()))?;
-        self.note("request.depth", || (vec![], json!(answer)));
+        self.note(HostFunction::Depth, || (vec![], json!(answer)));
         Ok(answer)
     }
 
@@ -168,27 +168,27 @@ impl request::HostRequest for State {
             let hop = usize::try_from(index).ok().and_then(|index| request.chain().hops().get(index));
             hop.map(identity)
         })?;
-        self.note("request.hop", || (vec![json!(index)], json!(answer.as_ref().map(shown))));
+        self.note(HostFunction::Hop, || (vec![json!(index)], json!(answer.as_ref().map(shown))));
         Ok(answer)
     }
 
     fn has_scope(&mut self, _: Resource<Request>, scope: String) -> wasmtime::Result<bool> {
         bounded(&scope)?;
         let answer = read(|request| request.chain().token().scopes().contains(&scope))?;
-        self.note("request.has-scope", || (vec![json!(scope)], json!(answer)));
+        self.note(HostFunction::HasScope, || (vec![json!(scope)], json!(answer)));
         Ok(answer)
     }
 
     fn scopes(&mut self, _: Resource<Request>) -> wasmtime::Result<Vec<String>> {
         let answer = read(|request| request.chain().token().scopes().to_vec())?;
-        self.note("request.scopes", || (vec![], json!(answer)));
+        self.note(HostFunction::Scopes, || (vec![], json!(answer)));
         Ok(answer)
     }
 
     fn claim(&mut self, _: Resource<Request>, pointer: String) -> wasmtime::Result<Option<request::Claim>> {
         bounded(&pointer)?;
         let answer = read(|request| request.claim(&pointer).map(claim))?;
-        self.note("request.claim", || (vec![json!(pointer)], json!(answer.as_ref().map(shown_claim))));
+        self.note(HostFunction::Claim, || (vec![json!(pointer)], json!(answer.as_ref().map(shown_claim))));
         Ok(answer)
     }
 
@@ -198,7 +198,7 @@ impl request::HostRequest for State {
             let path_prefix = matched.entry().matcher.path_prefix.as_str().to_owned();
             request::Route { index: count(matched.index()), path_prefix }
         })?;
-        self.note("request.route", || {
+        self.note(HostFunction::Route, || {
             (vec![], json!({ "index": answer.index, "path-prefix": answer.path_prefix }))
         });
         Ok(answer)
@@ -206,7 +206,7 @@ impl request::HostRequest for State {
 
     fn now(&mut self, _: Resource<Request>) -> wasmtime::Result<u64> {
         let answer = read(|request| request.now().as_secs())?;
-        self.note("request.now", || (vec![], json!(answer)));
+        self.note(HostFunction::Now, || (vec![], json!(answer)));
         Ok(answer)
     }
 
@@ -225,7 +225,7 @@ impl log::Host for State {
             log::Level::Warn => LogLevel::Warn,
         };
         self.log.push(level, &message);
-        self.note("log", || (vec![json!(level.name()), json!(message)], Value::Null));
+        self.note(HostFunction::Log, || (vec![json!(level.name()), json!(message)], Value::Null));
         Ok(())
     }
 }

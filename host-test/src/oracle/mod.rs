@@ -32,6 +32,7 @@ use mandate_core::config::{PolicyEntry, PolicyLimits};
 use mandate_core::limits;
 use mandate_core::policy::RequestContext;
 use mandate_core::policy::{CheckResult, Complaint, Fault, LinkedPolicy, Obligation, Policies, Verdict};
+use mandate_core::seam::wit;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -46,9 +47,6 @@ const FUEL_FACTOR: u64 = 16;
 
 /// The stack of a policy, in bytes, by Wasmtime's measure.
 const STACK_BYTES: usize = 512 * 1024;
-
-/// The package whose interfaces a policy may import.
-const CONTRACT: &str = "mandate:policy/";
 
 /// Why a component is no policy, or cannot be described.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +214,8 @@ impl Oracle {
         let is_type =
             |item: &ComponentExtern| matches!(item.ty, ComponentItem::Type(_) | ComponentItem::Resource(_));
         let mut imports = ty.imports(&self.engine);
-        let (import, _) = imports.find(|(import, item)| !import.starts_with(CONTRACT) && !is_type(item))?;
+        let (import, _) =
+            imports.find(|(import, item)| !import.starts_with(wit::PACKAGE) && !is_type(item))?;
         Some(import.to_owned())
     }
 

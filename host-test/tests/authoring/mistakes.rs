@@ -1,6 +1,11 @@
 //! What the commands say to mistakes: what is wrong, and what to do.
 
 use super::{Desk, NAME, built, configuration, request};
+use mandate_host::FILTER;
+use mandate_link::seam::{VERSION, VERSION_SECTION};
+use mandate_link::{LinkError, Policy, SeamVersion, link, validate};
+use wasm_encoder::{CustomSection, Module, RawSection};
+use wasmparser::{Parser, Payload};
 
 #[test]
 fn a_failing_case_says_how_it_differs() {
@@ -96,6 +101,70 @@ fn what_is_no_policy_is_refused_and_says_why() {
     assert!(said.contains("it cannot be linked: the component does not export `"), "{said}");
     assert!(desk.exits(1, &["policy", "inspect", "core.wasm"]).contains("neither a component nor a filter"));
     assert!(desk.exits(2, &["policy", "inspect", "text.wasm"]).contains("no WebAssembly"));
+}
+
+/// What the filter that the tool carries says about the version of the seam.
+fn versions() -> Vec<&'static [u8]> {
+    let sections = Parser::new(0).parse_all(FILTER).filter_map(|payload| match payload.unwrap() {
+        Payload::CustomSection(section) if section.name() == VERSION_SECTION => Some(section.data()),
+        _ => None,
+    });
+    sections.collect()
+}
+
+/// That filter, but for what it says about the version.
+fn filter_that_says(versions: &[&[u8]]) -> Vec<u8> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(FILTER) {
+        match payload.unwrap() {
+            Payload::CustomSection(section) if section.name() == VERSION_SECTION => {}
+            payload => {
+                if let Some((id, range)) = payload.as_section() {
+                    let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+                    module.section(&RawSection { id, data: &FILTER[range] });
+                }
+            }
+        }
+    }
+    for version in versions {
+        module.section(&CustomSection { name: VERSION_SECTION.into(), data: (*version).into() });
+    }
+    module.finish()
+}
+
+#[test]
+fn a_filter_of_another_seam_is_refused_and_runs_by_itself() {
+    let (desk, built) = (Desk::new(), built());
+    let component = std::fs::read(&built.component).unwrap();
+    let policies = [Policy { name: NAME, component: &component }];
+    let ours = VERSION.to_le_bytes();
+    assert_eq!(versions(), [ours], "what the compiler made of it");
+    let same = link(&filter_that_says(&[&ours]), &policies).unwrap();
+    assert_eq!(same, link(FILTER, &policies).unwrap());
+
+    let later = (VERSION + 1).to_le_bytes();
+    let refused: [(&[&[u8]], _, String); 5] = [
+        (&[], SeamVersion::None, "none".to_owned()),
+        (&[&later], SeamVersion::Of(VERSION + 1), (VERSION + 1).to_string()),
+        (&[&[0; 4]], SeamVersion::Of(0), "0".to_owned()),
+        (&[&ours[..3]], SeamVersion::Unreadable, "unreadable".to_owned()),
+        (&[&ours, &ours], SeamVersion::Unreadable, "unreadable".to_owned()),
+    ];
+    for (says, found, named) in refused {
+        let filter = filter_that_says(says);
+        let error = LinkError::SeamVersion { found, needed: VERSION };
+        assert_eq!(link(&filter, &policies), Err(error));
+        std::fs::write(desk.path("other.wasm"), &filter).unwrap();
+        let arguments = ["bundle", "--filter", "other.wasm", "--policy", built.component.to_str().unwrap()];
+        let said = desk.exits(2, &[&arguments[..], &["-o", "out.wasm"]].concat());
+        let needed = format!("is {named}");
+        assert!(said.contains(&needed) && said.contains(&format!("needs version {VERSION}")), "{said}");
+        assert!(said.contains("`mandate build`") && said.contains("leave out `--filter`"), "{said}");
+        assert!(!desk.path("out.wasm").exists());
+        // Without policies there is nobody whom it could misunderstand.
+        assert_eq!(validate(&filter), Ok(()));
+        assert!(desk.exits(1, &["policy", "inspect", "other.wasm"]).contains(&needed));
+    }
 }
 
 #[test]

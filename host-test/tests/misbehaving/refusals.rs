@@ -2,7 +2,8 @@
 
 use super::guests::{Guest, check_with, component};
 use mandate_host::FILTER;
-use mandate_link::{LinkError, MOST_POLICIES, Policy, Refusal, check, link};
+use mandate_link::seam::limits::POLICIES;
+use mandate_link::{LinkError, Policy, Refusal, check, link};
 
 fn refusal(component: &[u8]) -> Option<Refusal> {
     let refusal = check(component).err();
@@ -166,7 +167,7 @@ fn whatever_is_cut_off_or_turned_over_is_refused_or_linked_but_never_a_panic() {
     let (refused, taken): (Vec<_>, Vec<_>) = cut.chain(turned).partition(|bytes| check(bytes).is_err());
     assert!(refused.len() > taken.len(), "{} are refused", refused.len());
     // Whatever they are now, a bundle of them is valid: the linker looks at that itself.
-    for bytes in taken.chunks(MOST_POLICIES) {
+    for bytes in taken.chunks(POLICIES) {
         let names: Vec<String> = (0..bytes.len()).map(|number| format!("taken-{number}")).collect();
         let policies = names.iter().zip(bytes).map(|(name, component)| Policy { name, component });
         link(FILTER, &policies.collect::<Vec<_>>()).unwrap();

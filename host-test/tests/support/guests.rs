@@ -1,9 +1,9 @@
 //! Policies written down in core WebAssembly text, so that a test can have one that no decent toolchain would make.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
-use std::path::Path;
+use mandate_link::seam::wit;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{Resolve, SourceMap};
 
 /// The component around a core module in text that exports what the world `policy` asks for.
 pub fn component(wat: &str) -> Vec<u8> {
@@ -13,9 +13,10 @@ pub fn component(wat: &str) -> Vec<u8> {
 /// The same for a core module in bytes.
 pub fn encode(mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-sdk/wit");
-    let (package, _) = resolve.push_path(contract).unwrap();
-    let world = resolve.select_world(&[package], Some("policy")).unwrap();
+    let mut contract = SourceMap::new();
+    wit::FILES.iter().for_each(|(name, text)| contract.push_str(name, text));
+    let package = resolve.push_group(contract.parse().map_err(|(_, error)| error).unwrap()).unwrap();
+    let world = resolve.select_world(&[package], Some(wit::WORLD)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }

@@ -9,67 +9,10 @@ use super::log::PolicyLog;
 use super::verdict::Fault;
 use crate::limits;
 use crate::log_level::LogLevel;
+use mandate_seam::HostFunction;
+use mandate_seam::layout::level;
+use mandate_seam::passed::{ARGUMENTS, REQUEST_HANDLE};
 use std::cell::{Cell, RefCell};
-
-/// The functions that a policy may import, by the linker's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostFunction {
-    /// `request.method`
-    Method,
-    /// `request.path`
-    Path,
-    /// `request.header`
-    Header,
-    /// `request.principal`
-    Principal,
-    /// `request.agent`
-    Agent,
-    /// `request.depth`
-    Depth,
-    /// `request.hop`
-    Hop,
-    /// `request.has-scope`
-    HasScope,
-    /// `request.scopes`
-    Scopes,
-    /// `request.claim`
-    Claim,
-    /// `request.route`
-    Route,
-    /// `request.now`
-    Now,
-    /// The end of the loan of the request.
-    Drop,
-    /// `log`
-    Log,
-}
-
-impl HostFunction {
-    /// By number.
-    #[must_use]
-    pub fn from_number(number: u32) -> Option<Self> {
-        const ALL: [HostFunction; 14] = [
-            HostFunction::Method,
-            HostFunction::Path,
-            HostFunction::Header,
-            HostFunction::Principal,
-            HostFunction::Agent,
-            HostFunction::Depth,
-            HostFunction::Hop,
-            HostFunction::HasScope,
-            HostFunction::Scopes,
-            HostFunction::Claim,
-            HostFunction::Route,
-            HostFunction::Now,
-            HostFunction::Drop,
-            HostFunction::Log,
-        ];
-        ALL.get(usize::try_from(number).ok()?).copied()
-    }
-}
-
-/// The handle by which a policy knows the request: a fresh instance has no other, so its first is 1.
-pub const REQUEST_HANDLE: u32 = 1;
 
 /// One call into a policy, seen from the host: what it may ask, and what it logged.
 #[derive(Debug, Default)]
@@ -108,7 +51,7 @@ impl<'a> PolicyCall<'a> {
         &self,
         inside: &mut dyn PolicyMemory,
         function: HostFunction,
-        args: [u32; 4],
+        args: [u32; ARGUMENTS],
     ) -> Result<u64, Fault> {
         use HostFunction as F;
         inside.charge(limits::HOST_CALL_FUEL)?;
@@ -167,10 +110,10 @@ impl<'a> PolicyCall<'a> {
     }
 
     fn log(&self, inside: &mut dyn PolicyMemory, level: u32, at: u32, len: u32) -> Result<(), Fault> {
-        let level = match level {
-            0 => LogLevel::Debug,
-            1 => LogLevel::Info,
-            2 => LogLevel::Warn,
+        let level = match u8::try_from(level) {
+            Ok(level::DEBUG) => LogLevel::Debug,
+            Ok(level::INFO) => LogLevel::Info,
+            Ok(level::WARN) => LogLevel::Warn,
             _ => return Err(Fault::Malformed),
         };
         let message = Self::text(inside, at, len)?;

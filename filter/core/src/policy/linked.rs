@@ -4,40 +4,22 @@
 //! in the proxy and at the desk. Every call starts from the state that `configure` left, to the byte: memory, globals
 //! and size. (Tables never change; the linker takes no policy that changes one.)
 
-use super::call::{HostFunction, PolicyCall, REQUEST_HANDLE};
+use super::call::PolicyCall;
 use super::canonical_abi::{PolicyMemory, lift_configured, lift_verdict};
 use super::context::RequestContext;
 use super::policies::{CheckResult, Complaint, LinkedPolicy, Policies};
 use super::verdict::{Fault, Verdict};
 use crate::config::PolicyEntry;
 use crate::{json, limits};
+use mandate_seam::passed::{ARGUMENTS, NO_IMAGE, REQUEST_HANDLE};
+use mandate_seam::{HostFunction, PolicyFunction, list};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// What can be called in a policy. The numbers are the linker's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Export {
-    /// The start function of the policy's module.
-    Start = 0,
-    /// `configure(settings, length) -> result`
-    Configure = 1,
-    /// Frees what `configure` answered.
-    PostConfigure = 2,
-    /// `check(request) -> verdict`
-    Check = 3,
-    /// Frees what `check` answered.
-    PostCheck = 4,
-    /// `cabi_realloc(old, old size, align, new size) -> place`
-    Realloc = 5,
-    /// What the component calls once its module is instantiated, such as `_initialize`.
-    Initialise = 6,
-}
-
 /// The primitive operations on linked policies, by position. One policy runs at a time.
 pub trait Seam {
-    /// The policies that are linked, as the linker's JSON: `[{"name", "sha256"}]`.
+    /// The policies that are linked, as JSON: see `seam::list`.
     fn linked(&self) -> Vec<u8>;
 
     /// Puts a policy into its initial state, and gives the bytes of its memory. Nothing of it has run.
@@ -62,8 +44,8 @@ pub trait Seam {
     fn call(
         &mut self,
         policy: u32,
-        export: Export,
-        args: [u32; 4],
+        function: PolicyFunction,
+        args: [u32; ARGUMENTS],
         call: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault>;
 
@@ -86,7 +68,7 @@ pub trait Seam {
     fn save_globals(&self, policy: u32, into: &mut [u64; limits::POLICY_GLOBALS]) -> usize;
 
     /// Puts a policy back: its memory to `memory` and nothing beyond, its globals to `globals`. Where the policy's memory was
-    /// last put back to the `image` of this number, only what was touched since need be copied; 0 is no image's number.
+    /// last put back to the `image` of this number, only what was touched since need be copied; not for [`NO_IMAGE`].
     fn restore(&mut self, policy: u32, memory: &[u8], globals: &[u64], image: u32);
 }
 
@@ -108,11 +90,11 @@ pub struct LinkedPolicies<S> {
     images: BTreeMap<String, Image>,
 }
 
-/// A number for an image that no other has in this virtual seam, of whichever configuration; 0 once they ran out.
+/// A number for an image that no other has in this virtual seam, of whichever configuration; none once they ran out.
 fn image_number() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let next = |last: u32| last.checked_add(1);
-    LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(0)
+    LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(NO_IMAGE)
 }
 
 /// The memory of the policy that is being called.
@@ -130,8 +112,9 @@ impl<S: Seam> LinkedPolicies<S> {
         let list = json::parse(&seam.linked(), limits::JSON_DEPTH)
             .map_err(|error| format!("the module's list of policies cannot be read: {error}"))?;
         let text = |policy: &Value, member: &str| Some(policy.get(member)?.as_str()?.to_owned());
-        let one =
-            |policy| Some(LinkedPolicy { name: text(policy, "name")?, sha256: text(policy, "sha256")? });
+        let one = |policy| {
+            Some(LinkedPolicy { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? })
+        };
         let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
         let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
         Ok(Self { seam, linked, images: BTreeMap::new() })
@@ -150,17 +133,17 @@ impl<S: Seam> LinkedPolicies<S> {
         }
         seam.allow(limits::POLICY_CONFIGURE_FUEL, memory_bytes);
         // While a module is instantiated its imports are not all there yet, so nothing may be asked.
-        seam.call(policy, Export::Start, [0; 4], None)?;
+        seam.call(policy, PolicyFunction::Start, [0; ARGUMENTS], None)?;
         let call = PolicyCall::default();
-        seam.call(policy, Export::Initialise, [0; 4], Some(&call))?;
+        seam.call(policy, PolicyFunction::Initialise, [0; ARGUMENTS], Some(&call))?;
         let settings = entry.settings.to_string();
         let len = u32::try_from(settings.len()).map_err(|_| Fault::Memory)?;
         let mut inside = Inside { seam, policy };
         let at = inside.allocate(1, len)?;
         inside.write(at, settings.as_bytes())?;
-        let result = inside.seam.call(policy, Export::Configure, [at, len, 0, 0], Some(&call))?;
+        let result = inside.seam.call(policy, PolicyFunction::Configure, [at, len, 0, 0], Some(&call))?;
         let configured = lift_configured(&inside, result, limits::POLICY_CONFIGURE_OUTPUT_BYTES)?;
-        inside.seam.call(policy, Export::PostConfigure, [result, 0, 0, 0], None)?;
+        inside.seam.call(policy, PolicyFunction::PostConfigure, [result, 0, 0, 0], None)?;
         Ok(configured)
     }
 
@@ -188,10 +171,10 @@ impl<S: Seam> LinkedPolicies<S> {
     ) -> Result<Verdict, Fault> {
         let policy = image.policy;
         let output_bytes = u32::try_from(entry.limits.output_bytes).unwrap_or(u32::MAX);
-        let result = seam.call(policy, Export::Check, [REQUEST_HANDLE, 0, 0, 0], Some(call))?;
+        let result = seam.call(policy, PolicyFunction::Check, [REQUEST_HANDLE, 0, 0, 0], Some(call))?;
         call.end()?;
         let verdict = lift_verdict(&Inside { seam, policy }, result, output_bytes)?;
-        seam.call(policy, Export::PostCheck, [result, 0, 0, 0], None)?;
+        seam.call(policy, PolicyFunction::PostCheck, [result, 0, 0, 0], None)?;
         Ok(verdict)
     }
 }
@@ -244,7 +227,7 @@ impl<S: Seam> PolicyMemory for Inside<'_, S> {
     }
 
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        self.seam.call(self.policy, Export::Realloc, [0, 0, align, size], None)
+        self.seam.call(self.policy, PolicyFunction::Realloc, [0, 0, align, size], None)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Fault> {
@@ -261,35 +244,8 @@ pub fn host_call<S: Seam>(
     policy: u32,
     call: &PolicyCall<'_>,
     function: u32,
-    args: [u32; 4],
+    args: [u32; ARGUMENTS],
 ) -> Result<u64, Fault> {
     let function = HostFunction::from_number(function).ok_or(Fault::Malformed)?;
     call.answer(&mut Inside { seam, policy }, function, args)
-}
-
-/// A fault by the linker's number: what a call comes back with when it does not come back with a result.
-#[must_use]
-pub fn fault(kind: u32) -> Option<Fault> {
-    match kind {
-        0 => None,
-        2 => Some(Fault::Fuel),
-        3 => Some(Fault::Stack),
-        4 => Some(Fault::Memory),
-        5 => Some(Fault::Malformed),
-        6 => Some(Fault::Output),
-        _ => Some(Fault::Trap),
-    }
-}
-
-/// The linker's number of a fault.
-#[must_use]
-pub fn kind(fault: Fault) -> u32 {
-    match fault {
-        Fault::Trap | Fault::Conflict | Fault::Missing => 1,
-        Fault::Fuel => 2,
-        Fault::Stack => 3,
-        Fault::Memory => 4,
-        Fault::Malformed => 5,
-        Fault::Output => 6,
-    }
 }

@@ -1,5 +1,7 @@
 //! What one policy says, or how it failed.
 
+pub use mandate_seam::Fault;
+
 use serde::Serialize;
 
 /// What one policy says.
@@ -36,35 +38,6 @@ pub enum Obligation {
         /// Its value.
         value: String,
     },
-}
-
-/// How a policy failed; always counts as no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It trapped.
-    #[error("trap")]
-    Trap,
-    /// It ran out of fuel.
-    #[error("fuel")]
-    Fuel,
-    /// It called too deeply.
-    #[error("stack")]
-    Stack,
-    /// It asked for more memory than its budget.
-    #[error("memory")]
-    Memory,
-    /// It answered more than its budget.
-    #[error("output")]
-    Output,
-    /// It answered something that the contract does not allow.
-    #[error("malformed")]
-    Malformed,
-    /// It wants a header to say something else than another policy wants.
-    #[error("conflict")]
-    Conflict,
-    /// It did not answer.
-    #[error("missing")]
-    Missing,
 }
 
 impl Obligation {

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
+use mandate_seam::wit;
 use wasmparser::{
     Validator,
     component_types::{
@@ -12,20 +13,6 @@ use wasmparser::{
 use wit_parser::{Resolve, SourceMap};
 
 use crate::refusal::{Refusal, shown};
-
-/// The package, up to the name of an interface.
-pub(super) const PACKAGE: &str = "mandate:policy/";
-/// The interface of the request, without its version.
-pub(super) const REQUEST_INTERFACE: &str = "mandate:policy/request";
-/// The resource in that interface.
-pub(super) const REQUEST_RESOURCE: &str = "request";
-
-pub(super) const SOURCES: [(&str, &str); 4] = [
-    ("world.wit", include_str!("../../../../policy-sdk/wit/world.wit")),
-    ("types.wit", include_str!("../../../../policy-sdk/wit/types.wit")),
-    ("request.wit", include_str!("../../../../policy-sdk/wit/request.wit")),
-    ("log.wit", include_str!("../../../../policy-sdk/wit/log.wit")),
-];
 
 static CONTRACT: LazyLock<Result<Contract, String>> = LazyLock::new(Contract::load);
 
@@ -45,7 +32,7 @@ impl Contract {
     /// WIT is compared in the form that the component model gives it, so both sides speak of the same kinds of types.
     fn load() -> Result<Self, String> {
         let mut sources = SourceMap::new();
-        for (name, text) in SOURCES {
+        for (name, text) in wit::FILES {
             sources.push_str(name, text);
         }
         let group = sources.parse().map_err(|(_, error)| error.to_string())?;
@@ -79,7 +66,7 @@ impl Contract {
     pub(super) fn import(&self, name: &str) -> Result<&ComponentItem, Refusal> {
         let (base, version) = split_version(name);
         let served = || Version::parse(version?).filter(|version| self.version.serves(*version));
-        if base.starts_with(PACKAGE) && served().is_none() {
+        if base.starts_with(wit::PACKAGE) && served().is_none() {
             return Err(Refusal::Version { name: shown(name), ours: self.version.to_string() });
         }
         self.imports()
@@ -96,7 +83,7 @@ impl Contract {
 /// exports the world's type.
 fn find_world(types: TypesRef<'_>) -> Option<ComponentTypeId> {
     let ComponentEntityType::Type { created: ComponentAnyTypeId::Component(wrapper), .. } =
-        types.component_item_for_export("policy")?.ty
+        types.component_item_for_export(wit::WORLD)?.ty
     else {
         return None;
     };
@@ -156,7 +143,7 @@ fn hint(base: &str) -> &'static str {
             "there is no system beneath a policy; build it for a target without WASI, such as \
              `wasm32-unknown-unknown`, and in languages with a runtime of their own leave out what needs the system",
         ),
-        (PACKAGE, "the contract has no such interface"),
+        (wit::PACKAGE, "the contract has no such interface"),
     ];
     HINTS
         .iter()

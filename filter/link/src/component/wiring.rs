@@ -19,10 +19,9 @@ use super::{
     core_module::CoreModule,
     declarations::{CoreInstance, Declarations, ExportOf, Function, at},
 };
-use crate::{
-    host_function::HostFunction,
-    refusal::{ImportProblem, Refusal, Wiring, shown},
-};
+use crate::lower::function_type;
+use crate::refusal::{ImportProblem, Refusal, Wiring, shown};
+use mandate_seam::{HostFunction, wit};
 
 /// Finds the policy's core module in a component that conforms to the contract, and resolves its imports.
 pub(super) fn read<'a>(
@@ -72,7 +71,7 @@ impl<'o, 'a> Policy<'o, 'a> {
                 Origin::Host { .. } => return Err(not_code(name)),
             }
         }
-        let (first, instance) = *instances.first().ok_or_else(|| not_code("check"))?;
+        let (first, instance) = *instances.first().ok_or_else(|| not_code(wit::CHECK))?;
         if let Some((export, _)) = instances.iter().find(|(_, other)| *other != instance) {
             return Err(Wiring::SeveralPolicies { export: shown(export) }.into());
         }
@@ -113,13 +112,13 @@ impl<'o, 'a> Policy<'o, 'a> {
     }
 
     fn exports(&mut self) -> Result<PolicyExports, Refusal> {
-        let describe = self.lift("describe")?;
-        let configure = self.lift("configure")?;
-        let check = self.lift("check")?;
+        let describe = self.lift(wit::DESCRIBE)?;
+        let configure = self.lift(wit::CONFIGURE)?;
+        let check = self.lift(wit::CHECK)?;
         let owned = |name: &str| name.to_owned();
         // Validation has asked `configure` for both, as it takes a string.
-        let memory = self.memory.ok_or_else(|| not_shared("configure", "a memory"))?;
-        let realloc = self.realloc.ok_or_else(|| not_shared("configure", "a `realloc`"))?;
+        let memory = self.memory.ok_or_else(|| not_shared(wit::CONFIGURE, "a memory"))?;
+        let realloc = self.realloc.ok_or_else(|| not_shared(wit::CONFIGURE, "a `realloc`"))?;
         Ok(PolicyExports {
             describe: owned(describe.function),
             configure: owned(configure.function),
@@ -149,7 +148,7 @@ impl<'o, 'a> Policy<'o, 'a> {
         let module = at(self.origins.modules, self.module)?;
         let arguments = match at(&self.origins.declarations.instances, self.instance)? {
             CoreInstance::OfModule { arguments, .. } => arguments,
-            CoreInstance::OfItems(_) => return Err(not_code("check")),
+            CoreInstance::OfItems(_) => return Err(not_code(wit::CHECK)),
         };
         let mut functions = Vec::with_capacity(module.function_imports.len());
         for (import, ty) in &module.function_imports {
@@ -162,10 +161,10 @@ impl<'o, 'a> Policy<'o, 'a> {
             let start = ExportOf { instance, name: import.name };
             let (function, options) = helpers.host_function(self.origins, self.instance, start, &refuse)?;
             let ty = module.function_type(*ty)?;
-            if (ty.params(), ty.results()) != function.signature() {
+            if *ty != function_type(function.signature()) {
                 return Err(refuse(ImportProblem::Signature));
             }
-            self.options(function.name().1, options)?;
+            self.options(function.name(), options)?;
             functions.push(function);
         }
         Ok(functions)

@@ -7,11 +7,12 @@ use wasmparser::{
 };
 
 use super::{
-    contract::{Contract, REQUEST_INTERFACE, REQUEST_RESOURCE, contract, split_version},
+    contract::{Contract, contract, split_version},
     declarations::sections,
     types::{Comparison, Difference},
 };
 use crate::refusal::{Refusal, shown};
+use mandate_seam::wit;
 
 type Item<'a> = (&'a str, &'a ComponentItem);
 
@@ -114,9 +115,11 @@ fn kind(entity: &ComponentEntityType) -> &'static str {
 /// The resource `request` of the first imported interface of that name. Where there is a second one, its resource is
 /// another, and the comparison finds that out.
 fn request_of<'a>(types: TypesRef<'_>, imports: impl IntoIterator<Item = Item<'a>>) -> Option<ResourceId> {
-    let (_, interface) = imports.into_iter().find(|(name, _)| split_version(name).0 == REQUEST_INTERFACE)?;
+    let (_, interface) = imports
+        .into_iter()
+        .find(|(name, _)| split_version(name).0.strip_prefix(wit::PACKAGE) == Some(wit::REQUEST))?;
     let ComponentEntityType::Instance(interface) = interface.ty else { return None };
-    match types.get(interface)?.exports.get(REQUEST_RESOURCE)?.ty {
+    match types.get(interface)?.exports.get(wit::REQUEST_RESOURCE)?.ty {
         ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(request), .. } => {
             Some(request.resource())
         }

@@ -6,9 +6,10 @@ use super::memory::{Access, access};
 use super::{
     FRAME_BYTES, LARGEST_FRAME_BYTES, LOCALS_PER_FUEL, MOST_CARRIED, MOST_TARGETS, Places, STACK_BYTES, fuel,
 };
-use crate::fault::Fault;
 use crate::guest::{Guest, is_number};
+use crate::lower::fault_number;
 use crate::refusal::Refusal;
+use mandate_seam::Fault;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{self as we, BlockType, Encode, Function, Instruction as I};
@@ -107,7 +108,7 @@ fn assemble(
     }
     for fault in &body.faults {
         function.instruction(&I::End);
-        function.instruction(&I::I32Const(fault.number())).instruction(&I::Throw(body.places.tag));
+        function.instruction(&I::I32Const(fault_number(*fault))).instruction(&I::Throw(body.places.tag));
     }
     function.instruction(&I::End);
     function
@@ -312,7 +313,7 @@ impl Body<'_> {
                 self.copy(operator)?;
                 self.open = self.open.saturating_sub(1);
             }
-            O::Unreachable => self.emit(&[I::I32Const(Fault::Trap.number()), I::Throw(self.places.tag)]),
+            O::Unreachable => self.emit(&[I::I32Const(fault_number(Fault::Trap)), I::Throw(self.places.tag)]),
             // The stack budget is restored on the way out.
             O::Return if has_frame => self.emit(&[I::Br(self.open)]),
             O::I32DivS => self.divide(ValType::I32, true, &I::I32DivS),

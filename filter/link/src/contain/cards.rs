@@ -3,7 +3,7 @@
 //! A card is a byte for each KiB. A store marks the card of the address that it begins at; a later store near to one that
 //! is marked needs no mark of its own, so whoever reads the cards takes [`SLACK`] bytes more on both sides.
 
-use crate::guest::{MOST_PAGES, PAGE};
+use mandate_seam::limits::{MEMORY_BYTES, PAGE_BYTES};
 use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
 
 /// Bytes of memory for each card, as a power of two.
@@ -13,7 +13,7 @@ const NEAR: u64 = 56;
 /// How far from its card a store may have written: it begins near, and takes up to eight bytes.
 pub(crate) const SLACK: i32 = 64;
 /// The cards of one policy: those of the largest memory, which fill one page.
-pub(crate) const PAGES: u64 = ((MOST_PAGES * PAGE) >> CARD_LOG2).div_ceil(PAGE);
+pub(crate) const PAGES: u64 = (MEMORY_BYTES >> CARD_LOG2).div_ceil(PAGE_BYTES);
 
 /// Where the cards of a policy are.
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,7 +6,7 @@ use super::{
     super::{PolicyExports, read},
     fixtures::{LONER, by_hand, component_around, component_of, edit, encode, world},
 };
-use crate::host_function::HostFunction;
+use mandate_seam::HostFunction;
 
 fn plain_exports() -> PolicyExports {
     PolicyExports {
@@ -38,7 +38,7 @@ fn imports_are_in_the_order_of_the_module_s_own_section() {
         .imports
         .iter()
         .map(|function| {
-            let (interface, name) = function.name();
+            let (interface, name) = (function.interface(), function.name());
             (format!("mandate:policy/{interface}@0.1.0"), name.to_owned())
         })
         .collect();

@@ -3,7 +3,7 @@
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, SourceMap, WorldId};
 
-use super::super::contract::SOURCES;
+use mandate_seam::wit;
 
 /// Replaces a text that must be there, so that no test tests something else than it says.
 pub fn edit(text: &str, from: &str, to: &str) -> String {
@@ -13,7 +13,7 @@ pub fn edit(text: &str, from: &str, to: &str) -> String {
 
 /// The contract's world, with its text edited.
 pub fn world(edits: &[(&str, &str)]) -> (Resolve, WorldId) {
-    let mut texts = SOURCES.map(|(name, text)| (name, text.to_owned()));
+    let mut texts = wit::FILES.map(|(name, text)| (name, text.to_owned()));
     for (from, to) in edits {
         assert!(texts.iter().any(|(_, text)| text.contains(from)), "there is no `{from}` in the contract");
         texts.iter_mut().for_each(|(_, text)| *text = text.replace(from, to));

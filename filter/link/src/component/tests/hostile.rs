@@ -8,6 +8,7 @@ use super::{
     super::{PolicyModule, read},
     fixtures::{LONER, by_hand, component_around, component_of, world},
 };
+use crate::lower::function_type;
 use crate::refusal::Refusal;
 
 static SEEDS: LazyLock<[Vec<u8>; 3]> =
@@ -74,7 +75,7 @@ fn check(component: &[u8], policy: &PolicyModule<'_>) {
     assert_eq!(imports.len(), policy.imports.len());
     for (function, host) in imports.into_iter().zip(&policy.imports) {
         let ty = &types.as_ref()[types.as_ref().core_function_at(function)];
-        assert_eq!((ty.unwrap_func().params(), ty.unwrap_func().results()), host.signature());
+        assert_eq!(*ty.unwrap_func(), function_type(host.signature()));
     }
     let exports: Vec<_> = types.as_ref().core_exports().unwrap().map(|(name, _)| name).collect();
     let named = &policy.exports;

@@ -1,14 +1,11 @@
 //! Components that are not of the contract's world.
 
 use super::{
-    super::{
-        MAX_COMPONENT_BYTES,
-        contract::{SOURCES, contract},
-        read,
-    },
+    super::{MAX_COMPONENT_BYTES, contract::contract, read},
     fixtures::{LONER, by_hand, component_around, component_of, edit, resolve, world},
 };
 use crate::refusal::Refusal;
+use mandate_seam::wit;
 
 fn refusal(component: &[u8]) -> Refusal {
     read(component).unwrap_err()
@@ -32,7 +29,7 @@ fn importing(interface: &str) -> Vec<u8> {
     let (package, name) = interface.split_once('/').unwrap();
     let (name, version) = name.split_once('@').unwrap();
     let nested = format!("package {package}@{version} {{ interface {name} {{ it: func(); }} }}");
-    let texts = SOURCES.map(|(file, text)| match file {
+    let texts = wit::FILES.map(|(file, text)| match file {
         "world.wit" => {
             (file, edit(text, "import log;", &format!("import log; import {interface};")) + &nested)
         }

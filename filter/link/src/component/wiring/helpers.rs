@@ -11,10 +11,8 @@ use super::{
     },
     origin::{Origin, Origins},
 };
-use crate::{
-    host_function::HostFunction,
-    refusal::{ImportProblem, Refusal, Wiring},
-};
+use crate::refusal::{ImportProblem, Refusal, Wiring};
+use mandate_seam::HostFunction;
 
 /// How often a call may be passed on through a table. Toolchains do it once.
 const MAX_BOUNCES: usize = 8;

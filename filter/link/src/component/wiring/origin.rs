@@ -7,14 +7,12 @@ use wasmparser::{
 };
 
 use super::super::{
-    contract::{PACKAGE, split_version},
+    contract::split_version,
     core_module::CoreModule,
     declarations::{CoreFunction, CoreInstance, Declarations, ExportOf, Function, at},
 };
-use crate::{
-    host_function::HostFunction,
-    refusal::{Refusal, Wiring},
-};
+use crate::refusal::{Refusal, Wiring};
+use mandate_seam::{HostFunction, wit};
 
 /// Toolchains need two or three.
 const MAX_STEPS: usize = 32;
@@ -144,10 +142,10 @@ impl<'o, 'a> Origins<'o, 'a> {
         let Function::Imported { interface, name } = at(&self.declarations.functions, function)? else {
             return Err(Wiring::Unsupported("a function that is lifted, and lowered again").into());
         };
-        let interface = split_version(interface).0.strip_prefix(PACKAGE).unwrap_or_default();
-        HostFunction::ALL.into_iter().find(|function| function.name() == (interface, *name)).ok_or_else(
-            || Refusal::UnknownImport { interface: interface.to_owned(), item: (*name).to_owned() },
-        )
+        let interface = split_version(interface).0.strip_prefix(wit::PACKAGE).unwrap_or_default();
+        HostFunction::from_name(name).filter(|function| function.interface() == interface).ok_or_else(|| {
+            Refusal::UnknownImport { interface: interface.to_owned(), item: (*name).to_owned() }
+        })
     }
 }
 

@@ -73,10 +73,11 @@ fn show(contents: &Contents) -> Result<()> {
             "a filter of {} without policies; `mandate bundle` links some into it",
             output::size(*bytes)
         )),
-        Contents::Module { bytes, .. } => line(&format!(
+        Contents::Module { bytes, refused, .. } => line(&format!(
             "a core module of {}, and neither a component nor a filter of this release; `mandate policy build` makes \
-             components",
-            output::size(*bytes)
+             components{}",
+            output::size(*bytes),
+            refused.as_ref().map(|why| format!("\n{why}")).unwrap_or_default()
         )),
     }
 }

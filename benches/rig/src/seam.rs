@@ -1,0 +1,1 @@
+../../../filter/src/seam.rs
