@@ -1,6 +1,6 @@
 //! Running Cargo, perhaps from within Cargo. Shared by this package's build script and by the tool.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Variables that an outer Cargo sets for its own compilation, or a user for native ones, and that would leak into this one.
@@ -41,6 +41,16 @@ pub fn install_target(folder: &Path, target: &str) -> Result<(), String> {
     run(command, false).map_err(|why| {
         format!("the target {target} is missing and could not be installed: {why}; run `rustup target add {target}`")
     })
+}
+
+/// Flags that replace folders of this machine by names that are the same on every machine: the locations of panics carry
+/// paths into a module, and its digest would be this machine's. Cargo's home is always replaced.
+pub fn portable_paths(folders: &[(&Path, &str)]) -> Vec<String> {
+    let home = std::env::home_dir().map(|home| home.join(".cargo"));
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let home = home.as_deref().map(|home| (home, "/cargo"));
+    let flag = |(folder, name): (&Path, &str)| format!("--remap-path-prefix={}={name}", folder.display());
+    home.into_iter().chain(folders.iter().copied()).map(flag).collect()
 }
 
 /// Runs a command to its end. `verbose` shows what it says; otherwise it is part of the error.

@@ -15,7 +15,8 @@ pub fn workspace_root(from: &Path) -> Option<PathBuf> {
     from.ancestors().find(is_root).map(Path::to_path_buf)
 }
 
-/// Compiles the filter below `target_dir` and gives the path of the module. `verbose` shows what Cargo says.
+/// Compiles the filter below `target_dir` and gives the path of the module. `verbose` shows what Cargo says. The same source
+/// and toolchain give the same bytes, whatever the folders are.
 ///
 /// # Errors
 /// A sentence: what failed, and what to do.
@@ -27,6 +28,8 @@ pub fn build(workspace: &Path, target_dir: &Path, verbose: bool) -> Result<PathB
         .args(["build", "--locked", "--package", "mandate-filter", "--profile", "filter", "--target", TARGET])
         .arg("--target-dir")
         .arg(&folder);
+    let flags = cargo::portable_paths(&[(workspace, "/mandate"), (&folder, "/target")]);
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
     cargo::run(command, verbose).map_err(|why| format!("the filter does not compile: {why}"))?;
     let module = folder.join(TARGET).join("filter/mandate_filter.wasm");
     if module.is_file() { Ok(module) } else { Err(format!("cargo built no {}", module.display())) }

@@ -51,18 +51,11 @@ pub fn build(
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
-    command.arg("--config").arg(format!("target.{TARGET}.rustflags={:?}", flags()));
+    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK}")];
+    flags.extend(cargo::portable_paths(&[]));
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
     cargo::run(command, verbose).map_err(|why| format!("the policy does not compile: {why}"))?;
     let module =
         target_dir.join(TARGET).join("release").join(library.replace('-', "_")).with_extension("wasm");
     if module.is_file() { Ok(module) } else { Err(format!("cargo built no {}", module.display())) }
-}
-
-/// The places of panics would carry a folder of this machine into the module, and its digest would be this machine's.
-fn flags() -> Vec<String> {
-    let home = std::env::home_dir().map(|home| home.join(".cargo"));
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
-    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK}")];
-    flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
-    flags
 }

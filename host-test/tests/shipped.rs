@@ -351,37 +351,3 @@ fn root(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
-
-#[test]
-fn the_configuration_in_the_readme_is_valid() {
-    let readme = root("README.md");
-    let (_, rest) = readme.split_once("```json\n").unwrap();
-    let (config, _) = rest.split_once("```").unwrap();
-    assert_is_clean("README.md", config);
-}
-
-#[test]
-fn every_reason_has_its_row_in_the_readme_and_its_word_in_the_changelog() {
-    use mandate_core::reason::{Challenge, Reason};
-    let (readme, changelog) = (root("README.md"), root("filter/CHANGELOG.md"));
-    let rows: Vec<Vec<&str>> = readme
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect();
-    for reason in Reason::ALL {
-        let code = format!("`{reason}`");
-        assert!(changelog.contains(&code), "{code}");
-        let row = rows.iter().find(|row| row[1] == code).unwrap_or_else(|| panic!("{code} has no row"));
-        assert_eq!(row[2], reason.status().to_string(), "{code}");
-        let challenge = match reason.challenge() {
-            Challenge::None => "none",
-            Challenge::Bare => "`Bearer`",
-            Challenge::Error(error) => error,
-            Challenge::Scope => "insufficient_scope",
-        };
-        assert!(row[3].contains(challenge), "{code}: {} lacks {challenge}", row[3]);
-    }
-    let known = |row: &&Vec<&str>| row.len() == 6 && row[2].parse::<u16>().is_ok();
-    assert_eq!(rows.iter().filter(known).count(), Reason::ALL.len(), "a row without a reason");
-}

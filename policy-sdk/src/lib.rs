@@ -1,9 +1,11 @@
-//! What an author of policies for Mandate imports.
+//! The SDK for policies of Mandate in Rust.
 //!
-//! A policy is a rule of the operator's own. It is asked about requests that already passed every check of the token, the
-//! chain and the scopes of the route, and it only narrows: a request is allowed unless a policy denies it or fails. It
-//! is a crate that implements [`Policy`] and says so with [`policy!`]; compiled for `wasm32-unknown-unknown` it is a
-//! component of the world in `wit/`, and compiled for the desk it is plain Rust, with nothing between it and its tests.
+//! A policy is a rule of the operator that is asked about requests whose token, delegation chain and scopes were already
+//! verified. Policies only restrict: a request that passed all other checks is allowed unless a policy denies it or fails.
+//!
+//! A policy is a crate that implements [`Policy`] and exports it with [`policy!`]. Compiled for `wasm32-unknown-unknown` it
+//! is a component of the world in `wit/`; compiled for the native target it is plain Rust, so `cargo test` runs its tests
+//! without WebAssembly.
 //!
 //! ```
 //! use mandate_policy::{Policy, Problem, Request, Verdict};
@@ -17,9 +19,9 @@
 //! #[derive(Deserialize)]
 //! #[serde(deny_unknown_fields)]
 //! struct Settings {
-//!     /// The name space of the agents.
+//!     /// The issuer of the agents.
 //!     issuer: String,
-//!     /// Their names in it.
+//!     /// Their subjects.
 //!     agents: Vec<String>,
 //! }
 //!
@@ -69,11 +71,12 @@
 //! ```
 //!
 //! # The sandbox
-//! A policy has no clock, no randomness, no files and no network; [`Request::now`] is the time. A panic is a trap, and a
-//! trap denies the request, as does a verdict that breaks a rule of its form, or a call that uses up its budget. Every
-//! call starts from the memory that [`Policy::new`] left, so a policy cannot remember a request. That is also why the
-//! default feature `allocator` brings an allocator that hardly gives back memory; without the feature it is the one of
-//! the standard library.
+//! A policy has no clock, no randomness, no files and no network; [`Request::now`] is the time. A panic, an exceeded limit
+//! and an invalid verdict are faults, and a fault denies the request. Every call starts from the memory that
+//! [`Policy::new`] left, so a policy cannot remember a request.
+//!
+//! For the same reason the default feature `allocator` provides an allocator that frees only the most recent allocation:
+//! memory is reset before the next call. Without the feature, the allocator of the standard library is used.
 
 pub mod log;
 mod path_prefix;
@@ -100,17 +103,17 @@ pub use request::{Claim, HeaderError, Identity, Request, Route};
 pub use settings::{NoSettings, Problem};
 pub use verdict::{Denial, Field, Obligation, Verdict};
 
-/// Makes a type that implements [`Policy`] the policy of this crate. Its name and version are the package's. A crate is one
-/// policy: call it once, at the root.
+/// Exports a type that implements [`Policy`] as the policy of this crate. Name and version are those of the package. A crate
+/// is one policy: call the macro once, at the root of the crate.
 ///
-/// What is no policy does not compile:
+/// A type that is not a policy does not compile:
 ///
 /// ```compile_fail,E0277
 /// struct Guard;
 /// mandate_policy::policy!(Guard);
 /// ```
 ///
-/// Nor do settings that cannot be read:
+/// Neither do settings that cannot be deserialised:
 ///
 /// ```compile_fail,E0277
 /// # use mandate_policy::{Policy, Problem, Request, Verdict};

@@ -3,12 +3,11 @@
 use serde::Deserialize;
 use std::fmt;
 
-/// A prefix of paths, as the `path_prefix` of a route is one: whole segments, case-sensitive, a trailing slash without
-/// meaning. It belongs into settings, and is refused there if it can match nothing.
+/// A path prefix that is compared by whole segments and case-sensitively, as the `path_prefix` of a route is. A trailing
+/// slash has no meaning. Use it as a type in settings: a prefix that cannot match any path is an error there.
 ///
 /// `/v1/production` and `/v1/production/` both match `/v1/production`, `/v1/production/` and `/v1/production/orders`; neither
-/// matches `/v1/productions`. `/` matches every path. A text that is compared with `starts_with` does one or the other
-/// wrong.
+/// matches `/v1/productions`. `/` matches every path. `str::starts_with` cannot express this.
 ///
 /// ```
 /// use mandate_policy::{PathPrefix, Request};
@@ -43,30 +42,31 @@ pub struct PathPrefix {
     prefix: String,
 }
 
-/// Why a text is no prefix.
+/// Why a string is not a valid prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathPrefixError {
-    /// It does not begin with a slash, as every path does.
+    /// It does not begin with a slash.
     NotAbsolute,
-    /// No path in normal form begins with it, so it would match nothing.
+    /// It is not in normal form, so it would not match any path.
     NotNormal,
 }
 
 impl PathPrefix {
-    /// The prefix without the slash at its end: nothing for `/`.
+    /// The prefix without a trailing slash: an empty string for `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether a path lies at or below the prefix. The path is [`Request::path`](crate::Request::path): in normal form.
+    /// Whether a path is equal to the prefix or below it. The path must be in normal form, as
+    /// [`Request::path`](crate::Request::path) is.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         self.below(path).is_some()
     }
 
-    /// What comes behind the prefix and its slash, if the path lies at or below it: `orders/7` of `/v1/production/orders/7`,
-    /// nothing of `/v1/production` and of `/v1/production/`.
+    /// The rest of the path after the prefix and a slash, if the path is equal to the prefix or below it. For the prefix
+    /// `/v1/production` it is `orders/7` for `/v1/production/orders/7`, and empty for `/v1/production` and `/v1/production/`.
     #[must_use]
     pub fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.prefix.as_str())?;

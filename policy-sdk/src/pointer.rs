@@ -1,7 +1,7 @@
 //! JSON pointers (RFC 6901).
 
-/// Joins names and indices to a JSON pointer, and escapes what each contains: a name that came with the request must
-/// not be able to point elsewhere.
+/// Joins names and indices to a JSON pointer (RFC 6901) and escapes each of them, so that a name from the request cannot
+/// refer to another value.
 ///
 /// ```
 /// assert_eq!(mandate_policy::pointer(["models", "a/b"]), "/models/a~1b");

@@ -1,34 +1,34 @@
-//! What a policy is.
+//! The trait that a policy implements.
 
 use crate::{Problem, Request, Verdict};
 use serde::de::DeserializeOwned;
 
-/// A rule of the operator's own, asked about requests that already passed every check of the token, the chain, and the
-/// scopes of the route. Policies only narrow: a request is allowed unless a policy denies it or fails.
+/// A rule of the operator that is asked about requests whose token, delegation chain and scopes were already verified.
+/// Policies only restrict: a request that passed all other checks is allowed unless a policy denies it or fails.
 ///
-/// Every call of [`check`](Self::check) starts from the very state that [`new`](Self::new) left, so nothing of one
-/// request is visible to the next.
+/// Every call of [`check`](Self::check) starts from the memory that [`new`](Self::new) left, so nothing of one request is
+/// visible to the next.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy",
     label = "this must implement `mandate_policy::Policy`",
     note = "say what `{Self}` denies in `SUMMARY`, make it of its `Settings` in `new`, and judge a request in `check`"
 )]
 pub trait Policy: Sized + 'static {
-    /// One sentence: what it denies.
+    /// One sentence that says what the policy denies.
     const SUMMARY: &'static str;
 
-    /// What an entry of the configuration says about it, read from JSON. Let it deny unknown fields: what an operator
-    /// misspelt must not pass for what they meant. [`NoSettings`](crate::NoSettings) if there is nothing to say.
+    /// The type of the settings, deserialised from the entry of the configuration. Use `#[serde(deny_unknown_fields)]`, so
+    /// that a misspelt member is an error. A policy without settings uses [`NoSettings`](crate::NoSettings).
     type Settings: DeserializeOwned;
 
-    /// Takes the settings of one entry of the configuration; called once per entry, before any
-    /// [`check`](Self::check).
+    /// Creates the policy from the settings of one entry of the configuration. It is called once for each entry, before
+    /// any call of [`check`](Self::check).
     ///
     /// # Errors
-    /// Every problem with the settings, not only the first: it fails the whole configuration, and the operator wants to
-    /// mend it in one go.
+    /// All problems with the settings, not only the first. One problem is enough for the whole configuration to be refused,
+    /// so the operator should see all of them at once.
     fn new(settings: Self::Settings) -> Result<Self, Vec<Problem>>;
 
-    /// Judges one request. A panic denies it, as a fault.
+    /// Returns the verdict about one request. A panic is a fault, and denies the request.
     fn check(&self, request: &Request) -> Verdict;
 }

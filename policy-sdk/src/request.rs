@@ -1,24 +1,24 @@
-//! What a policy is asked about.
+//! The request that a policy is asked about.
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::desk::Recorded as Source;
 #[cfg(target_arch = "wasm32")]
 use crate::sandbox::bindings::Request as Source;
 
-/// A request whose token was verified, whose chain was walked, and whose scopes suffice for the route.
+/// A request whose token, delegation chain and scopes were already verified.
 ///
-/// In the proxy every question is a call to the host, so ask only for what the rule needs. At the desk a request is
-/// plain data: [`Request::builder`].
+/// In the proxy every method is a call to the host and costs fuel, so ask only for what the rule needs. In native tests a
+/// request is plain data: see [`Request::builder`].
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Request(pub(crate) Source);
 
-/// Who: the pair is the identity, neither half is one alone.
+/// An identity: issuer and subject together. Neither of the two identifies anybody alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
-    /// The name space of `subject`: an issuer.
+    /// The issuer: the name space of `subject`.
     pub issuer: String,
-    /// The name in it.
+    /// The subject: the name within that name space.
     pub subject: String,
 }
 
@@ -30,72 +30,73 @@ impl Identity {
     }
 }
 
-/// Why a header cannot be read. On a path that the policy guards, that is a denial.
+/// Why the value of a header cannot be returned. On paths that the policy protects, treat it as a denial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderError {
-    /// It came on more than one line, and who reads only one of them may be fooled by the other.
+    /// The header was sent more than once. A rule that read one of the values could be bypassed with the other.
     Repeated,
-    /// Its value is no UTF-8.
+    /// The value is not UTF-8.
     NotText,
-    /// Its value is no list: a quoted string in it does not end. Only from [`Request::header_values`].
+    /// The value is not a list: a quoted string in it is not closed. Returned by [`Request::header_values`] only.
     NotList,
 }
 
-/// A JSON value of a claim.
+/// The JSON value of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
     /// `null`.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// A number without fraction and exponent, within 64 bits.
+    /// A number without fraction and exponent, between -2^63 and 2^63 - 1.
     Integer(i64),
-    /// Any other number, as near as 64 bits can be.
+    /// Any other number, rounded to the nearest 64-bit float.
     Float(f64),
     /// A string.
     Text(String),
-    /// How many elements the array has; ask for each by its index.
+    /// An array, with its number of elements. Read an element with its index at the end of the pointer.
     Array(u32),
-    /// How many members the object has; ask for each by its name.
+    /// An object, with its number of members. Read a member with its name at the end of the pointer.
     Object(u32),
 }
 
 /// A route of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Its position, from 0.
+    /// Position in `routes`, starting at 0.
     pub index: u32,
-    /// Its `path_prefix`.
+    /// The `path_prefix` of the route.
     pub path_prefix: String,
 }
 
 impl Request {
-    /// The method, as it came: `GET`.
+    /// The HTTP method as it was received: `GET`.
     #[must_use]
     pub fn method(&self) -> String {
         self.0.method()
     }
 
-    /// The normalised path, without the query: what routes are matched on, and what the upstream gets.
+    /// The normalised path without the query. Routes are matched against it, and the upstream receives it.
     #[must_use]
     pub fn path(&self) -> String {
         self.0.path()
     }
 
-    /// The value of a header as the proxy has it: the text of the one line that it came on.
+    /// The value of a header, as it was received. None if the request has no such header, or if the header is hidden.
     ///
-    /// **A list is one text.** HTTP joins repeated headers with commas, and any sender may do so itself (RFC 9110 §5.3): who
-    /// compares `header("x-role")` with `admin` does not see it in `user, admin`. Ask [`header_values`](Self::header_values)
-    /// where the header can be a list.
+    /// **The value of a list is one string.** A sender may join several values with commas (RFC 9110 §5.3): comparing
+    /// `header("x-role")` with `admin` does not find it in `user, admin`. Use [`header_values`](Self::header_values) for a
+    /// header that can be a list.
     ///
-    /// The name compares without regard to ASCII case, and exactly otherwise: `X-Role` and `x-role` are one header, `x_role`
-    /// is another, and many servers take it for the same (RFC 3875 §4.1.18). None if there is no such header. These are never
-    /// there: credentials (`authorization`, `proxy-authorization`, `cookie`, `dpop`), pseudo-headers (`:path`), and what the
-    /// filter removes from every request, however it is spelt: what a client claims about itself (`x-mandate-…`), and the
-    /// headers by which known servers take path, method, client or user from elsewhere (`x-original-url`, `remote-user`, …).
+    /// The name is compared case-insensitively, and exactly otherwise: `X-Role` and `x-role` are the same header, `x_role` is
+    /// another one, although many servers treat them as the same (RFC 3875 §4.1.18).
+    ///
+    /// Hidden headers: credentials (`authorization`, `proxy-authorization`, `cookie`, `dpop`), pseudo-headers (`:path`), and
+    /// every header that the filter removes from requests, in any spelling: `x-mandate-…`, and the headers by which servers
+    /// read another path, method, client or user (`x-original-url`, `remote-user`, …).
     ///
     /// # Errors
-    /// [`HeaderError::Repeated`] if it came on more than one line, [`HeaderError::NotText`] if it is no UTF-8.
+    /// [`HeaderError::Repeated`] if the header was sent more than once, [`HeaderError::NotText`] if it is not UTF-8.
     pub fn header(&self, name: &str) -> Result<Option<String>, HeaderError> {
         #[cfg_attr(
             not(target_arch = "wasm32"),
@@ -104,8 +105,8 @@ impl Request {
         self.0.header(name).map_err(HeaderError::from)
     }
 
-    /// The elements of a header that is a list (RFC 9110 §5.6.1), in their order: split at the commas that are in no quoted
-    /// string (§5.6.4), without the white space around them, and without empty ones. None of them if there is no such header.
+    /// The elements of a header that is a list (RFC 9110 §5.6.1), in their order: split at commas outside of quoted strings
+    /// (§5.6.4), without white space around them, and without empty elements. Empty if the request has no such header.
     ///
     /// ```
     /// # use mandate_policy::Request;
@@ -113,71 +114,73 @@ impl Request {
     /// assert!(request.header_values("x-role").is_ok_and(|roles| roles.iter().any(|role| role == "admin")));
     /// ```
     ///
-    /// Elements are as they came, quotes included: `"admin"` in quotes is not `admin`, though some servers may read it so. A
-    /// rule that allows what it knows is right in any case; one that forbids a value should deny what has a quote in it, too.
+    /// Elements are returned as they were received, quotes included: the element `"admin"` with quotes is not equal to
+    /// `admin`, though some servers may read it so. A rule that allows known values is not affected; a rule that denies known
+    /// values should also deny every element that contains a quote.
     ///
     /// # Errors
-    /// As [`header`](Self::header): a list on several lines is not put together. [`HeaderError::NotList`] if a quoted string
-    /// does not end, because others would find other elements.
+    /// Those of [`header`](Self::header): header lines are not joined. [`HeaderError::NotList`] if a quoted string is not
+    /// closed, because another reader could find other elements.
     pub fn header_values(&self, name: &str) -> Result<Vec<String>, HeaderError> {
         let value = self.header(name)?.unwrap_or_default();
         elements(&value).ok_or(HeaderError::NotList)
     }
 
-    /// On whose behalf everything happens: the token's `sub`, in the name space of its `iss`.
+    /// The principal: the token's `iss` and `sub`.
     #[must_use]
     pub fn principal(&self) -> Identity {
         self.0.principal()
     }
 
-    /// The software that acts now: the last hop. None if the principal acts itself.
+    /// The agent that acts now: the last hop of the chain. None if the token has no `act`.
     #[must_use]
     pub fn agent(&self) -> Option<Identity> {
         self.0.agent()
     }
 
-    /// The number of hops: 0 for a token without `act`, at most 8.
+    /// The number of hops, from 0 (a token without `act`) to 8.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.0.depth()
     }
 
-    /// A hop, oldest first, from 0. None beyond the last.
+    /// A hop by its index. 0 is the oldest hop, `depth` - 1 is the agent. None if the index is `depth` or more.
     #[must_use]
     pub fn hop(&self, index: u32) -> Option<Identity> {
         self.0.hop(index)
     }
 
-    /// The hops, oldest first; each is asked for as it is needed.
+    /// The hops, oldest first. Each is requested from the host when the iterator reaches it.
     pub fn hops(&self) -> impl Iterator<Item = Identity> {
         (0..self.depth()).map_while(|index| self.hop(index))
     }
 
-    /// Everyone involved: the principal, then the hops, oldest first.
+    /// The whole chain: the principal, then the hops, oldest first.
     pub fn chain(&self) -> impl Iterator<Item = Identity> {
         std::iter::once_with(|| self.principal()).chain(self.hops())
     }
 
-    /// Whether the token was granted this scope, compared exactly.
+    /// Whether the token has this scope, compared byte for byte.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.has_scope(scope)
     }
 
-    /// All scopes of the token, in its order.
+    /// All scopes of the token, in the order of the `scope` claim.
     #[must_use]
     pub fn scopes(&self) -> Vec<String> {
         self.0.scopes()
     }
 
-    /// A claim of the token by JSON pointer (RFC 6901): `/cnf/jkt`, `/groups/0`. None if there is nothing. Where a part
-    /// of the pointer is not the policy's own word, make it with [`pointer`](crate::pointer).
+    /// A claim of the token by JSON pointer (RFC 6901), such as `/cnf/jkt` or `/groups/0`. None if the token has no value
+    /// there. If a part of the pointer comes from the request, build the pointer with [`pointer`](crate::pointer), which
+    /// escapes it.
     #[must_use]
     pub fn claim(&self, pointer: &str) -> Option<Claim> {
         self.0.claim(pointer)
     }
 
-    /// The claim if it is a string; None if it is missing or anything else.
+    /// The claim if it is a string. None if it is missing or has another type.
     #[must_use]
     pub fn claim_text(&self, pointer: &str) -> Option<String> {
         match self.claim(pointer) {
@@ -186,7 +189,7 @@ impl Request {
         }
     }
 
-    /// The claim if it is an [integer](Claim::Integer); None if it is missing or anything else.
+    /// The claim if it is an [integer](Claim::Integer). None if it is missing or has another type.
     #[must_use]
     pub fn claim_integer(&self, pointer: &str) -> Option<i64> {
         match self.claim(pointer) {
@@ -195,7 +198,7 @@ impl Request {
         }
     }
 
-    /// The claim if it is `true` or `false`; None if it is missing or anything else.
+    /// The claim if it is `true` or `false`. None if it is missing or has another type.
     #[must_use]
     pub fn claim_bool(&self, pointer: &str) -> Option<bool> {
         match self.claim(pointer) {
@@ -204,7 +207,8 @@ impl Request {
         }
     }
 
-    /// The claim if it is an array of nothing but strings; None if it is missing or anything else. One call for each.
+    /// The claim if it is an array that contains only strings. None if it is missing or anything else. Each element is one
+    /// call to the host.
     #[must_use]
     pub fn claim_texts(&self, pointer: &str) -> Option<Vec<String>> {
         let Some(Claim::Array(length)) = self.claim(pointer) else {
@@ -213,13 +217,13 @@ impl Request {
         (0..length).map(|index| self.claim_text(&format!("{pointer}/{index}"))).collect()
     }
 
-    /// The route that matched.
+    /// The route of the configuration that matched the request.
     #[must_use]
     pub fn route(&self) -> Route {
         self.0.route()
     }
 
-    /// The time of the decision, in seconds since 1970-01-01T00:00:00Z. It stands still during the call.
+    /// The time of the decision, in seconds since 1970-01-01T00:00:00Z. It is the same for the whole call.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.0.now()

@@ -1,7 +1,6 @@
-//! For tests at the desk: a policy without a proxy, and requests without tokens. There is nothing of this in the sandbox.
+//! Support for native tests: policies without a proxy, and requests without tokens. It is not compiled into a component.
 //!
-//! What a policy is asked about here is answered as the host answers, so that a rule that holds in a test holds in the
-//! proxy; `mandate policy test` then runs the component itself.
+//! Requests behave as in the proxy. `mandate policy test` then tests the compiled component.
 
 use crate::desk::Recorded;
 use crate::{Identity, Policy, Problem, Request, Route};
@@ -14,17 +13,17 @@ pub use serde_json::{Value, json};
 #[doc(hidden)]
 pub use crate::desk::reserved::RESERVED;
 
-/// Makes a policy of its settings, through the JSON text that the host would give it.
+/// Creates a policy from its settings, by way of the JSON text that the host would pass.
 ///
 /// # Errors
-/// What is wrong with the settings: their shape, or what [`Policy::new`] says.
+/// The problems with the settings: what cannot be deserialised, or what [`Policy::new`] returns.
 #[expect(clippy::needless_pass_by_value, reason = "it is called with `json!({…})`")]
 pub fn configure<P: Policy>(settings: Value) -> Result<P, Vec<Problem>> {
     crate::settings::configure(&settings.to_string())
 }
 
-/// Builds a [`Request`] as one comes out of the filter's own checks: `GET /` by `user:alice` of `https://idp.example`,
-/// at 1790000000, on the route `/`, unless told otherwise.
+/// Builds a [`Request`] that passed the checks of the filter. By default it is `GET /` by `user:alice` of
+/// `https://idp.example`, at the time 1790000000, on the route with the prefix `/`.
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes a request with `build`"]
 pub struct RequestBuilder {
@@ -33,7 +32,7 @@ pub struct RequestBuilder {
 }
 
 impl Request {
-    /// A request for a test.
+    /// A builder of requests for tests.
     pub fn builder() -> RequestBuilder {
         RequestBuilder {
             request: Recorded {
@@ -53,63 +52,63 @@ impl Request {
 }
 
 impl RequestBuilder {
-    /// The method, in upper case.
+    /// Sets the method, in upper case.
     pub fn method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.request.method);
         self
     }
 
-    /// The normalised path, without a query.
+    /// Sets the normalised path, without a query.
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.request.path);
         self
     }
 
-    /// Adds a header; the same name twice is a header that came twice. One that the host hides stays hidden: see
+    /// Adds a header line; the same name twice is a header that was sent twice. Headers that the host hides stay hidden: see
     /// [`Request::header`].
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.request.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// On whose behalf everything happens.
+    /// Sets the principal.
     pub fn principal(mut self, issuer: &str, subject: &str) -> Self {
         self.request.principal = Identity::new(issuer, subject);
         self
     }
 
-    /// Adds a hop to the end of the chain: the last one is the agent.
+    /// Adds a hop to the end of the chain. The last hop is the agent.
     pub fn hop(mut self, issuer: &str, subject: &str) -> Self {
         self.request.hops.push(Identity::new(issuer, subject));
         self
     }
 
-    /// Adds a scope that the token was granted.
+    /// Adds a scope to the token.
     pub fn scope(mut self, scope: &str) -> Self {
         self.request.scopes.push(scope.to_owned());
         self
     }
 
-    /// Adds a claim.
+    /// Adds a claim to the token.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The route that matched.
+    /// Sets the route that matched.
     pub fn route(mut self, index: u32, path_prefix: &str) -> Self {
         self.request.route = Route { index, path_prefix: path_prefix.to_owned() };
         self
     }
 
-    /// The time of the decision, in seconds since 1970-01-01T00:00:00Z.
+    /// Sets the time of the decision, in seconds since 1970-01-01T00:00:00Z.
     pub fn now(mut self, seconds: u64) -> Self {
         self.request.now = seconds;
         self
     }
 
-    /// The request. Its token has the claims that every token has as well: `aud`, `exp`, `iat`, `client_id` and `jti`,
-    /// unless they were given; and `iss`, `sub`, `scope` and `act`, which always say what the rest of the request says.
+    /// Builds the request. Its token also has `aud`, `exp`, `iat`, `client_id` and `jti`, unless they were added with
+    /// [`claim`](Self::claim), and `iss`, `sub`, `scope` and `act`, which always correspond to principal, scopes and hops.
     #[must_use]
     pub fn build(self) -> Request {
         let Self { mut request, claims: given } = self;

@@ -1,56 +1,57 @@
-//! What a policy answers.
+//! What a policy returns.
 
-/// What a policy says about one request. Closed: there will be no fourth case in 0.1.
+/// The verdict of a policy about one request. The set is closed: 0.1 will not get a fourth case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a verdict that is not returned decides nothing"]
 pub enum Verdict {
-    /// Yes, and all of this must be done. Two policies that want one header to say different things deny together.
+    /// The policy has no objection, and each obligation must be carried out if the request is allowed. Two policies that
+    /// want the same header with different values deny the request.
     Allow(Vec<Obligation>),
-    /// No.
+    /// The request is denied.
     Deny(Denial),
-    /// Not this policy's concern; recorded as such, and the others decide.
+    /// The policy does not apply to this request. The audit record says so; the other policies decide.
     Abstain,
 }
 
-/// Why a policy says no.
+/// Why a policy denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// Stable, for programs, and shown to the client: 1 to 64 lower-case letters, digits, `-` and `_`.
+    /// Stable code for programs, sent to the client: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
     pub code: String,
-    /// For people, in the audit record only.
+    /// Explanation for people. It is written to the audit record and never sent to the client.
     pub message: String,
 }
 
-/// What an allowing policy asks to be done.
+/// An action that belongs to an allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obligation {
-    /// Give the upstream the header `x-mandate-ext-<name>`.
+    /// Add the header `x-mandate-ext-<name>` to the request that is sent to the upstream.
     Header(Field),
     /// Add a field to the audit record.
     Audit(Field),
 }
 
-/// A name and what it says.
+/// A name and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// 1 to 64 lower-case letters, digits and `-`.
+    /// 1 to 64 of `a-z`, `0-9` and `-`.
     pub name: String,
-    /// For a header: visible ASCII and spaces.
+    /// For a header: visible ASCII characters and spaces. For an audit field: any text.
     pub value: String,
 }
 
-/// The constructors hold what they are given to its form in debug builds, so that a test finds a bad code or name where
-/// it is written. In the proxy the host does, and a verdict that breaks a rule is a fault, which denies.
+/// In debug builds the constructors check the syntax of codes, names and values, so that a test finds an invalid one where
+/// it is written. In the proxy the host checks them; an invalid one is a fault, which denies the request.
 impl Verdict {
-    /// Yes, as far as this policy goes.
+    /// An allow without obligations.
     pub const fn allow() -> Self {
         Self::Allow(Vec::new())
     }
 
-    /// No. The client is shown the code, and the audit record has both: see [`Denial`].
+    /// A denial. The client receives the code; the audit record contains code and message: see [`Denial`].
     ///
     /// # Panics
-    /// In debug builds, if the code breaks its form.
+    /// In debug builds, if the code is not a valid one.
     #[track_caller]
     pub fn deny(code: impl Into<String>, message: impl Into<String>) -> Self {
         let denial = Denial { code: code.into(), message: message.into() };
@@ -58,16 +59,15 @@ impl Verdict {
         Self::Deny(denial)
     }
 
-    /// Not this policy's concern.
+    /// The policy does not apply to this request.
     pub const fn abstain() -> Self {
         Self::Abstain
     }
 
-    /// Also gives the upstream the header `x-mandate-ext-<name>`. Only an allow can: a request that is denied reaches no
-    /// upstream, and who abstains asks for nothing.
+    /// Adds the obligation to send the header `x-mandate-ext-<name>` to the upstream. Only an allow has obligations.
     ///
     /// # Panics
-    /// In debug builds, if this is no allow, or name or value break their form.
+    /// In debug builds, if the verdict is not an allow, or if name or value are not valid.
     #[track_caller]
     pub fn with_header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let field = Field { name: name.into(), value: value.into() };
@@ -80,10 +80,10 @@ impl Verdict {
         self.with(Obligation::Header(field))
     }
 
-    /// Also adds a field to the audit record. Only an allow can: what a denial has to say is its message.
+    /// Adds the obligation to add a field to the audit record. Only an allow has obligations; a denial has a message.
     ///
     /// # Panics
-    /// In debug builds, if this is no allow, or the name breaks its form.
+    /// In debug builds, if the verdict is not an allow, or if the name is not valid.
     #[track_caller]
     pub fn with_audit(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let field = Field { name: name.into(), value: value.into() };

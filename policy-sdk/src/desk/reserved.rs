@@ -161,7 +161,7 @@ pub const RESERVED: &[&str] = &[
 ];
 
 /// Whether the filter removes a header of this name. Case does not count, and every character that is no letter and no digit
-/// counts as a dash: CGI and its heirs show a program `x_mandate_agent` and `x-mandate-agent` under one name (RFC 3875
+/// counts as a dash: CGI and the interfaces derived from it show a program `x_mandate_agent` and `x-mandate-agent` under one name (RFC 3875
 /// §4.1.18).
 pub(super) fn is_reserved(name: &str) -> bool {
     let name: String = name.chars().map(plain).collect();

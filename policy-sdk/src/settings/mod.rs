@@ -7,36 +7,36 @@ mod json;
 use crate::Policy;
 use serde::Deserialize;
 
-/// What is wrong with the settings. A problem fails the whole configuration, with its pointer in the log.
+/// A problem with the settings. One problem is enough for the whole configuration to be refused; the log shows its pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// JSON pointer (RFC 6901) into the settings; empty for the whole.
+    /// JSON pointer (RFC 6901) into the settings. An empty string is the settings as a whole.
     pub pointer: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be correct.
     pub message: String,
 }
 
 impl Problem {
-    /// About what `pointer` points at; empty for the settings as a whole.
+    /// A problem at `pointer`; an empty pointer is the settings as a whole.
     #[must_use]
     pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), message: message.into() }
     }
 }
 
-/// So that a single problem is an error at once: `Err(Problem::at("/from", "…").into())`, or `?`.
+/// A list of one problem, for `Err(Problem::at("/from", "…").into())` and `?`.
 impl From<Problem> for Vec<Problem> {
     fn from(problem: Problem) -> Self {
         vec![problem]
     }
 }
 
-/// The settings of a policy that has none: the empty object, and nothing else.
+/// The settings of a policy that has none: only the empty object is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
-/// Makes a policy of its settings.
+/// Creates a policy from its settings.
 pub(crate) fn configure<P: Policy>(settings: &str) -> Result<P, Vec<Problem>> {
     let settings = if settings.is_empty() { "{}" } else { settings };
     P::new(deserializer::read(settings)?)

@@ -27,7 +27,10 @@ pub(super) fn algorithm(node: &Node<'_>) -> Option<Algorithm> {
     }
     if name.get(..2).is_some_and(|family| family.eq_ignore_ascii_case("HS")) {
         return node.refuse_with(
-            format!("`{}` is an HMAC: whoever can verify such a token can also forge one", shown(name)),
+            format!(
+                "`{}` is an HMAC algorithm: everybody who can verify such a token can also forge one",
+                shown(name)
+            ),
             "have the issuer sign with an asymmetric algorithm such as `EdDSA` or `ES256`",
         );
     }
@@ -105,13 +108,14 @@ pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
 pub(super) fn passed_header(node: &Node<'_>) -> Option<String> {
     let text = node.string(limits::NAME_BYTES)?;
     if text.starts_with(OWN_PREFIX) {
-        return node.refuse(format!("headers that begin with `{OWN_PREFIX}` are never a client's to send"));
+        return node.refuse(format!("headers that begin with `{OWN_PREFIX}` are always removed"));
     }
     if !text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
         return node.refuse("must be a header name of lower-case letters, digits and hyphens");
     }
     if !may_be_passed_on(text) {
-        return node.refuse_with("is not a header that would be removed", "leave it out: it is passed on");
+        return node
+            .refuse_with("is not a header that is removed by default", "leave it out: it is forwarded");
     }
     Some(text.to_owned())
 }

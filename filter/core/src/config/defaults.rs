@@ -1,4 +1,4 @@
-//! What absent members mean, where `Default` does not say it.
+//! Defaults of members, where no `Default` implementation has them.
 
 use crate::limits;
 

@@ -1,4 +1,4 @@
-//! What a configuration may say but seldom means.
+//! Valid settings that are probably mistakes.
 
 use super::{Config, Problem, Route, RouteMatch, same_token_type};
 
@@ -9,8 +9,8 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     if config.delegation.required && config.delegation.max_depth == 0 {
         warnings.push(warning(
             "/delegation/required".to_owned(),
-            "no token can have a hop and none, so every token is denied".to_owned(),
-            "raise `max_depth`, or drop `required`",
+            "every token is denied: it must have a hop, and `max_depth` 0 allows none".to_owned(),
+            "raise `max_depth`, or remove `required`",
         ));
     }
     for (index, route) in config.routes.iter().enumerate() {
@@ -25,16 +25,17 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         if !config.routes.iter().any(|route| route.policies.contains(&entry.name)) {
             warnings.push(warning(
                 format!("/policies/{index}"),
-                format!("no route names `{}`, so it is never asked", entry.name),
-                "name it in the `policies` of a route",
+                format!("is not used: no route has `{}` in its `policies`", entry.name),
+                "add it to the `policies` of a route, or remove it",
             ));
         }
     }
     if config.upstream.forward_token {
         warnings.push(warning(
             "/upstream/forward_token".to_owned(),
-            "the upstream gets the token and can use it elsewhere in the caller's name".to_owned(),
-            "let the upstream read the identity headers instead",
+            "the upstream receives the token, and can use it at other services in the name of the caller"
+                .to_owned(),
+            "let the upstream use the identity headers instead",
         ));
     }
     warnings
@@ -50,7 +51,7 @@ fn issuers(config: &Config, warnings: &mut Vec<Problem>) {
             if same_token_type(token_type, "JWT") {
                 warnings.push(warning(
                     format!("/issuers/{index}/token_types/{place}"),
-                    "accepts any JWT of this issuer, ID tokens among them".to_owned(),
+                    "accepts every JWT of this issuer, including ID tokens".to_owned(),
                     "have the issuer mark access tokens as `at+jwt` (RFC 9068 §2.1)",
                 ));
             }
@@ -58,7 +59,7 @@ fn issuers(config: &Config, warnings: &mut Vec<Problem>) {
     }
 }
 
-/// A prefix that another one is, or leads to, for a server that takes no notice of case.
+/// A prefix that is equal to an earlier one, or below it, for a server that ignores letter case.
 fn same_but_for_case(index: usize, route: &Route, config: &Config) -> Option<Problem> {
     let prefix = &route.matcher.path_prefix;
     let alike = config.routes.iter().take(index).position(|earlier| {
@@ -68,9 +69,9 @@ fn same_but_for_case(index: usize, route: &Route, config: &Config) -> Option<Pro
     Some(warning(
         format!("/routes/{index}/match/path_prefix"),
         format!(
-            "is the prefix of route {alike} but for the case of its letters: what that route would deny is denied here too"
+            "differs from the prefix of route {alike} only in letter case: requests that route {alike} would deny are denied here too"
         ),
-        "use one spelling, or set `upstream.case_sensitive_paths` if the upstream tells them apart",
+        "use the same letter case, or set `upstream.case_sensitive_paths` if these are different paths for the upstream",
     ))
 }
 
@@ -78,36 +79,36 @@ fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut
     if let Some(earlier) = earlier {
         warnings.push(warning(
             format!("/routes/{index}"),
-            format!("is never reached, route {earlier} matches every request of it"),
-            "put it before the earlier one, or remove it",
+            format!("is never used: route {earlier} matches every request that it matches"),
+            "move it before that route, or remove it",
         ));
     }
     let names = |name: &str| route.matcher.methods.iter().flatten().any(|method| method == name);
     if names("HEAD") && !names("GET") {
         warnings.push(warning(
             format!("/routes/{index}/match/methods"),
-            "is for `HEAD` alone, which most servers answer with the handler of `GET`".to_owned(),
-            "write `GET`, which stands for both, so that both need the same",
+            "matches `HEAD` only, which most servers answer with the handler of `GET`".to_owned(),
+            "write `GET`, which also matches `HEAD`, so that both need the same",
         ));
     }
     if route.anonymous {
         if route.matcher.path_prefix.as_str() == "/" {
             warnings.push(warning(
                 format!("/routes/{index}/match/path_prefix"),
-                "lets every request that reaches it pass without a token".to_owned(),
-                "name the paths that need no token",
+                "every request that reaches this route is allowed without a token".to_owned(),
+                "name the paths that are public",
             ));
         }
     } else if route.scopes.is_empty() && route.policies.is_empty() {
         warnings.push(warning(
             format!("/routes/{index}"),
-            "any valid token is enough, the route asks for no scope and no policy".to_owned(),
-            "list the `scopes` that it needs",
+            "every valid token is enough: the route has neither `scopes` nor `policies`".to_owned(),
+            "list the required `scopes`",
         ));
     }
 }
 
-/// Whether `earlier` takes every request that `later` could match.
+/// Whether `earlier` matches every request that `later` could match.
 fn shadows(earlier: &RouteMatch, later: &RouteMatch) -> bool {
     let takes = |methods: &[String], method: &String| {
         methods.contains(method) || (method == "HEAD" && methods.iter().any(|method| method == "GET"))

@@ -1,11 +1,11 @@
-//! What is said about a configuration.
+//! Errors and warnings about a configuration.
 
 use core::fmt;
 
-/// One thing that is wrong with a configuration, or worth a second look.
+/// An error of a configuration, or a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// JSON pointer (RFC 6901) of the culprit; of a missing member, where it belongs. Empty: the whole document.
+    /// JSON pointer (RFC 6901) of the value; of a missing member, where it belongs. Empty: the whole document.
     pub pointer: String,
     /// What is wrong.
     pub message: String,

@@ -20,6 +20,7 @@ pub fn schema() -> Value {
     let root = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();
     let mut schema = Value::from(root);
     without_null(&mut schema);
+    without_line_ends(&mut schema);
     if let Value::Object(members) = &mut schema {
         members.insert("title".to_owned(), json!("Mandate plugin configuration"));
     }
@@ -48,6 +49,21 @@ fn without_null(value: &mut Value) {
                         members.entry(name).or_insert(member);
                     }
                 }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A comment's lines end where its source is wrapped, which means nothing; an empty line separates paragraphs.
+fn without_line_ends(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(without_line_ends),
+        Value::Object(members) => {
+            members.values_mut().for_each(without_line_ends);
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
             }
         }
         _ => {}
@@ -142,7 +158,15 @@ stand_ins! {
     JwkSet = json_schema!({
         "type": "object",
         "required": ["keys"],
-        "properties": { "keys": { "type": "array", "maxItems": limits::KEYS } },
+        "properties": { "keys": {
+            "type": "array",
+            "maxItems": limits::KEYS,
+            "description": "Public keys (RFC 7517 §4). A key that cannot be used for signatures, or whose type is not \
+                supported, is ignored, and the log says so.",
+            "examples": [[{
+                "kty": "OKP", "crv": "Ed25519", "kid": "2026-a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            }]],
+        } },
     });
     /// An object of the policy's own making.
     Settings = json_schema!({ "type": "object" });

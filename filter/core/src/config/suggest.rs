@@ -1,4 +1,4 @@
-//! Which known word was probably meant.
+//! Suggestions for misspelt words.
 
 /// Longer words than this are not compared: the cost grows with the product of the lengths.
 const LONGEST: usize = 64;

@@ -73,6 +73,29 @@ fn every_object_of_ours_is_closed_and_every_member_described() {
 }
 
 #[test]
+fn every_example_and_every_default_is_one_that_the_schema_accepts() {
+    fn walk(value: &Value, seen: &mut usize) {
+        if let Value::Object(members) = value {
+            let list = members.get("examples").and_then(Value::as_array);
+            for value in list.into_iter().flatten().chain(members.get("default")) {
+                // References lead to the definitions, which belong to the whole.
+                let mut part = Value::Object(members.clone());
+                part["$defs"] = schema()["$defs"].clone();
+                assert!(jsonschema::draft202012::is_valid(&part, value), "{value} in {members:?}");
+                *seen += 1;
+            }
+            members.values().for_each(|member| walk(member, seen));
+        }
+        if let Value::Array(elements) = value {
+            elements.iter().for_each(|element| walk(element, seen));
+        }
+    }
+    let mut seen = 0;
+    walk(&schema(), &mut seen);
+    assert!(seen > 40, "{seen} were found");
+}
+
+#[test]
 fn no_member_may_be_null() {
     let text = schema().to_string();
     assert!(!text.contains("\"null\""), "{text}");

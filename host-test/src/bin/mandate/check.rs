@@ -19,7 +19,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.
-    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["schema", "reference"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     policies: Policies,
@@ -29,12 +29,20 @@ pub struct Check {
     /// Print the JSON schema of the configuration instead.
     #[arg(long, conflicts_with_all = ["file", "json"])]
     schema: bool,
+    /// Print the reference of the configuration (Markdown), generated from the schema, instead.
+    #[arg(long, conflicts_with_all = ["file", "json", "schema"])]
+    reference: bool,
 }
 
 impl Check {
     pub fn run(self) -> Result<bool> {
         let Some(file) = self.file else {
-            output::json(&mandate_core::config::schema())?;
+            let schema = mandate_core::config::schema();
+            if self.reference {
+                output::line(mandate_host::reference::markdown(&schema).trim_end())?;
+            } else {
+                output::json(&schema)?;
+            }
             return Ok(true);
         };
         let text = output::read(&file)?;

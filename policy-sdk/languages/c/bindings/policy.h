@@ -22,23 +22,23 @@ typedef struct request_borrow_request_t {
   int32_t __handle;
 } request_borrow_request_t;
 
-// Who: the pair is the identity, neither half is one alone.
+// An identity: issuer and subject together. Neither of the two identifies anybody alone.
 typedef struct request_identity_t {
-  // The name space of `subject`: an issuer.
+  // The issuer: the name space of `subject`.
   policy_string_t   issuer;
-  // The name in it.
+  // The subject: the name within that name space.
   policy_string_t   subject;
 } request_identity_t;
 
-// Why a header has no one value.
+// Why the value of a header cannot be returned.
 typedef uint8_t request_header_error_t;
 
-// It came more than once, and who reads only one of them may be fooled by the other.
+// The header was sent more than once. A rule that read one of the values could be bypassed with the other.
 #define REQUEST_HEADER_ERROR_REPEATED 0
-// Its value is no UTF-8.
+// The value is not UTF-8.
 #define REQUEST_HEADER_ERROR_NOT_TEXT 1
 
-// A JSON value of a claim.
+// The JSON value of a claim.
 typedef struct request_claim_t {
   uint8_t tag;
   union {
@@ -55,22 +55,22 @@ typedef struct request_claim_t {
 #define REQUEST_CLAIM_NULL 0
 // `true` or `false`.
 #define REQUEST_CLAIM_BOOLEAN 1
-// A number without fraction and exponent, within 64 bits.
+// A number without fraction and exponent, between -2^63 and 2^63 - 1.
 #define REQUEST_CLAIM_INTEGER 2
-// Any other number, as near as 64 bits can be.
+// Any other number, rounded to the nearest 64-bit float.
 #define REQUEST_CLAIM_FLOAT 3
 // A string.
 #define REQUEST_CLAIM_TEXT 4
-// How many elements the array has; ask for each by its index.
+// An array, with its number of elements. Read an element with its index at the end of the pointer.
 #define REQUEST_CLAIM_ARRAY 5
-// How many members the object has; ask for each by its name.
+// An object, with its number of members. Read a member with its name at the end of the pointer.
 #define REQUEST_CLAIM_OBJECT 6
 
 // A route of the configuration.
 typedef struct request_route_t {
-  // Its position, from 0.
+  // Position in `routes`, starting at 0.
   uint32_t   index;
-  // Its `path_prefix`.
+  // The `path_prefix` of the route.
   policy_string_t   path_prefix;
 } request_route_t;
 
@@ -102,33 +102,33 @@ typedef struct {
   request_claim_t val;
 } request_option_claim_t;
 
-// How much a line matters.
+// Severity of a message.
 typedef uint8_t log_level_t;
 
-// For the author.
+// Detail for the author of the policy.
 #define LOG_LEVEL_DEBUG 0
-// For the operator.
+// Information for the operator.
 #define LOG_LEVEL_INFO 1
-// For the operator, soon.
+// A warning for the operator: something needs attention.
 #define LOG_LEVEL_WARN 2
 
-// Why a policy says no.
+// Why a policy denies.
 typedef struct types_denial_t {
-  // Stable, for programs, and shown to the client: 1 to 64 lower-case letters, digits, `-` and `_`.
+  // Stable code for programs, sent to the client: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
   policy_string_t   code;
-  // For people, in the audit record only.
+  // Explanation for people. It is written to the audit record and never sent to the client.
   policy_string_t   message;
 } types_denial_t;
 
-// A name and what it says.
+// A name and its value.
 typedef struct types_field_t {
-  // 1 to 64 lower-case letters, digits and `-`.
+  // 1 to 64 of `a-z`, `0-9` and `-`.
   policy_string_t   name;
-  // For a header: visible ASCII and spaces.
+  // For a header: visible ASCII characters and spaces. For an audit field: any text.
   policy_string_t   value;
 } types_field_t;
 
-// What an allowing policy asks to be done.
+// An action that belongs to an allow.
 typedef struct types_obligation_t {
   uint8_t tag;
   union {
@@ -137,7 +137,7 @@ typedef struct types_obligation_t {
   } val;
 } types_obligation_t;
 
-// Give the upstream the header `x-mandate-ext-<name>`.
+// Add the header `x-mandate-ext-<name>` to the request that is sent to the upstream.
 #define TYPES_OBLIGATION_HEADER 0
 // Add a field to the audit record.
 #define TYPES_OBLIGATION_AUDIT 1
@@ -147,7 +147,7 @@ typedef struct {
   size_t len;
 } types_list_obligation_t;
 
-// What a policy says about one request. Closed: there will be no fourth case in 0.1.
+// The verdict of a policy about one request. The set is closed: 0.1 will not get a fourth case.
 typedef struct types_verdict_t {
   uint8_t tag;
   union {
@@ -156,28 +156,29 @@ typedef struct types_verdict_t {
   } val;
 } types_verdict_t;
 
-// Yes, and all of this must be done. Two policies that want one header to say different things deny together.
+// The policy has no objection, and each obligation must be carried out if the request is allowed. Two policies
+// that want the same header with different values deny the request.
 #define TYPES_VERDICT_ALLOW 0
-// No.
+// The request is denied.
 #define TYPES_VERDICT_DENY 1
-// Not this policy's concern; recorded as such, and the others decide.
+// The policy does not apply to this request. The audit record says so; the other policies decide.
 #define TYPES_VERDICT_ABSTAIN 2
 
-// What is wrong with the settings.
+// A problem with the settings.
 typedef struct types_problem_t {
-  // JSON pointer (RFC 6901) into the settings; empty for the whole.
+  // JSON pointer (RFC 6901) into the settings. An empty string is the settings as a whole.
   policy_string_t   pointer;
-  // What is wrong, and what would be right.
+  // What is wrong, and what would be correct.
   policy_string_t   message;
 } types_problem_t;
 
-// What a policy is.
+// Description of a policy.
 typedef struct types_description_t {
-  // Its name.
+  // Name of the policy.
   policy_string_t   name;
-  // Its own version.
+  // Version of the policy itself, not of this contract.
   policy_string_t   version;
-  // One sentence: what it denies.
+  // One sentence that says what the policy denies.
   policy_string_t   summary;
 } types_description_t;
 
@@ -202,34 +203,37 @@ typedef struct {
 typedef request_borrow_request_t policy_borrow_request_t;
 
 // Imported Functions from `mandate:policy/request@0.1.0`
-// The method, as it came: `GET`.
+// The HTTP method as it was received: `GET`.
 extern void request_method_request_method(request_borrow_request_t self, policy_string_t *ret);
-// The normalised path, without the query: what routes are matched on, and what the upstream gets.
+// The normalised path without the query. Routes are matched against it, and the upstream receives it.
 extern void request_method_request_path(request_borrow_request_t self, policy_string_t *ret);
-// A header by name, without regard to case. Credentials, pseudo-headers and what a client claims about itself
-// (`x-mandate-…`) are absent.
+// The value of a header. The name is compared case-insensitively. None if the request has no such header, or if
+// the header is hidden from policies: credentials, pseudo-headers, and every header that the filter removes
+// (`x-mandate-…` and the headers by which servers read another path, method, client or user).
 extern bool request_method_request_header(request_borrow_request_t self, policy_string_t *name, policy_option_string_t *ret, request_header_error_t *err);
-// On whose behalf everything happens: the token's `sub`, in the name space of its `iss`.
+// The principal: the token's `iss` and `sub`.
 extern void request_method_request_principal(request_borrow_request_t self, request_identity_t *ret);
-// The software that acts now: the last hop. None if the principal acts itself.
+// The agent that acts now: the last hop of the chain. None if the token has no `act`.
 extern bool request_method_request_agent(request_borrow_request_t self, request_identity_t *ret);
-// The number of hops: 0 for a token without `act`, at most 8.
+// The number of hops, from 0 (a token without `act`) to 8.
 extern uint32_t request_method_request_depth(request_borrow_request_t self);
-// A hop, oldest first, from 0. None beyond the last.
+// A hop by its index. 0 is the oldest hop, `depth` - 1 is the agent. None if the index is `depth` or more.
 extern bool request_method_request_hop(request_borrow_request_t self, uint32_t index, request_identity_t *ret);
-// Whether the token was granted this scope, compared exactly.
+// Whether the token has this scope, compared byte for byte.
 extern bool request_method_request_has_scope(request_borrow_request_t self, policy_string_t *scope);
-// All scopes of the token, in its order.
+// All scopes of the token, in the order of the `scope` claim.
 extern void request_method_request_scopes(request_borrow_request_t self, policy_list_string_t *ret);
-// A claim of the token by JSON pointer (RFC 6901): `/cnf/jkt`, `/groups/0`. None if there is nothing.
+// A claim of the token by JSON pointer (RFC 6901), such as `/cnf/jkt` or `/groups/0`. None if the token has no
+// value there.
 extern bool request_method_request_claim(request_borrow_request_t self, policy_string_t *pointer, request_claim_t *ret);
-// The route that matched.
+// The route of the configuration that matched the request.
 extern void request_method_request_route(request_borrow_request_t self, request_route_t *ret);
-// The time of the decision, in seconds since 1970-01-01T00:00:00Z. It stands still during the call.
+// The time of the decision, in seconds since 1970-01-01T00:00:00Z. It is the same for the whole call.
 extern uint64_t request_method_request_now(request_borrow_request_t self);
 
 // Imported Functions from `mandate:policy/log@0.1.0`
-// Writes one line. What goes beyond the host's bound for one call is dropped, and never fails.
+// Writes one line to the proxy's log. The host keeps at most 16 lines and 2048 bytes for one call of the policy, and
+// drops the rest. The function never fails.
 extern void log_log(log_level_t level, policy_string_t *message);
 
 // Exported Functions from `policy`
