@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::harness::{CallResponse, Exchange, Filter, HarnessError, Headers, Outcome, Request, Vm};
+use mandate_harness::{CallResponse, Exchange, Filter, HarnessError, Headers, Outcome, Request, Vm};
 
 /// A request as a file: what `mandate decide` reads.
 ///
@@ -89,7 +89,7 @@ impl Decided {
         let lines = vm.logs();
         let audit = lines.iter().rev().find_map(|line| audit_record(&line.message));
         let log =
-            lines.iter().filter(|l| l.level >= crate::harness::LogLevel::Warn).map(|l| l.message.clone());
+            lines.iter().filter(|l| l.level >= mandate_harness::LogLevel::Warn).map(|l| l.message.clone());
         let decided = Self {
             result: "deny",
             reason: exchange.property("mandate.reason").map(str::to_owned),

@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::client;
-use crate::harness::{
+use crate::loopback::{Answer, Received, Server, lock};
+use mandate_harness::{
     CallResponse, Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, StreamId, Timestamp, Vm,
 };
-use crate::loopback::{Answer, Received, Server, lock};
 
 /// How long the machine sleeps when nothing happens and the filter asked for no ticks.
 const IDLE: Duration = Duration::from_secs(1);

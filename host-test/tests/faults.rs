@@ -12,7 +12,7 @@
 
 mod support;
 
-use mandate_host::harness::{
+use mandate_harness::{
     CallResponse, Effect, Exchange, Forwarded, Headers, HostCall, Injection, LogLevel, Nth, Outcome, Request,
     Status, Vm, VmBuilder,
 };
@@ -230,7 +230,7 @@ fn a_verifier_that_fails_denies_and_does_not_guess() {
 
 #[test]
 fn a_host_that_lies_about_signatures_is_caught_at_the_trial() {
-    use mandate_host::harness::VerifySignature;
+    use mandate_harness::VerifySignature;
     let good = &scenarios()[0];
     let forged = mandate_host::tokens::forge(&sign(claims(NOW))).unwrap();
     let forged = Request::get("/v1/x").header("authorization", format!("Bearer {forged}"));

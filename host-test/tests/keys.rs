@@ -12,10 +12,10 @@ mod neighbours;
 mod support;
 
 use mandate_core::limits;
+use mandate_harness::{CallResponse, Outcome, Request, SharedData, StreamId, Vm};
 use mandate_host::FILTER;
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
-use mandate_host::harness::{CallResponse, Outcome, Request, SharedData, StreamId, Vm};
 use mandate_host::issuer::{Behaviour, Issuer};
 use mandate_host::tokens::{Algorithm, SigningKey, TokenBuilder, jwks};
 use mandate_host::upstream::Upstream;

@@ -2,7 +2,6 @@
 
 use super::{AuthoringError, Trial};
 use crate::cases::{Case, CaseVerdict};
-use crate::harness::{Request, Vm};
 use crate::oracle::Oracle;
 use mandate_core::config::{Config, PolicyEntry};
 use mandate_core::context::RequestContext;
@@ -12,6 +11,7 @@ use mandate_core::policy::{Answer, Complaint, Linked, Policies};
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Request, Vm};
 use serde::Serialize;
 use serde_json::Value;
 use std::cell::Cell;

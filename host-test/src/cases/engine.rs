@@ -3,7 +3,6 @@
 use super::CaseError;
 use super::expect::{CaseOutcome, CaseVerdict, LoggedLine, Refusal};
 use crate::decide::{Decided, RequestFile, settle};
-use crate::harness::{Filter, LogLevel as FilterLogLevel, LogLine};
 use crate::oracle::Oracle;
 use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
@@ -12,6 +11,7 @@ use mandate_core::policy::{LogLevel, PolicyLog};
 use mandate_core::request::RequestHead;
 use mandate_core::signature::InModule;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Filter, LogLevel as FilterLogLevel, LogLine};
 use serde::Deserialize;
 use serde_json::Value;
 

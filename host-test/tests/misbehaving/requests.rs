@@ -3,7 +3,7 @@
 use super::suspect::{Misdeed, Outcome, Suspect};
 use super::suspects;
 use super::world::{self, Ask, Proxy, Seen};
-use mandate_host::harness::Filter;
+use mandate_harness::Filter;
 use mandate_host::oracle::Oracle;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use super::world::{self, Ask, Proxy, Seen};
 use mandate_core::config::PolicyEntry;
 use mandate_core::context::RequestContext;
 use mandate_core::policy::{Answer, Complaint, Linked, Policies};
-use mandate_host::harness::Filter;
+use mandate_harness::Filter;
 use mandate_host::oracle::{Oracle, Reusable};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
