@@ -1,7 +1,7 @@
 //! The desk of Mandate: everything that runs the filter outside of a production proxy.
 //!
 //! - [`mandate_harness`] runs the filter's module on Wasmtime under a test's control; a user's own `cargo test` can drive it.
-//! - [`decide`] decides one request file with it.
+//! - [`decide`] decides one request file with it; [`filter_log`] reads what it logs.
 //! - [`authoring`] begins a policy, compiles it, tests it, and links it.
 //! - [`oracle`] runs policies that are not linked, to keep the linker honest; [`cases`] are tables of what a policy must say.
 //! - [`gateway`] puts it in front of an upstream: in a real Envoy ([`envoy`]) or embedded ([`embedded`]).
@@ -15,6 +15,7 @@ pub mod decide;
 pub mod embedded;
 pub mod envoy;
 pub mod filter_build;
+pub mod filter_log;
 pub mod gateway;
 pub mod issuer;
 mod loopback;

@@ -13,7 +13,7 @@
 mod support;
 
 use mandate_harness::{
-    CallResponse, Effect, Exchange, Forwarded, Headers, HostCall, Injection, LogLevel, Nth, Outcome, Request,
+    Effect, Exchange, Forwarded, Headers, HostCall, Injection, LogLevel, Nth, Outcome, Request, Response,
     Status, Vm, VmBuilder,
 };
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn play(vm: &mut Vm, request: &Request) -> Exchange {
         }
         for call in vm.calls() {
             if vm.dead().is_none() {
-                vm.answer_call(call.token, CallResponse::new(200, jwks.clone())).unwrap();
+                vm.answer_call(call.token, Response::new(200, jwks.clone())).unwrap();
             }
         }
         if vm.outcome(sent.stream).unwrap().is_final() {

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::call::{Effect, Injection};
 use crate::error::HarnessError;
 use crate::filter::Filter;
-use crate::host::{Host, LogLevel};
+use crate::host::Host;
+use crate::log::LogLevel;
+use crate::plugin::Plugin;
 use crate::shared::SharedData;
 use crate::status::Status;
 use crate::verify::VerifySignature;
@@ -54,21 +56,54 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Sets up one virtual machine: one worker of one proxy, with one root context.
+/// Sets up one virtual machine: one worker of one proxy.
 #[must_use]
 pub struct VmBuilder {
     filter: Filter,
     host: Host,
+    vm_id: Option<String>,
 }
 
 impl VmBuilder {
     pub(crate) fn new(filter: Filter) -> Self {
-        Self { filter, host: Host::default() }
+        Self { filter, host: Host::default(), vm_id: None }
     }
 
-    /// The plugin configuration, as the filter reads it in `proxy_on_configure`. Default: empty.
+    /// The configuration of the first plugin, as the filter reads it in `proxy_on_configure`. Default: empty.
     pub fn configuration(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.host.configuration = bytes.into();
+        if let Some(first) = self.host.plugins.first_mut() {
+            first.configuration = bytes.into();
+        }
+        self
+    }
+
+    /// The root id of the first plugin (the property `plugin_root_id`), by which a module that holds several filters tells
+    /// them apart. Default: empty.
+    pub fn root_id(mut self, root_id: impl Into<String>) -> Self {
+        if let Some(first) = self.host.plugins.first_mut() {
+            first.root_id = root_id.into();
+        }
+        self
+    }
+
+    /// The name of the first plugin (the property `plugin_name`). Default: empty.
+    pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
+        if let Some(first) = self.host.plugins.first_mut() {
+            first.name = name.into();
+        }
+        self
+    }
+
+    /// A further plugin in the same virtual machine, with a root context of its own.
+    pub fn plugin(mut self, plugin: Plugin) -> Self {
+        self.host.plugins.push(plugin);
+        self
+    }
+
+    /// The id of the virtual machine (the property `plugin_vm_id`), which shared data and queues are kept apart by. Default:
+    /// that of the shared data, which is empty.
+    pub fn vm_id(mut self, vm_id: impl Into<String>) -> Self {
+        self.vm_id = Some(vm_id.into());
         self
     }
 
@@ -90,13 +125,19 @@ impl VmBuilder {
         self
     }
 
-    /// Shared data of the proxy. Default: of this virtual machine alone.
+    /// Shared data and queues of the proxy. Default: of this virtual machine alone.
     pub fn shared_data(mut self, shared: SharedData) -> Self {
         self.host.shared = shared;
         self
     }
 
-    /// A property that every request (and the root context) has. Segments of the path are joined by dots: `source.address`.
+    /// A variable of the environment, as Envoy's `environment_variables` gives it to the module. Default: none.
+    pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.host.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A property that every context has. Segments of the path are joined by dots: `source.address`.
     pub fn property(mut self, path: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.host.properties.insert(path.into(), value.into());
         self
@@ -124,8 +165,8 @@ impl VmBuilder {
         self
     }
 
-    /// Envoy's `allow_on_headers_stop_iteration`: with it, a filter that pauses in `proxy_on_request_headers` is still shown
-    /// the body. Default: off, as in Envoy, where such a filter is shown nothing more.
+    /// Envoy's `allow_on_headers_stop_iteration`: with it, a filter that pauses a message at its headers is still shown the
+    /// body. Default: off, as in Envoy, where such a filter is shown nothing more.
     pub fn allow_on_headers_stop_iteration(mut self, allow: bool) -> Self {
         self.host.stop_headers_alone = allow;
         self
@@ -156,7 +197,8 @@ impl VmBuilder {
         self
     }
 
-    /// Starts the virtual machine: `_initialize`, the root context, `proxy_on_vm_start`, `proxy_on_configure`.
+    /// Starts the virtual machine: `_initialize`, and for each plugin the root context, `proxy_on_vm_start` and
+    /// `proxy_on_configure`.
     ///
     /// A filter that refuses its configuration starts nevertheless, dead: see [`Vm::startup`].
     ///
@@ -180,7 +222,12 @@ impl VmBuilder {
         for injection in &self.host.injections {
             check_injection(injection)?;
         }
-        Vm::start(self.filter, self.host)
+        let mut host = self.host;
+        if let Some(vm_id) = &self.vm_id {
+            host.shared = host.shared.of_vm_id(vm_id);
+        }
+        host.worker = host.shared.new_worker();
+        Vm::start(self.filter, host)
     }
 }
 

@@ -38,8 +38,6 @@ enum Group {
     Plain,
     /// Hands bytes to the guest, through the guest's allocator.
     Bytes,
-    /// Exists in Envoy, but nothing in this project has a use for it: a strict host ends the call.
-    Unexpected,
     /// WASI: answers with an errno.
     Wasi,
 }
@@ -72,18 +70,19 @@ host_calls! {
     IncrementMetric "env" "proxy_increment_metric" Plain,
     RecordMetric "env" "proxy_record_metric" Plain,
     GetMetric "env" "proxy_get_metric" Plain,
-    GetHeaderMapSize "env" "proxy_get_header_map_size" Unexpected,
-    GetBufferStatus "env" "proxy_get_buffer_status" Unexpected,
-    GetStatus "env" "proxy_get_status" Unexpected,
-    RegisterSharedQueue "env" "proxy_register_shared_queue" Unexpected,
-    ResolveSharedQueue "env" "proxy_resolve_shared_queue" Unexpected,
-    DequeueSharedQueue "env" "proxy_dequeue_shared_queue" Unexpected,
-    EnqueueSharedQueue "env" "proxy_enqueue_shared_queue" Unexpected,
-    GrpcCall "env" "proxy_grpc_call" Unexpected,
-    GrpcStream "env" "proxy_grpc_stream" Unexpected,
-    GrpcSend "env" "proxy_grpc_send" Unexpected,
-    GrpcCancel "env" "proxy_grpc_cancel" Unexpected,
-    GrpcClose "env" "proxy_grpc_close" Unexpected,
+    GetHeaderMapSize "env" "proxy_get_header_map_size" Plain,
+    GetBufferStatus "env" "proxy_get_buffer_status" Plain,
+    GetStatus "env" "proxy_get_status" Bytes,
+    RegisterSharedQueue "env" "proxy_register_shared_queue" Plain,
+    ResolveSharedQueue "env" "proxy_resolve_shared_queue" Plain,
+    DequeueSharedQueue "env" "proxy_dequeue_shared_queue" Bytes,
+    EnqueueSharedQueue "env" "proxy_enqueue_shared_queue" Plain,
+    GrpcCall "env" "proxy_grpc_call" Plain,
+    GrpcStream "env" "proxy_grpc_stream" Plain,
+    GrpcSend "env" "proxy_grpc_send" Plain,
+    GrpcCancel "env" "proxy_grpc_cancel" Plain,
+    GrpcClose "env" "proxy_grpc_close" Plain,
+    NotifyMemoryGrowth "env" "emscripten_notify_memory_growth" Plain,
     EnvironGet "wasi_snapshot_preview1" "environ_get" Wasi,
     EnvironSizesGet "wasi_snapshot_preview1" "environ_sizes_get" Wasi,
     ArgsGet "wasi_snapshot_preview1" "args_get" Wasi,
@@ -94,6 +93,12 @@ host_calls! {
     FdClose "wasi_snapshot_preview1" "fd_close" Wasi,
     FdSeek "wasi_snapshot_preview1" "fd_seek" Wasi,
     FdFdstatGet "wasi_snapshot_preview1" "fd_fdstat_get" Wasi,
+    FdFdstatSetFlags "wasi_snapshot_preview1" "fd_fdstat_set_flags" Wasi,
+    FdRead "wasi_snapshot_preview1" "fd_read" Wasi,
+    FdPrestatGet "wasi_snapshot_preview1" "fd_prestat_get" Wasi,
+    FdPrestatDirName "wasi_snapshot_preview1" "fd_prestat_dir_name" Wasi,
+    PathOpen "wasi_snapshot_preview1" "path_open" Wasi,
+    PollOneoff "wasi_snapshot_preview1" "poll_oneoff" Wasi,
     SchedYield "wasi_snapshot_preview1" "sched_yield" Wasi,
     ProcExit "wasi_snapshot_preview1" "proc_exit" Wasi,
 }
@@ -111,15 +116,33 @@ impl HostCall {
         matches!(self.group(), Group::Bytes)
     }
 
-    /// Whether the harness implements the call. The others link, and are a violation when they are called.
+    /// Whether a module may make the call while it initialises, before it has contexts; Envoy lets the module trap on any
+    /// other.
     #[must_use]
-    pub const fn is_supported(self) -> bool {
-        !matches!(self.group(), Group::Unexpected)
+    pub const fn is_allowed_at_start(self) -> bool {
+        matches!(
+            self,
+            Self::NotifyMemoryGrowth
+                | Self::Log
+                | Self::FdWrite
+                | Self::ArgsGet
+                | Self::ArgsSizesGet
+                | Self::EnvironGet
+                | Self::EnvironSizesGet
+                | Self::FdPrestatGet
+                | Self::FdPrestatDirName
+                | Self::ClockTimeGet
+                | Self::RandomGet
+                | Self::FdFdstatGet
+                | Self::FdFdstatSetFlags
+                | Self::PollOneoff
+        )
     }
 
-    /// The call of this import name, if the host has it.
+    /// The call of this import name, if the host has it. Old toolchains say `wasi_unstable` for the module of WASI.
     #[must_use]
     pub fn by_name(module: &str, name: &str) -> Option<Self> {
+        let module = if module == "wasi_unstable" { "wasi_snapshot_preview1" } else { module };
         Self::ALL.into_iter().find(|call| call.module() == module && call.name() == name)
     }
 

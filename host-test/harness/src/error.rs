@@ -1,11 +1,13 @@
 //! What can go wrong with the harness itself, told apart by type.
 
 use crate::call::HostCall;
+use crate::connection::ConnectionId;
+use crate::plugin::PluginId;
 use crate::stream::StreamId;
 
 /// Something that the filter did and that no correct filter does in Envoy.
 ///
-/// Envoy would answer most of them with a status, some with undefined behaviour. The strict harness ends the call.
+/// Envoy answers most of them with a status, and behaves in an undefined way on some. The strict host ends the callback.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{call}` in `{callback}` of context {context}: {what}")]
 pub struct Violation {
@@ -17,6 +19,9 @@ pub struct Violation {
     pub context: u32,
     /// What was wrong, in lower case and without a full stop.
     pub what: String,
+    /// What the host answers where it is not strict, which is what Envoy answers: a [`Status`](crate::Status), or an errno of
+    /// WASI.
+    pub answer: u32,
 }
 
 /// An error of the harness. A filter that traps on a request is no error: that is
@@ -24,6 +29,9 @@ pub struct Violation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HarnessError {
+    /// The crate of the filter could not be compiled.
+    #[error("the filter's crate does not build: {0}")]
+    Build(String),
     /// The bytes are no module that the engine accepts.
     #[error("the module does not compile: {0}")]
     Compile(String),
@@ -55,9 +63,21 @@ pub enum HarnessError {
     /// The stream does not exist, or was deleted.
     #[error("there is no stream {0}")]
     UnknownStream(StreamId),
-    /// No call with this token is pending.
-    #[error("no HTTP call with token {0} is pending")]
+    /// The connection does not exist, or was closed.
+    #[error("there is no connection {0}")]
+    UnknownConnection(ConnectionId),
+    /// The virtual machine has no such plugin.
+    #[error("there is no plugin {}", .0.0)]
+    UnknownPlugin(PluginId),
+    /// The id is in use by a context, or is the virtual machine's own.
+    #[error("there is a context {0}, and no host makes one twice")]
+    ContextExists(u32),
+    /// No call or gRPC stream with this token is pending.
+    #[error("no call with token {0} is pending")]
     UnknownCall(u32),
+    /// The sender of the data had sent all, or the filter closed the connection.
+    #[error("connection {0} has ended")]
+    ConnectionEnded(ConnectionId),
     /// The stream was driven in an order that no HTTP request has, such as a body after the end of the stream.
     #[error("stream {stream}: {what}")]
     OutOfOrder {

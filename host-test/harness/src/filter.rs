@@ -1,5 +1,6 @@
 //! A compiled filter, from which any number of virtual machines start.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::{Config, Engine, ExternType, InstancePre, Module, OperatorCost};
@@ -7,6 +8,7 @@ use wasmtime::{Config, Engine, ExternType, InstancePre, Module, OperatorCost};
 use crate::abi;
 use crate::builder::VmBuilder;
 use crate::call::HostCall;
+use crate::cargo;
 use crate::error::HarnessError;
 use crate::host::Host;
 
@@ -21,6 +23,20 @@ struct Compiled {
 }
 
 impl Filter {
+    /// Compiles the crate of a filter with Cargo, for WASI and in release mode, and then the module that comes of it. `folder`
+    /// is where its `Cargo.toml` is; a relative one counts from the current folder, which in a test is the package's own.
+    ///
+    /// The crate is a `cdylib`. The target `wasm32-wasip1` is added with rustup if it is missing.
+    ///
+    /// # Errors
+    /// [`HarnessError::Build`] if Cargo fails, or makes no single `.wasm`, and those of [`Filter::compile`].
+    pub fn build(folder: impl AsRef<Path>) -> Result<Self, HarnessError> {
+        let module = cargo::build(folder.as_ref()).map_err(HarnessError::Build)?;
+        let wasm = std::fs::read(&module)
+            .map_err(|error| HarnessError::Build(format!("{}: {error}", module.display())))?;
+        Self::compile(&wasm)
+    }
+
     /// Compiles a module. This is the slow step: do it once and start many virtual machines.
     ///
     /// The engine accepts what Envoy's does: multiple memories, exceptions with `exnref`, tail calls, SIMD, GC and 64-bit

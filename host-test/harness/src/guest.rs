@@ -38,27 +38,26 @@ pub(crate) fn run(
     let effect = caller.data_mut().begin(call);
     let mut guest = Guest { caller, call };
     let end = match effect {
-        None => f(&mut guest),
+        None => guest.check_phase().and_then(|()| f(&mut guest)),
         Some(effect) => injected(call, &effect),
     };
     finish(end)
 }
 
-/// The same for a call that hands bytes to the guest; `None` leaves the guest's pointers alone, as Envoy does for an empty
-/// buffer.
+/// The same for a call that hands bytes to the guest.
 pub(crate) fn run_bytes(
     caller: &mut Caller<'_, Host>,
     call: HostCall,
     (pointer, size): (u32, u32),
-    f: impl FnOnce(&mut Guest<'_, '_>) -> Step<Option<Vec<u8>>>,
+    f: impl FnOnce(&mut Guest<'_, '_>) -> Step<Vec<u8>>,
 ) -> wasmtime::Result<u32> {
     let effect = caller.data_mut().begin(call);
     let mut guest = Guest { caller, call };
     let end = match effect {
-        None => f(&mut guest).and_then(|bytes| match bytes {
-            Some(bytes) => guest.give(pointer, size, &bytes),
-            None => Ok(()),
-        }),
+        None => {
+            let bytes = guest.check_phase().and_then(|()| f(&mut guest));
+            bytes.and_then(|bytes| guest.give(pointer, size, &bytes))
+        }
         Some(Effect::Bytes(bytes)) => guest.give(pointer, size, &bytes),
         Some(effect) => injected(call, &effect),
     };
@@ -92,14 +91,37 @@ impl Guest<'_, '_> {
         self.violation_code(what, lenient.code())
     }
 
-    fn violation_code(&mut self, what: impl Into<String>, lenient: u32) -> Stop {
+    /// The same where Envoy does something in spite of it: a lenient host goes on.
+    pub(crate) fn misuse(&mut self, what: impl Into<String>) -> Step {
+        match self.violation(what, Status::Ok) {
+            Stop::Code(_) => Ok(()),
+            fatal @ Stop::Fatal(_) => Err(fatal),
+        }
+    }
+
+    /// Whether the call may be made at all at this time.
+    fn check_phase(&mut self) -> Step {
+        let call = self.call;
+        if call.is_allowed_at_start() || !self.host().initialises() {
+            return Ok(());
+        }
+        match self.violation("the module has no context yet", Status::InternalFailure) {
+            // Envoy lets the module trap.
+            Stop::Code(_) => {
+                Err(Stop::Fatal(format_err!("`{call}` is restricted while the module initialises")))
+            }
+            fatal @ Stop::Fatal(_) => Err(fatal),
+        }
+    }
+
+    fn violation_code(&mut self, what: impl Into<String>, answer: u32) -> Stop {
         let call = self.call;
         let host = self.host();
-        let violation =
-            Violation { call, callback: host.callback, context: host.context(), what: what.into() };
+        let (callback, context) = (host.callback, host.context());
+        let violation = Violation { call, callback, context, what: what.into(), answer };
         host.violations.push(violation.clone());
         if !host.strict {
-            return Stop::Code(lenient);
+            return Stop::Code(answer);
         }
         host.fatal = Some(violation.clone());
         Stop::Fatal(format_err!("{violation}"))

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::codec::Reader;
-
 /// An ordered multimap of HTTP fields. Names are lower-cased on the way in, as Envoy does; values are bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
@@ -109,6 +107,16 @@ impl<N: AsRef<str>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
     }
 }
 
+impl Headers {
+    /// Bytes of all names and values together, as Envoy counts them.
+    pub(crate) fn byte_size(&self) -> usize {
+        self.0
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()))
+            .fold(0, usize::saturating_add)
+    }
+}
+
 /// Serialises fields as the ABI wants them: `u32` count; per field `u32` length of name and of value; then each name and
 /// each value, followed by a NUL that the lengths do not count. All integers little-endian.
 pub(crate) fn encode_pairs(headers: &Headers) -> Vec<u8> {
@@ -127,15 +135,18 @@ pub(crate) fn encode_pairs(headers: &Headers) -> Vec<u8> {
     out
 }
 
-/// Reads what [`encode_pairs`] writes. Nothing at all is an empty map; anything malformed is `None`.
-///
-/// Envoy reads malformed input leniently (and past its end); a strict host must not.
+/// Envoy reads no longer and no larger map.
+const MOST_BYTES: usize = 1024 * 1024;
+const MOST_PAIRS: u32 = 1024;
+
+/// Reads what [`encode_pairs`] writes; anything malformed is `None`, which Envoy reads as no fields at all.
 pub(crate) fn decode_pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    if bytes.is_empty() {
+    // The specification allows both for an empty map.
+    if matches!(bytes, [] | [0]) {
         return Some(Vec::new());
     }
-    let mut reader = Reader::new(bytes);
-    let count = reader.u32()?;
+    let mut reader = Reader(bytes);
+    let count = reader.u32().filter(|count| *count <= MOST_PAIRS && bytes.len() <= MOST_BYTES)?;
     let mut sizes = Vec::new();
     for _ in 0..count {
         sizes.push((reader.u32()?, reader.u32()?));
@@ -145,7 +156,28 @@ pub(crate) fn decode_pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
         let name = String::from_utf8(reader.terminated(name)?.to_vec()).ok()?;
         pairs.push((name, reader.terminated(value)?.to_vec()));
     }
-    reader.is_empty().then_some(pairs)
+    reader.0.is_empty().then_some(pairs)
+}
+
+/// Takes bytes from the front of a slice; every method is `None` at the end.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
+    }
+
+    /// `len` bytes that a NUL follows.
+    fn terminated(&mut self, len: u32) -> Option<&'a [u8]> {
+        let bytes = self.take(usize::try_from(len).ok()?)?;
+        (self.take(1)? == [0]).then_some(bytes)
+    }
 }
 
 fn length(len: usize) -> [u8; 4] {

@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::{Memory, TypedFunc};
 
 use crate::call::{Effect, HostCall, Injection};
+use crate::connection::TcpState;
 use crate::error::Violation;
+use crate::grpc::{GrpcCall, GrpcStream};
 use crate::header::Headers;
+use crate::http_call::HttpCall;
+use crate::log::{LogLevel, LogLine};
 use crate::metric::Metrics;
+use crate::plugin::{Plugin, Root};
+use crate::response::Response;
 use crate::shared::SharedData;
 use crate::status::Status;
 use crate::stream::Stream;
@@ -20,100 +25,45 @@ pub(crate) const VM_CONTEXT: u32 = 0;
 /// The id of the first root context.
 pub(crate) const ROOT_CONTEXT: u32 = 1;
 
-/// Severity of a log line, as the ABI numbers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names are the meaning")]
-pub enum LogLevel {
-    Trace = 0,
-    Debug = 1,
-    Info = 2,
-    Warn = 3,
-    Error = 4,
-    Critical = 5,
-}
-
-impl LogLevel {
-    pub(crate) const fn from_code(code: u32) -> Option<Self> {
-        Some(match code {
-            0 => Self::Trace,
-            1 => Self::Debug,
-            2 => Self::Info,
-            3 => Self::Warn,
-            4 => Self::Error,
-            5 => Self::Critical,
-            _ => return None,
-        })
-    }
-}
-
-/// Something the filter logged; standard output is `Info`, standard error is `Error`, as in Envoy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// Severity.
-    pub level: LogLevel,
-    /// The text.
-    pub message: String,
-    /// The context that logged.
-    pub context: u32,
-}
-
-/// An HTTP call that the filter made and that the test has yet to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpCall {
-    /// What the filter and [`Vm::answer_call`](crate::Vm::answer_call) know the call by.
-    pub token: u32,
-    /// The cluster that is called.
-    pub cluster: String,
-    /// The request headers, pseudo-headers included.
-    pub headers: Headers,
-    /// The request body; empty without one.
-    pub body: Vec<u8>,
-    /// The request trailers.
-    pub trailers: Headers,
-    /// How long Envoy would wait; `None` is for ever. The harness never lets a call time out by itself.
-    pub timeout: Option<Duration>,
-}
-
-/// The answer to an [`HttpCall`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CallResponse {
-    /// The headers, `:status` included.
-    pub headers: Headers,
-    /// The body.
-    pub body: Vec<u8>,
-    /// The trailers, if any.
-    pub trailers: Option<Headers>,
-}
-
-impl CallResponse {
-    /// An answer with this status and body.
-    #[must_use]
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let headers = Headers::from_iter([(":status", status.to_string())]);
-        Self { headers, body: body.into(), trailers: None }
-    }
-
-    /// The same answer with one more header.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.add(name, value);
-        self
-    }
+/// Envoy numbers calls of each kind by themselves, and keeps the kind in the lowest two bits of a token.
+pub(crate) mod token {
+    pub(crate) const KIND_MASK: u32 = 3;
+    pub(crate) const HTTP_CALL: u32 = 0;
+    pub(crate) const GRPC_CALL: u32 = 1;
+    pub(crate) const GRPC_STREAM: u32 = 2;
 }
 
 /// A foreign function of the embedder: arguments in, bytes or a status out.
 pub(crate) type Foreign = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync>;
 
+/// Something that a root context waits for.
+#[derive(Debug)]
+pub(crate) struct Pending<T> {
+    /// The root context that is called back.
+    pub(crate) root: u32,
+    pub(crate) what: T,
+}
+
 /// What a running callback may look at besides its stream.
 #[derive(Debug, Default)]
-pub(crate) enum CallAnswer {
-    /// No answer to a call is being delivered.
+pub(crate) enum Arrival {
+    /// Nothing is being delivered.
     #[default]
-    None,
-    /// The call failed: there is an answer, but nothing in it.
-    Failed,
-    /// What came back.
-    Response(CallResponse),
+    Nothing,
+    /// An HTTP call failed: there is an answer, but nothing in it.
+    FailedCall,
+    /// What came back from an HTTP call.
+    Response(Response),
+    /// gRPC metadata before the first message.
+    GrpcInitialMetadata(Headers),
+    /// A gRPC message.
+    GrpcMessage(Vec<u8>),
+    /// gRPC metadata after the last message.
+    GrpcTrailingMetadata(Headers),
+    /// The end of a gRPC call or stream.
+    GrpcClose,
+    /// Arguments of the filter's foreign function.
+    ForeignArguments(Vec<u8>),
 }
 
 pub(crate) struct Host {
@@ -121,8 +71,10 @@ pub(crate) struct Host {
     pub(crate) strict: bool,
     pub(crate) goes_on_refused: bool,
     pub(crate) stop_headers_alone: bool,
-    pub(crate) configuration: Vec<u8>,
+    /// The first one is there always.
+    pub(crate) plugins: Vec<Plugin>,
     pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     pub(crate) clusters: Option<BTreeSet<String>>,
     pub(crate) shared: SharedData,
@@ -131,6 +83,7 @@ pub(crate) struct Host {
     pub(crate) log_level: LogLevel,
 
     // The world, which outlives a reload.
+    pub(crate) worker: u64,
     pub(crate) now: u64,
     pub(crate) monotonic: u64,
     pub(crate) random: u64,
@@ -140,22 +93,26 @@ pub(crate) struct Host {
     pub(crate) metrics: Metrics,
     pub(crate) violations: Vec<Violation>,
     pub(crate) next_context: u32,
-    pub(crate) next_token: u32,
+    last_tokens: [u32; 3],
 
     // The virtual machine.
-    /// The root context of the plugin whose configuration is in force.
-    pub(crate) root: u32,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
-    pub(crate) tick_period: Option<Duration>,
-    pub(crate) calls: BTreeMap<u32, HttpCall>,
+    pub(crate) calls: BTreeMap<u32, Pending<HttpCall>>,
+    pub(crate) grpc_calls: BTreeMap<u32, Pending<GrpcCall>>,
+    pub(crate) grpc_streams: BTreeMap<u32, Pending<GrpcStream>>,
+    /// Every root context, by its id.
+    pub(crate) roots: BTreeMap<u32, Root>,
+    /// The root context of each plugin whose configuration is in force.
+    pub(crate) in_force: Vec<u32>,
     pub(crate) streams: BTreeMap<u32, Stream>,
+    pub(crate) connections: BTreeMap<u32, TcpState>,
 
     // The callback that runs.
     pub(crate) callback: &'static str,
     pub(crate) current: u32,
     pub(crate) effective: u32,
-    pub(crate) answer: CallAnswer,
+    pub(crate) arrival: Arrival,
     pub(crate) touched: BTreeSet<u32>,
     /// The violation that ended the call, kept because the engine's error carries none of its type.
     pub(crate) fatal: Option<Violation>,
@@ -167,14 +124,16 @@ impl Default for Host {
             strict: true,
             goes_on_refused: false,
             stop_headers_alone: false,
-            configuration: Vec::new(),
+            plugins: vec![Plugin::default()],
             vm_configuration: Vec::new(),
+            environment: Vec::new(),
             properties: BTreeMap::new(),
             clusters: None,
             shared: SharedData::new(),
             verify: VerifySignature::Real,
             foreign: HashMap::new(),
             log_level: LogLevel::Trace,
+            worker: 0,
             now: 1_700_000_000_000_000_000,
             monotonic: 0,
             random: 0,
@@ -184,17 +143,20 @@ impl Default for Host {
             metrics: Metrics::default(),
             violations: Vec::new(),
             next_context: ROOT_CONTEXT + 1,
-            next_token: 1,
-            root: ROOT_CONTEXT,
+            last_tokens: [token::HTTP_CALL, token::GRPC_CALL, token::GRPC_STREAM],
             memory: None,
             allocate: None,
-            tick_period: None,
             calls: BTreeMap::new(),
+            grpc_calls: BTreeMap::new(),
+            grpc_streams: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            in_force: Vec::new(),
             streams: BTreeMap::new(),
+            connections: BTreeMap::new(),
             callback: "",
             current: VM_CONTEXT,
             effective: 0,
-            answer: CallAnswer::None,
+            arrival: Arrival::Nothing,
             touched: BTreeSet::new(),
             fatal: None,
         }
@@ -202,14 +164,46 @@ impl Default for Host {
 }
 
 impl Host {
+    /// Whether there is a context of this id.
+    pub(crate) fn has_context(&self, id: u32) -> bool {
+        self.roots.contains_key(&id) || self.streams.contains_key(&id) || self.connections.contains_key(&id)
+    }
+
+    /// The id of a context to be made.
+    pub(crate) fn new_context(&mut self) -> u32 {
+        let id = self.next_context;
+        self.next_context = self.next_context.saturating_add(1);
+        id
+    }
+
     /// The context that host calls act on.
     pub(crate) fn context(&self) -> u32 {
         // Envoy falls back to the true context when the effective one is gone.
-        if self.effective == self.root || self.streams.contains_key(&self.effective) {
+        if self.effective != VM_CONTEXT && self.has_context(self.effective) {
             self.effective
         } else {
             self.current
         }
+    }
+
+    /// The root context of a context, which may be itself.
+    pub(crate) fn root_of(&self, context: u32) -> Option<u32> {
+        if self.roots.contains_key(&context) {
+            return Some(context);
+        }
+        let stream = self.streams.get(&context).map(|stream| stream.root);
+        stream.or_else(|| self.connections.get(&context).map(|connection| connection.root))
+    }
+
+    /// The root context that host calls act on.
+    pub(crate) fn root(&self) -> Option<u32> {
+        self.root_of(self.context())
+    }
+
+    /// The plugin of the context that host calls act on.
+    pub(crate) fn plugin(&self) -> Option<&Plugin> {
+        let root = self.roots.get(&self.root()?)?;
+        self.plugins.get(root.plugin)
     }
 
     pub(crate) fn stream(&self) -> Option<&Stream> {
@@ -221,6 +215,47 @@ impl Host {
         let context = self.context();
         self.touched.insert(context);
         self.streams.get_mut(&context)
+    }
+
+    pub(crate) fn connection(&self) -> Option<&TcpState> {
+        self.connections.get(&self.context())
+    }
+
+    /// The connection that a host call acts on, remembered likewise.
+    pub(crate) fn connection_mut(&mut self) -> Option<&mut TcpState> {
+        let context = self.context();
+        self.touched.insert(context);
+        self.connections.get_mut(&context)
+    }
+
+    /// What is being delivered, if the context that host calls act on is of the plugin that it is delivered to.
+    pub(crate) fn arrival(&self) -> &Arrival {
+        if self.root() == self.root_of(self.current) { &self.arrival } else { &Arrival::Nothing }
+    }
+
+    /// Whether the filter initialises, before it has any context.
+    pub(crate) fn initialises(&self) -> bool {
+        self.current == VM_CONTEXT
+    }
+
+    pub(crate) fn knows_cluster(&self, name: &str) -> bool {
+        self.clusters.as_ref().is_none_or(|clusters| clusters.contains(name))
+    }
+
+    /// The token of a new call of this kind.
+    pub(crate) fn new_token(&mut self, kind: u32) -> u32 {
+        let last = self.last_tokens.iter_mut().find(|last| **last & token::KIND_MASK == kind);
+        last.map_or(0, |last| {
+            *last = last.wrapping_add(token::KIND_MASK + 1);
+            *last
+        })
+    }
+
+    /// Forgets the calls of a root context, which nobody could be told the answers of.
+    pub(crate) fn drop_calls(&mut self, root: u32) {
+        self.calls.retain(|_, call| call.root != root);
+        self.grpc_calls.retain(|_, call| call.root != root);
+        self.grpc_streams.retain(|_, stream| stream.root != root);
     }
 
     /// Counts a call, and says what a test wants in its place.
@@ -254,17 +289,20 @@ impl Host {
 
     /// Clears what dies with a virtual machine.
     pub(crate) fn reloaded(mut self) -> Self {
-        self.root = ROOT_CONTEXT;
         self.memory = None;
         self.allocate = None;
-        self.tick_period = None;
         self.calls.clear();
+        self.grpc_calls.clear();
+        self.grpc_streams.clear();
+        self.roots.clear();
+        self.in_force.clear();
         self.streams.clear();
+        self.connections.clear();
         self.metrics.forget_ids();
         self.callback = "";
         self.current = VM_CONTEXT;
         self.effective = 0;
-        self.answer = CallAnswer::None;
+        self.arrival = Arrival::Nothing;
         self.touched.clear();
         self.fatal = None;
         self

@@ -35,8 +35,14 @@ impl Metric {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     values: BTreeMap<String, Metric>,
-    ids: Vec<String>,
+    ids: BTreeMap<u32, String>,
 }
+
+/// Envoy numbers each kind by itself, and keeps the kind in the lowest two bits of an id.
+const KIND_MASK: u32 = 3;
+const COUNTER: u32 = 0;
+const GAUGE: u32 = 1;
+const HISTOGRAM: u32 = 2;
 
 impl Metrics {
     pub(crate) const fn values(&self) -> &BTreeMap<String, Metric> {
@@ -48,30 +54,34 @@ impl Metrics {
         self.ids.clear();
     }
 
-    /// `kind` 0 counter, 1 gauge, 2 histogram.
+    /// Envoy knows no kind above 2, and counts a name that was defined as two kinds twice; here both are refused.
     pub(crate) fn define(&mut self, kind: u32, name: &str) -> Result<u32, Status> {
         let fresh = match kind {
-            0 => Metric::Counter(0),
-            1 => Metric::Gauge(0),
-            2 => Metric::Histogram { count: 0, sum: 0 },
+            COUNTER => Metric::Counter(0),
+            GAUGE => Metric::Gauge(0),
+            HISTOGRAM => Metric::Histogram { count: 0, sum: 0 },
             _ => return Err(Status::BadArgument),
         };
         let known = *self.values.entry(name.to_owned()).or_insert(fresh);
         if std::mem::discriminant(&known) != std::mem::discriminant(&fresh) {
             return Err(Status::BadArgument);
         }
-        self.ids.push(name.to_owned());
-        // Ids begin at 1, so that a filter which forgets to define one is found out.
-        u32::try_from(self.ids.len()).map_err(|_| Status::InternalFailure)
+        let last = self.ids.keys().rev().copied().find(|id| id & KIND_MASK == kind);
+        // The first one is past 0, so that a filter which forgets to define one is found out.
+        let id = last.unwrap_or(kind).checked_add(KIND_MASK + 1).ok_or(Status::InternalFailure)?;
+        self.ids.insert(id, name.to_owned());
+        Ok(id)
     }
 
     fn by_id(&mut self, id: u32) -> Result<&mut Metric, Status> {
-        let position = usize::try_from(id).ok().and_then(|id| id.checked_sub(1)).ok_or(Status::NotFound)?;
-        let name = self.ids.get(position).ok_or(Status::NotFound)?;
+        let name = self.ids.get(&id).ok_or(Status::NotFound)?;
         self.values.get_mut(name).ok_or(Status::NotFound)
     }
 
     pub(crate) fn increment(&mut self, id: u32, offset: i64) -> Result<(), Status> {
+        if id & KIND_MASK > GAUGE {
+            return Err(Status::BadArgument);
+        }
         match self.by_id(id)? {
             Metric::Counter(value) if offset > 0 => *value = value.wrapping_add(offset.unsigned_abs()),
             Metric::Gauge(value) => *value = value.wrapping_add_signed(offset),
@@ -94,6 +104,9 @@ impl Metrics {
     }
 
     pub(crate) fn get(&mut self, id: u32) -> Result<u64, Status> {
+        if id & KIND_MASK > GAUGE {
+            return Err(Status::BadArgument);
+        }
         match *self.by_id(id)? {
             Metric::Counter(value) | Metric::Gauge(value) => Ok(value),
             Metric::Histogram { .. } => Err(Status::BadArgument),

@@ -64,6 +64,12 @@ pub(crate) mod errno {
     pub(crate) const BADF: u32 = 8;
     /// A pointer outside of the guest's memory.
     pub(crate) const FAULT: u32 = 21;
+    /// More than the proxy gives at once.
+    pub(crate) const INVAL: u32 = 28;
+    /// There are no files.
+    pub(crate) const NOENT: u32 = 44;
+    /// A function that the proxy only pretends to have.
+    pub(crate) const NOSYS: u32 = 52;
     /// A clock that the proxy does not have.
     pub(crate) const NOTSUP: u32 = 58;
 }

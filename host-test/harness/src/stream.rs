@@ -27,7 +27,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// What an upstream sees of a request.
+/// What the other side sees of a message: the upstream of a request, the client of a response.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Forwarded {
     /// The headers when the filter let them pass.
@@ -83,18 +83,18 @@ impl fmt::Debug for LocalReply {
     }
 }
 
-/// Where a stream stands.
+/// Where a request stands, or the response to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The whole request went upstream.
+    /// The whole request went upstream, or the whole response to the client.
     Forwarded(Forwarded),
     /// The filter answered.
     LocalReply(LocalReply),
-    /// The filter holds the request; a tick or the answer to a call may release it.
+    /// The filter holds the message; a tick or the answer to a call may release it.
     Paused,
-    /// What was given so far went upstream; the request has not ended.
+    /// What was given so far went on; the message has not ended.
     Streaming,
-    /// The filter reset the stream: the client sees no answer.
+    /// The filter reset the stream: the client sees no (further) answer.
     Reset,
     /// The virtual machine is dead. Envoy answers 503 (`FAIL_CLOSED`), now and until the machine is reloaded.
     Trapped {
@@ -104,7 +104,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What went upstream, if the whole request did.
+    /// What went on, if the whole message did.
     #[must_use]
     pub const fn forwarded(&self) -> Option<&Forwarded> {
         if let Self::Forwarded(forwarded) = self { Some(forwarded) } else { None }
@@ -127,7 +127,7 @@ impl Outcome {
         }
     }
 
-    /// Whether nothing more can happen to the request.
+    /// Whether nothing more can happen to the message.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         !matches!(self, Self::Paused | Self::Streaming)
@@ -137,13 +137,17 @@ impl Outcome {
 /// A stream and everything that it left behind.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The stream; still alive only while the outcome is [`Outcome::Paused`] or [`Outcome::Streaming`].
+    /// The stream; finished, unless a message is [`Outcome::Paused`] or [`Outcome::Streaming`].
     pub stream: StreamId,
-    /// Where it stands.
+    /// Where the request stands.
     pub outcome: Outcome,
     /// What has gone upstream, if anything. It says more than the outcome where a denial came after a part of the request
     /// was forwarded.
     pub upstream: Option<Forwarded>,
+    /// Where the response stands, once there is one.
+    pub response: Option<Outcome>,
+    /// What has gone to the client, if anything: of the upstream's response, or of the filter's own.
+    pub downstream: Option<Forwarded>,
     /// The filter state that the filter set, by path.
     pub properties: BTreeMap<String, Vec<u8>>,
 }
@@ -156,6 +160,8 @@ impl fmt::Debug for Exchange {
             .field("stream", &self.stream)
             .field("outcome", &self.outcome)
             .field("upstream", &self.upstream)
+            .field("response", &self.response)
+            .field("downstream", &self.downstream)
             .field("properties", &properties)
             .finish()
     }
@@ -169,7 +175,32 @@ impl Exchange {
     }
 }
 
-/// A piece of a request that waits until the filter may see it.
+/// The two messages of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Request,
+    Response,
+}
+
+impl Direction {
+    /// The number by which the ABI knows it as a kind of stream.
+    pub(crate) const fn from_code(code: u32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Request),
+            1 => Some(Self::Response),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// A piece of a message that waits until the filter may see it.
 #[derive(Debug)]
 pub(crate) enum Part {
     Body { bytes: Vec<u8>, end: bool },
@@ -198,20 +229,23 @@ pub(crate) enum BodyView {
     Buffered,
 }
 
+/// One message, on its way through the filter.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Half {
     pub(crate) headers: Headers,
     /// Whether the filter may still touch the headers.
     pub(crate) headers_open: bool,
-    headers_sent: bool,
+    pub(crate) headers_sent: bool,
     pub(crate) trailers: Option<Headers>,
     pub(crate) trailers_open: bool,
+    /// Whether the filter may make trailers: it is looking at the last piece of a body that none follow.
+    pub(crate) trailers_can_be_added: bool,
     chunk: Vec<u8>,
     buffered: Vec<u8>,
     pub(crate) view: BodyView,
     pub(crate) hold: Hold,
     pub(crate) inbox: VecDeque<Part>,
-    /// The client sent all it had.
+    /// Its sender sent all it had.
     pub(crate) ended: bool,
     /// The filter was shown all of it.
     pub(crate) seen_all: bool,
@@ -219,14 +253,9 @@ pub(crate) struct Stream {
     pub(crate) started: bool,
     /// Asked for during a callback, done after it, as Envoy does.
     pub(crate) resume: bool,
-    pub(crate) reply: Option<LocalReply>,
-    pub(crate) reset: bool,
-    pub(crate) trapped: Option<String>,
-    pub(crate) filter_state: BTreeMap<String, Vec<u8>>,
-    pub(crate) attributes: BTreeMap<String, Vec<u8>>,
 }
 
-impl Default for Stream {
+impl Default for Half {
     fn default() -> Self {
         Self {
             headers: Headers::default(),
@@ -234,6 +263,7 @@ impl Default for Stream {
             headers_sent: false,
             trailers: None,
             trailers_open: false,
+            trailers_can_be_added: false,
             chunk: Vec::new(),
             buffered: Vec::new(),
             view: BodyView::Closed,
@@ -244,33 +274,17 @@ impl Default for Stream {
             sent: Forwarded::default(),
             started: false,
             resume: false,
-            reply: None,
-            reset: false,
-            trapped: None,
-            filter_state: BTreeMap::new(),
-            attributes: BTreeMap::new(),
         }
     }
 }
 
-impl Stream {
-    /// Whether the filter's part in the request is over.
-    pub(crate) fn is_over(&self) -> bool {
-        self.reply.is_some() || self.reset || self.trapped.is_some() || self.is_complete()
-    }
-
-    fn is_complete(&self) -> bool {
+impl Half {
+    pub(crate) fn is_complete(&self) -> bool {
         self.seen_all && self.hold == Hold::No && self.headers_sent
     }
 
-    pub(crate) fn outcome(&self) -> Outcome {
-        if let Some(message) = &self.trapped {
-            Outcome::Trapped { message: message.clone() }
-        } else if let Some(reply) = &self.reply {
-            Outcome::LocalReply(reply.clone())
-        } else if self.reset {
-            Outcome::Reset
-        } else if self.is_complete() {
+    fn outcome(&self) -> Outcome {
+        if self.is_complete() {
             Outcome::Forwarded(self.sent.clone())
         } else if self.hold == Hold::No {
             Outcome::Streaming
@@ -279,7 +293,7 @@ impl Stream {
         }
     }
 
-    pub(crate) fn upstream(&self) -> Option<Forwarded> {
+    fn went(&self) -> Option<Forwarded> {
         self.headers_sent.then(|| self.sent.clone())
     }
 
@@ -303,7 +317,8 @@ impl Stream {
     }
 
     /// Takes a chunk and returns the size of what the filter now sees.
-    pub(crate) fn open_body(&mut self, bytes: Vec<u8>) -> usize {
+    pub(crate) fn open_body(&mut self, bytes: Vec<u8>, end: bool) -> usize {
+        self.trailers_can_be_added = end;
         if self.view == BodyView::Buffered {
             self.buffered.extend(bytes);
             self.buffered.len()
@@ -330,6 +345,15 @@ impl Stream {
         }
     }
 
+    /// The trailers, if the filter may change them, or make some.
+    pub(crate) fn trailers_mut(&mut self) -> Option<&mut Headers> {
+        if self.trailers_can_be_added && self.trailers.is_none() {
+            self.trailers = Some(Headers::default());
+            self.trailers_open = true;
+        }
+        self.trailers.as_mut().filter(|_| self.trailers_open)
+    }
+
     /// Keeps the chunk with the rest; `visible` is whether the filter sees all of it next time.
     pub(crate) fn keep_body(&mut self, visible: bool) {
         let chunk = std::mem::take(&mut self.chunk);
@@ -345,7 +369,7 @@ impl Stream {
         self.hold = Hold::Single;
     }
 
-    /// Sends everything that the filter has seen upstream and lets it see the rest.
+    /// Sends everything that the filter has seen on and lets it see the rest.
     pub(crate) fn release(&mut self) {
         if !self.headers_sent {
             self.sent.headers = self.headers.clone();
@@ -364,6 +388,107 @@ impl Stream {
     pub(crate) fn close(&mut self) {
         self.headers_open = false;
         self.trailers_open = false;
+        self.trailers_can_be_added = false;
         self.view = BodyView::Closed;
+    }
+
+    /// Ends the message where it stands: nothing more of it is shown or sent.
+    pub(crate) fn abandon(&mut self) {
+        self.close();
+        self.resume = false;
+        self.hold = Hold::No;
+        self.inbox.clear();
+    }
+
+    /// Puts another message in the place of this one, past the filter.
+    pub(crate) fn replace(&mut self, message: Forwarded) {
+        self.abandon();
+        self.headers = message.headers.clone();
+        self.sent = message;
+        self.started = true;
+        self.seen_all = true;
+        self.headers_sent = true;
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// The root context of its plugin.
+    pub(crate) root: u32,
+    pub(crate) request: Half,
+    pub(crate) response: Half,
+    pub(crate) reply: Option<LocalReply>,
+    /// Whether the reply was given to the response side.
+    pub(crate) reply_sent: bool,
+    pub(crate) reset: bool,
+    pub(crate) trapped: Option<String>,
+    pub(crate) filter_state: BTreeMap<String, Vec<u8>>,
+    pub(crate) attributes: BTreeMap<String, Vec<u8>>,
+}
+
+impl Stream {
+    pub(crate) const fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    pub(crate) const fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    /// Whether the filter ended the stream, or died on it.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.reply.is_some() || self.reset || self.trapped.is_some()
+    }
+
+    /// Whether the filter cut the message short, or died on it.
+    pub(crate) const fn is_cut(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Request => self.is_answered(),
+            // A reply is a response, which the filter is shown as any other.
+            Direction::Response => {
+                self.reset || self.trapped.is_some() || (self.reply.is_some() && !self.reply_sent)
+            }
+        }
+    }
+
+    /// Whether the filter's part in the message is over.
+    pub(crate) fn is_over(&self, direction: Direction) -> bool {
+        self.is_cut(direction) || self.half(direction).is_complete()
+    }
+
+    /// Whether nothing more can happen to the messages that there are.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_answered()
+            || (self.request.is_complete() && (!self.response.started || self.response.is_complete()))
+    }
+
+    pub(crate) fn outcome(&self, direction: Direction) -> Outcome {
+        if let Some(message) = &self.trapped {
+            Outcome::Trapped { message: message.clone() }
+        } else if let Some(reply) = &self.reply {
+            Outcome::LocalReply(reply.clone())
+        } else if self.reset {
+            Outcome::Reset
+        } else {
+            self.half(direction).outcome()
+        }
+    }
+
+    pub(crate) fn exchange(&self, stream: StreamId) -> Exchange {
+        let has_response = self.response.started || self.is_answered();
+        Exchange {
+            stream,
+            outcome: self.outcome(Direction::Request),
+            upstream: self.request.went(),
+            response: has_response.then(|| self.outcome(Direction::Response)),
+            downstream: self.response.went(),
+            properties: self.filter_state.clone(),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Envoy's foreign function `verify_signature`, with the crates that also back `jwt-simple`.
 //!
-//! Arguments (`source/extensions/common/wasm/ext/verify_signature.proto`): 1 name of the hash, 2 public key as SPKI DER,
-//! 3 signature, 4 text, 5 public key as PEM. Result: 1 whether it verified, 2 why not.
+//! The messages are those of `source/extensions/common/wasm/ext/verify_signature.proto`; the key is SPKI, as DER or PEM.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::pkcs8::DecodePublicKey as _;
+use prost::Message as _;
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::pkcs8::der::Decode as _;
 use rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
@@ -13,7 +13,6 @@ use rsa::traits::SignatureScheme as _;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use sha1::Sha1;
 
-use crate::codec::{Malformed, Reader, put_bytes};
 use crate::status::Status;
 
 /// How the host answers `verify_signature`.
@@ -39,29 +38,17 @@ pub(crate) enum Refusal {
     Beyond(&'static str),
 }
 
-impl From<Malformed> for Refusal {
-    fn from(_: Malformed) -> Self {
-        Self::BadArgument
-    }
-}
-
 /// Answers a call with the serialised result.
 pub(crate) fn call(mode: VerifySignature, arguments: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let arguments = Arguments::parse(arguments)?;
+    let arguments = Arguments::decode(arguments).map_err(|_| Refusal::BadArgument)?;
     let verified = match mode {
         VerifySignature::Real => arguments.verify()?,
         VerifySignature::Absent => return Err(Refusal::BadArgument),
         VerifySignature::AlwaysTrue => true,
         VerifySignature::AlwaysFalse => false,
     };
-    let mut result = Vec::new();
-    if verified {
-        // Proto3 leaves a false field out, and an empty string too.
-        result.extend([0x08, 0x01]);
-    } else {
-        put_bytes(&mut result, 2, b"Failed to verify digest. Error code: 0");
-    }
-    Ok(result)
+    let error = if verified { "" } else { "Failed to verify digest. Error code: 0" };
+    Ok(Answer { result: verified, error: error.to_owned() }.encode_to_vec())
 }
 
 /// The status of a refusal that Envoy itself would give.
@@ -71,13 +58,28 @@ impl From<&Refusal> for Status {
     }
 }
 
-#[derive(Default)]
-struct Arguments<'a> {
-    hash: &'a str,
-    key: &'a [u8],
-    signature: &'a [u8],
-    text: &'a [u8],
-    pem: &'a [u8],
+/// `VerifySignatureArguments`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Arguments {
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+    #[prost(string, tag = "5")]
+    public_key_pem: String,
+}
+
+/// `VerifySignatureResult`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Answer {
+    #[prost(bool, tag = "1")]
+    result: bool,
+    #[prost(string, tag = "2")]
+    error: String,
 }
 
 #[derive(Clone, Copy)]
@@ -89,33 +91,17 @@ enum Hash {
     Sha512,
 }
 
-impl<'a> Arguments<'a> {
-    fn parse(message: &'a [u8]) -> Result<Self, Refusal> {
-        let mut arguments = Self::default();
-        let mut reader = Reader::new(message);
-        while let Some((number, bytes)) = reader.bytes_field()? {
-            match number {
-                1 => arguments.hash = std::str::from_utf8(bytes).map_err(|_| Malformed)?,
-                2 => arguments.key = bytes,
-                3 => arguments.signature = bytes,
-                4 => arguments.text = bytes,
-                5 => arguments.pem = bytes,
-                _ => {}
-            }
-        }
-        Ok(arguments)
-    }
-
+impl Arguments {
     fn verify(&self) -> Result<bool, Refusal> {
         // Envoy looks at the key before the hash.
-        if self.key.is_empty() == self.pem.is_empty() {
+        if self.public_key.is_empty() == self.public_key_pem.is_empty() {
             return Err(Refusal::BadArgument);
         }
-        if !self.pem.is_empty() {
+        if !self.public_key_pem.is_empty() {
             return Err(Refusal::Beyond("a public key as PEM"));
         }
-        let Some(hash) = Hash::named(self.hash) else { return Ok(false) };
-        let Ok(info) = SubjectPublicKeyInfoRef::from_der(self.key) else { return Ok(false) };
+        let Some(hash) = Hash::named(&self.hash_function) else { return Ok(false) };
+        let Ok(info) = SubjectPublicKeyInfoRef::from_der(&self.public_key) else { return Ok(false) };
         let parameter = info.algorithm.parameters_oid().ok().map(|oid| oid.to_string());
         match (info.algorithm.oid.to_string().as_str(), parameter.as_deref()) {
             // rsaEncryption, RFC 8017 appendix A.1.
@@ -131,21 +117,21 @@ impl<'a> Arguments<'a> {
 
     fn verify_p256(&self, hash: Hash) -> bool {
         use p256::ecdsa::{Signature, VerifyingKey};
-        let Ok(key) = VerifyingKey::from_public_key_der(self.key) else { return false };
-        let Ok(signature) = Signature::from_der(self.signature) else { return false };
-        key.verify_prehash(&hash.digest(self.text), &signature).is_ok()
+        let Ok(key) = VerifyingKey::from_public_key_der(&self.public_key) else { return false };
+        let Ok(signature) = Signature::from_der(&self.signature) else { return false };
+        key.verify_prehash(&hash.digest(&self.text), &signature).is_ok()
     }
 
     fn verify_p384(&self, hash: Hash) -> bool {
         use p384::ecdsa::{Signature, VerifyingKey};
-        let Ok(key) = VerifyingKey::from_public_key_der(self.key) else { return false };
-        let Ok(signature) = Signature::from_der(self.signature) else { return false };
-        key.verify_prehash(&hash.digest(self.text), &signature).is_ok()
+        let Ok(key) = VerifyingKey::from_public_key_der(&self.public_key) else { return false };
+        let Ok(signature) = Signature::from_der(&self.signature) else { return false };
+        key.verify_prehash(&hash.digest(&self.text), &signature).is_ok()
     }
 
     fn verify_rsa(&self, hash: Hash) -> Result<bool, Refusal> {
-        let Ok(key) = RsaPublicKey::from_public_key_der(self.key) else {
-            return if self.key.len() > LONGEST_RSA_KEY {
+        let Ok(key) = RsaPublicKey::from_public_key_der(&self.public_key) else {
+            return if self.public_key.len() > LONGEST_RSA_KEY {
                 Err(Refusal::Beyond("an RSA key over 4096 bits"))
             } else {
                 Ok(false)
@@ -158,7 +144,7 @@ impl<'a> Arguments<'a> {
             Hash::Sha384 => Pkcs1v15Sign::new::<Sha384>(),
             Hash::Sha512 => Pkcs1v15Sign::new::<Sha512>(),
         };
-        Ok(scheme.verify(&key, &hash.digest(self.text), self.signature).is_ok())
+        Ok(scheme.verify(&key, &hash.digest(&self.text), &self.signature).is_ok())
     }
 }
 

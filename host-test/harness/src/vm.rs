@@ -1,6 +1,10 @@
 //! A running virtual machine, and how a test drives it.
 
+mod calls;
 mod http;
+mod manager;
+mod roots;
+mod tcp;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,8 +15,9 @@ use crate::builder::{Timestamp, check_injection};
 use crate::call::{HostCall, Injection};
 use crate::error::{HarnessError, Violation};
 use crate::filter::Filter;
-use crate::host::{CallAnswer, CallResponse, Host, HttpCall, LogLine, ROOT_CONTEXT, VM_CONTEXT};
-use crate::instance::{self, Callbacks, Called};
+use crate::host::{Host, VM_CONTEXT};
+use crate::instance::{self, Callbacks, Called, Entry};
+use crate::log::LogLine;
 use crate::metric::Metric;
 use crate::shared::SharedData;
 
@@ -25,13 +30,13 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// What `proxy_on_vm_start` returned; true where the filter has none.
+    /// What `proxy_on_vm_start` returned, for every plugin; true where the filter has none.
     #[must_use]
     pub const fn vm_start(&self) -> bool {
         self.vm_start
     }
 
-    /// What `proxy_on_configure` returned; true where the filter has none. Envoy serves nothing after a refusal.
+    /// What `proxy_on_configure` returned, for every plugin; true where the filter has none. Envoy serves nothing after a refusal.
     #[must_use]
     pub const fn configured(&self) -> bool {
         self.configured
@@ -44,7 +49,7 @@ impl Startup {
     }
 }
 
-/// One worker's virtual machine with one root context. It is `Send`: give each thread of a proxy its own.
+/// One worker's virtual machine, with a root context for each of its plugins. It is `Send`: give each thread of a proxy its own.
 pub struct Vm {
     filter: Filter,
     store: Store<Host>,
@@ -54,7 +59,7 @@ pub struct Vm {
 }
 
 impl Vm {
-    pub(super) fn start(filter: Filter, host: Host) -> Result<Self, HarnessError> {
+    pub(crate) fn start(filter: Filter, host: Host) -> Result<Self, HarnessError> {
         let store = new_store(&filter, host);
         let mut vm = Self { filter, store, callbacks: None, startup: Startup::default(), dead: None };
         vm.boot()?;
@@ -75,58 +80,30 @@ impl Vm {
                 return Ok(());
             }
         };
-        let callbacks = Callbacks::of(&instance, &mut self.store)?;
+        let mut callbacks = Callbacks::of(&instance, &mut self.store)?;
         let memory = instance.get_memory(&mut self.store, "memory");
         let host = self.store.data_mut();
         host.memory = memory;
         host.allocate = callbacks.allocate.clone();
-        let (vm_size, plugin_size) = (len32(host.vm_configuration.len()), len32(host.configuration.len()));
-
-        let initialize = callbacks.initialize.clone();
-        let create = callbacks.context_create.clone();
-        let (vm_start, configure) = (callbacks.vm_start.clone(), callbacks.configure.clone());
+        let entries = std::mem::take(&mut callbacks.entries);
         self.callbacks = Some(callbacks);
 
         self.startup = Startup { vm_start: true, configured: true, trap: None };
-        if let Some(initialize) = initialize
-            && self.during_start(&initialize, ("_initialize", VM_CONTEXT), ())?.is_none()
-        {
-            return Ok(());
-        }
-        if let Some(create) = create
-            && self
-                .during_start(&create, ("proxy_on_context_create", ROOT_CONTEXT), (ROOT_CONTEXT, 0))?
-                .is_none()
-        {
-            return Ok(());
-        }
-        if let Some(start) = vm_start {
-            let Some(answer) =
-                self.during_start(&start, ("proxy_on_vm_start", ROOT_CONTEXT), (ROOT_CONTEXT, vm_size))?
-            else {
-                return Ok(());
+        for (name, entry) in entries {
+            let at = (name, VM_CONTEXT);
+            let returned = match entry {
+                Entry::Void(function) => self.during_start(&function, at, ())?.is_some(),
+                Entry::Main(function) => self.during_start(&function, at, (0, 0))?.is_some(),
+                Entry::MainVoid(function) => self.during_start(&function, at, ())?.is_some(),
             };
-            self.startup.vm_start = answer != 0;
-        }
-        // Envoy does not configure a virtual machine that would not start.
-        if !self.startup.vm_start {
-            self.startup.configured = false;
-            self.dead = Some("proxy_on_vm_start returned false".to_owned());
-            return Ok(());
-        }
-        if let Some(configure) = configure {
-            let Some(answer) = self.during_start(
-                &configure,
-                ("proxy_on_configure", ROOT_CONTEXT),
-                (ROOT_CONTEXT, plugin_size),
-            )?
-            else {
+            if !returned {
                 return Ok(());
-            };
-            self.startup.configured = answer != 0;
+            }
         }
-        if !self.startup.configured && !self.store.data().goes_on_refused {
-            self.dead = Some("proxy_on_configure returned false".to_owned());
+        for plugin in 0..self.store.data().plugins.len() {
+            if !self.start_plugin(plugin)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -151,74 +128,9 @@ impl Vm {
         self.startup = Startup { vm_start: false, configured: false, trap: Some(message) };
     }
 
-    /// Configures the plugin anew in the context that it has, and gives what the filter says: ABI 0.2.1 allows it, and Envoy
-    /// does not do it (see [`Vm::update`]). The filter lives on, whatever it says.
-    ///
-    /// # Errors
-    /// [`HarnessError::Violation`] if the filter broke a rule. A trap is no error; see [`Vm::dead`].
-    pub fn reconfigure(&mut self, configuration: impl Into<Vec<u8>>) -> Result<bool, HarnessError> {
-        let root = self.store.data().root;
-        self.configure(root, configuration.into())
-    }
-
-    /// Updates the plugin's configuration as Envoy does: beside the present root context a new one is made and configured. If
-    /// the filter takes the configuration, new requests, ticks and answers go to the new context and the old one is deleted;
-    /// if not, all stays as it was. Gives what the filter said.
-    ///
-    /// Envoy deletes the old context when its last request is over, and the harness at once: let its requests end before.
-    ///
-    /// # Errors
-    /// [`HarnessError::Violation`] if the filter broke a rule. A trap is no error; see [`Vm::dead`].
-    pub fn update(&mut self, configuration: impl Into<Vec<u8>>) -> Result<bool, HarnessError> {
-        let host = self.store.data_mut();
-        let (old, new) = (host.root, host.next_context);
-        host.next_context = host.next_context.saturating_add(1);
-        host.root = new;
-        let (period, calls) = (host.tick_period.take(), std::mem::take(&mut host.calls));
-        let create = self.callbacks.as_ref().and_then(|callbacks| callbacks.context_create.clone());
-        if let Some(create) = create {
-            self.root_callback(&create, "proxy_on_context_create", (new, 0))?;
-        }
-        let taken = self.configure(new, configuration.into())?;
-        let host = self.store.data_mut();
-        if !taken {
-            host.root = old;
-            (host.tick_period, host.calls) = (period, calls);
-        }
-        let delete = self.callbacks.as_ref().and_then(|callbacks| callbacks.delete.clone());
-        if let Some(delete) = delete {
-            self.root_callback(&delete, "proxy_on_delete", if taken { old } else { new })?;
-        }
-        Ok(taken)
-    }
-
-    fn configure(&mut self, root: u32, configuration: Vec<u8>) -> Result<bool, HarnessError> {
-        let configure = self.callbacks.as_ref().and_then(|callbacks| callbacks.configure.clone());
-        let (Some(configure), None) = (configure, &self.dead) else { return Ok(self.dead.is_none()) };
-        let size = len32(configuration.len());
-        let before = std::mem::replace(&mut self.store.data_mut().configuration, configuration);
-        let answer =
-            match instance::call(&mut self.store, &configure, ("proxy_on_configure", root), (root, size)) {
-                Ok(Called::Returned(answer)) => answer != 0,
-                Ok(Called::Trapped(message)) => {
-                    self.dead = Some(message);
-                    false
-                }
-                Err(error) => {
-                    self.dead = Some(error.to_string());
-                    return Err(error);
-                }
-            };
-        if !answer {
-            self.store.data_mut().configuration = before;
-        }
-        self.settle()?;
-        Ok(answer)
-    }
-
     /// Replaces a virtual machine by a fresh one of the same filter and configuration, as Envoy's `FAIL_RELOAD` does.
     ///
-    /// Streams and calls are lost, and the tick period; shared data, metrics, logs, violations, counters, injections, the
+    /// Streams, connections and calls are lost, and the tick periods; shared data, metrics, logs, violations, counters, injections, the
     /// time and the random stream go on.
     ///
     /// # Errors
@@ -258,99 +170,6 @@ impl Vm {
     pub fn advance(&mut self, by: Duration) {
         let by = Timestamp::from(by).as_nanos();
         self.set_now(Timestamp::from_nanos(self.now().as_nanos().saturating_add(by)));
-    }
-
-    /// How often Envoy would tick; `None` until the filter asks for it.
-    #[must_use]
-    pub fn tick_period(&self) -> Option<Duration> {
-        self.store.data().tick_period
-    }
-
-    /// Ticks once.
-    ///
-    /// # Errors
-    /// [`HarnessError::NoTick`] if the filter asked for no ticks, [`HarnessError::Violation`] if it broke a rule. A trap is
-    /// no error; see [`Vm::dead`].
-    pub fn tick(&mut self) -> Result<(), HarnessError> {
-        if self.tick_period().is_none() {
-            return Err(HarnessError::NoTick);
-        }
-        let tick = self.callbacks.as_ref().and_then(|callbacks| callbacks.tick.clone());
-        match tick {
-            Some(tick) => {
-                let root = self.store.data().root;
-                self.root_callback(&tick, "proxy_on_tick", root)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The HTTP calls that wait for an answer, oldest first.
-    #[must_use]
-    pub fn calls(&self) -> Vec<HttpCall> {
-        self.store.data().calls.values().cloned().collect()
-    }
-
-    /// Answers a call. Streams that this releases, or that are answered, say so in [`Vm::outcome`].
-    ///
-    /// # Errors
-    /// [`HarnessError::UnknownCall`] if no such call is pending, [`HarnessError::Violation`] if the filter broke a rule. A
-    /// trap is no error; see [`Vm::dead`].
-    pub fn answer_call(&mut self, token: u32, response: CallResponse) -> Result<(), HarnessError> {
-        self.deliver(token, CallAnswer::Response(response))
-    }
-
-    /// Lets a call fail: a reset, a timeout, no healthy host. Envoy reports no headers and no body then.
-    ///
-    /// # Errors
-    /// As [`Vm::answer_call`].
-    pub fn fail_call(&mut self, token: u32) -> Result<(), HarnessError> {
-        self.deliver(token, CallAnswer::Failed)
-    }
-
-    fn deliver(&mut self, token: u32, answer: CallAnswer) -> Result<(), HarnessError> {
-        let host = self.store.data_mut();
-        if host.calls.remove(&token).is_none() {
-            return Err(HarnessError::UnknownCall(token));
-        }
-        let (headers, body, trailers) = match &answer {
-            CallAnswer::Response(response) => (
-                len32(response.headers.len()),
-                len32(response.body.len()),
-                response.trailers.as_ref().map_or(0, |trailers| len32(trailers.len())),
-            ),
-            CallAnswer::None | CallAnswer::Failed => (0, 0, 0),
-        };
-        let response = self.callbacks.as_ref().and_then(|callbacks| callbacks.http_call_response.clone());
-        let Some(response) = response else { return Ok(()) };
-        self.store.data_mut().answer = answer;
-        let parameters = (self.store.data().root, token, headers, body, trailers);
-        let result = self.root_callback(&response, "proxy_on_http_call_response", parameters);
-        self.store.data_mut().answer = CallAnswer::None;
-        result
-    }
-
-    /// Makes a callback of the root context, then does what it asked for.
-    fn root_callback<P: wasmtime::WasmParams>(
-        &mut self,
-        function: &wasmtime::TypedFunc<P, ()>,
-        callback: &'static str,
-        parameters: P,
-    ) -> Result<(), HarnessError> {
-        // Envoy calls nothing in a virtual machine that failed.
-        if self.dead.is_some() {
-            return Ok(());
-        }
-        let root = self.store.data().root;
-        match instance::call(&mut self.store, function, (callback, root), parameters) {
-            Ok(Called::Returned(())) => {}
-            Ok(Called::Trapped(message)) => self.dead = Some(message),
-            Err(error) => {
-                self.dead = Some(error.to_string());
-                return Err(error);
-            }
-        }
-        self.settle()
     }
 
     /// Makes one of the host functions fail from now on, or once. The injection added last wins.
@@ -405,7 +224,7 @@ impl Vm {
         &self.store.data().violations
     }
 
-    /// The shared data that this virtual machine uses.
+    /// The shared data and queues that this virtual machine uses, as it sees them.
     #[must_use]
     pub fn shared_data(&self) -> SharedData {
         self.store.data().shared.clone()
@@ -445,6 +264,6 @@ impl std::fmt::Debug for Vm {
 }
 
 /// A size for the guest, whose memory has no room for more anyway.
-pub(super) fn len32(len: usize) -> u32 {
+fn len32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -41,31 +41,43 @@ fn properties(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         .map(drop)
 }
 
-fn get_property(guest: &mut Guest<'_, '_>, path: &str) -> Step<Option<Vec<u8>>> {
+fn get_property(guest: &mut Guest<'_, '_>, path: &str) -> Step<Vec<u8>> {
     // The ABI separates the segments by NUL; Envoy ignores a trailing one, which some SDKs send.
     let path = path.strip_suffix('\0').unwrap_or(path).replace('\0', ".");
     let host = guest.host();
-    let own = host
-        .stream()
-        .and_then(|stream| stream.filter_state.get(&path).or_else(|| stream.attributes.get(&path)));
-    let value = own.or_else(|| host.properties.get(&path)).ok_or(Status::NotFound)?;
-    Ok(Some(value.clone()))
+    let stream = host.stream();
+    let own =
+        stream.and_then(|stream| stream.filter_state.get(&path).or_else(|| stream.attributes.get(&path)));
+    let own = own.or_else(|| host.connection().and_then(|connection| connection.filter_state.get(&path)));
+    if let Some(value) = own.or_else(|| host.properties.get(&path)) {
+        return Ok(value.clone());
+    }
+    let plugin = host.plugin();
+    let value = match path.as_str() {
+        "plugin_name" => plugin.map(|plugin| plugin.name.as_str()),
+        "plugin_root_id" => plugin.map(|plugin| plugin.root_id.as_str()),
+        "plugin_vm_id" => Some(host.shared.vm_id()),
+        _ => None,
+    };
+    Ok(value.ok_or(Status::NotFound)?.as_bytes().to_vec())
 }
 
 fn set_property(guest: &mut Guest<'_, '_>, path: String, value: Vec<u8>) -> Step {
     if path.contains('\0') {
         // Envoy takes the path as it is for the name `wasm.<path>`, which no access log can then spell.
         let what = "sets a property by a path of several segments: the filter state's name would hold a NUL";
-        return Err(guest.violation(what, Status::Ok));
+        return guest.misuse(what);
     }
-    match guest.host().stream_mut() {
-        Some(stream) => {
-            stream.filter_state.insert(path, value);
-            Ok(())
-        }
-        // A root context has no stream to set filter state on.
-        None => Err(Status::NotFound.into()),
+    let host = guest.host();
+    if let Some(stream) = host.stream_mut() {
+        stream.filter_state.insert(path, value);
+    } else if let Some(connection) = host.connection_mut() {
+        connection.filter_state.insert(path, value);
+    } else {
+        // A root context has nothing to set filter state on.
+        return Err(Status::NotFound.into());
     }
+    Ok(())
 }
 
 fn shared_data(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -77,7 +89,7 @@ fn shared_data(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 let key = guest.text(key, key_size, "the key")?;
                 let (value, number) = guest.host().shared.get(&key).ok_or(Status::NotFound)?;
                 guest.write_u32(cas, number)?;
-                Ok(Some(value))
+                Ok(value)
             })
         },
     )?;
@@ -108,11 +120,16 @@ fn foreign(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
              arguments_size: u32,
              data: u32,
              size: u32| {
-                run_bytes(&mut caller, HostCall::CallForeignFunction, (data, size), |guest| {
+                let call = |guest: &mut Guest<'_, '_>| {
                     let name = guest.text(name, name_size, "the function's name")?;
                     let arguments = guest.read(arguments, arguments_size)?;
-                    call_foreign(guest, &name, &arguments).map(Some)
-                })
+                    call_foreign(guest, &name, &arguments)
+                };
+                if data == 0 && size == 0 {
+                    // The filter does not want the result.
+                    return run(&mut caller, HostCall::CallForeignFunction, |guest| call(guest).map(drop));
+                }
+                run_bytes(&mut caller, HostCall::CallForeignFunction, (data, size), call)
             },
         )
         .map(drop)
@@ -132,11 +149,12 @@ fn call_foreign(guest: &mut Guest<'_, '_>, name: &str, arguments: &[u8]) -> Step
                 guest.violation(format!("this host cannot verify with {what}"), Status::InternalFailure)
             }
         }),
+        // The route is chosen anew, by what the harness does not have.
+        "clear_route_cache" => Ok(Vec::new()),
         "compress"
         | "uncompress"
         | "sign"
         | "set_envoy_filter_state"
-        | "clear_route_cache"
         | "declare_property"
         | "expr_create"
         | "expr_evaluate"

@@ -3,20 +3,68 @@
 use wasmtime::{Caller, Linker};
 
 use crate::call::HostCall;
+use crate::connection::Way;
 use crate::guest::{Guest, Step, run, run_bytes};
 use crate::header::{Headers, decode_pairs, encode_pairs, fault_of_field};
-use crate::host::{CallAnswer, Host};
+use crate::host::{Arrival, Host};
 use crate::status::Status;
+use crate::stream::Direction;
 
-const REQUEST_HEADERS: u32 = 0;
-const REQUEST_TRAILERS: u32 = 1;
-const CALL_HEADERS: u32 = 6;
-const CALL_TRAILERS: u32 = 7;
+/// A header map, as the ABI numbers them.
+#[derive(Clone, Copy)]
+enum Map {
+    Headers(Direction),
+    Trailers(Direction),
+    GrpcInitialMetadata,
+    GrpcTrailingMetadata,
+    CallHeaders,
+    CallTrailers,
+}
 
-const REQUEST_BODY: u32 = 0;
-const CALL_BODY: u32 = 4;
-const VM_CONFIGURATION: u32 = 6;
-const PLUGIN_CONFIGURATION: u32 = 7;
+impl Map {
+    const fn from_code(code: u32) -> Option<Self> {
+        Some(match code {
+            0 => Self::Headers(Direction::Request),
+            1 => Self::Trailers(Direction::Request),
+            2 => Self::Headers(Direction::Response),
+            3 => Self::Trailers(Direction::Response),
+            4 => Self::GrpcInitialMetadata,
+            5 => Self::GrpcTrailingMetadata,
+            6 => Self::CallHeaders,
+            7 => Self::CallTrailers,
+            _ => return None,
+        })
+    }
+}
+
+/// A buffer, as the ABI numbers them.
+#[derive(Clone, Copy)]
+enum Buffer {
+    Body(Direction),
+    Tcp(Way),
+    CallBody,
+    GrpcMessage,
+    VmConfiguration,
+    PluginConfiguration,
+    ForeignArguments,
+}
+
+impl Buffer {
+    const fn from_code(code: u32) -> Option<Self> {
+        Some(match code {
+            0 => Self::Body(Direction::Request),
+            1 => Self::Body(Direction::Response),
+            2 => Self::Tcp(Way::FromDownstream),
+            3 => Self::Tcp(Way::FromUpstream),
+            4 => Self::CallBody,
+            5 => Self::GrpcMessage,
+            6 => Self::VmConfiguration,
+            7 => Self::PluginConfiguration,
+            8 => Self::ForeignArguments,
+            _ => return None,
+        })
+    }
+}
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -49,9 +97,13 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |mut caller: Caller<'_, Host>, map: u32, key: u32, key_size: u32| {
             run(&mut caller, HostCall::RemoveHeaderMapValue, |guest| {
                 let name = guest.text(key, key_size, "the field name")?;
-                if name.starts_with(':') {
-                    return Err(guest.violation(format!("`{name}` cannot be missing"), Status::BadArgument));
+                let headers = writable(guest, map)?;
+                if !name.starts_with(':') {
+                    headers.remove(&name);
+                    return Ok(());
                 }
+                // Envoy removes it, and fails at what needs it.
+                guest.misuse(format!("`{name}` cannot be missing"))?;
                 writable(guest, map)?.remove(&name);
                 Ok(())
             })
@@ -84,6 +136,27 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     }
     linker.func_wrap(
         "env",
+        HostCall::GetHeaderMapSize.name(),
+        |mut caller: Caller<'_, Host>, map: u32, size: u32| {
+            run(&mut caller, HostCall::GetHeaderMapSize, |guest| {
+                let bytes = writable(guest, map)?.byte_size();
+                guest.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        HostCall::GetBufferStatus.name(),
+        |mut caller: Caller<'_, Host>, buffer: u32, size: u32, flags: u32| {
+            run(&mut caller, HostCall::GetBufferStatus, |guest| {
+                let bytes = readable_buffer(guest, buffer)?.len();
+                guest.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+                guest.write_u32(flags, 0)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
         HostCall::GetBufferBytes.name(),
         |mut caller: Caller<'_, Host>, buffer: u32, start: u32, most: u32, data: u32, size: u32| {
             run_bytes(&mut caller, HostCall::GetBufferBytes, (data, size), |guest| {
@@ -104,68 +177,110 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn get_pairs(guest: &mut Guest<'_, '_>, map: u32) -> Step<Option<Vec<u8>>> {
-    // Envoy serialises a map without fields, and one that does not exist, as nothing at all.
-    let pairs = readable(guest, map)?.filter(|headers| !headers.is_empty()).map(encode_pairs);
-    Ok(Some(pairs.unwrap_or_default()))
+fn map_of(guest: &mut Guest<'_, '_>, code: u32) -> Step<Map> {
+    Map::from_code(code)
+        .ok_or_else(|| guest.violation(format!("there is no header map {code}"), Status::BadArgument))
 }
 
-/// The map if it may be read now; `None` if Envoy has none, which is no misuse.
-fn readable<'a>(guest: &'a mut Guest<'_, '_>, map: u32) -> Step<Option<&'a Headers>> {
-    let host = guest.host();
-    let out_of_season = match map {
-        REQUEST_HEADERS => match host.stream() {
-            // The access log sees the headers again.
-            Some(stream) if stream.headers_open || host.callback == "proxy_on_log" => None,
-            Some(_) => Some("request headers after they were let pass"),
-            None => Some("request headers outside of a stream"),
+/// Why a map may not be read now, if so.
+fn fault_of_reading(host: &Host, map: Map) -> Option<&'static str> {
+    // The access log sees the headers again, and the trailers of the response.
+    let logging = host.callback == "proxy_on_log";
+    match map {
+        Map::Headers(direction) => match host.stream() {
+            Some(stream) if stream.half(direction).headers_open || logging => None,
+            Some(_) => Some("headers out of their phase, or after they were let pass"),
+            None => Some("headers of a message outside of a stream"),
         },
-        REQUEST_TRAILERS => match host.stream() {
-            Some(stream) if stream.trailers_open => None,
-            _ => Some("request trailers outside of their phase"),
+        Map::Trailers(direction) => match host.stream() {
+            Some(stream) if stream.half(direction).trailers_open || logging => None,
+            _ => Some("trailers out of their phase"),
         },
-        CALL_HEADERS | CALL_TRAILERS => match &host.answer {
-            CallAnswer::None => Some("the answer to a call outside of its callback"),
-            CallAnswer::Failed | CallAnswer::Response(_) => None,
+        Map::GrpcInitialMetadata => match host.arrival() {
+            Arrival::GrpcInitialMetadata(_) => None,
+            _ => Some("the initial metadata of a gRPC stream outside of its callback"),
         },
-        _ => Some("a header map that no request filter has"),
-    };
-    if let Some(what) = out_of_season {
-        return Err(guest.violation(format!("reads {what} (map {map})"), Status::BadArgument));
+        Map::GrpcTrailingMetadata => match host.arrival() {
+            Arrival::GrpcTrailingMetadata(_) => None,
+            _ => Some("the trailing metadata of a gRPC stream outside of its callback"),
+        },
+        Map::CallHeaders | Map::CallTrailers => match host.arrival() {
+            Arrival::Response(_) | Arrival::FailedCall => None,
+            _ => Some("the answer to a call outside of its callback"),
+        },
+    }
+}
+
+/// The map as it is; `None` if there is none.
+fn current(host: &Host, map: Map) -> Option<&Headers> {
+    match map {
+        Map::Headers(direction) => host
+            .stream()
+            .map(|stream| stream.half(direction))
+            .filter(|half| half.started)
+            .map(|half| &half.headers),
+        // The access log of Envoy has no trailers of the request.
+        Map::Trailers(Direction::Request) if host.callback == "proxy_on_log" => None,
+        Map::Trailers(direction) => host.stream().and_then(|stream| stream.half(direction).trailers.as_ref()),
+        Map::GrpcInitialMetadata | Map::GrpcTrailingMetadata | Map::CallHeaders | Map::CallTrailers => {
+            match (map, host.arrival()) {
+                (Map::GrpcInitialMetadata, Arrival::GrpcInitialMetadata(metadata))
+                | (Map::GrpcTrailingMetadata, Arrival::GrpcTrailingMetadata(metadata)) => Some(metadata),
+                (Map::CallHeaders, Arrival::Response(response)) => Some(&response.headers),
+                (Map::CallTrailers, Arrival::Response(response)) => response.trailers.as_ref(),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn get_pairs(guest: &mut Guest<'_, '_>, code: u32) -> Step<Vec<u8>> {
+    let map = map_of(guest, code)?;
+    if let Some(fault) = fault_of_reading(guest.host(), map) {
+        // Envoy takes a map that is not there for one without fields.
+        guest.misuse(format!("reads {fault} (map {code})"))?;
+        return Ok(Vec::new());
+    }
+    // Envoy serialises a map without fields, and one that does not exist, as nothing at all.
+    let headers = current(guest.host(), map).filter(|headers| !headers.is_empty());
+    Ok(headers.map(encode_pairs).unwrap_or_default())
+}
+
+fn get_value(guest: &mut Guest<'_, '_>, code: u32, name: &str) -> Step<Vec<u8>> {
+    let map = map_of(guest, code)?;
+    if let Some(fault) = fault_of_reading(guest.host(), map) {
+        return Err(guest.violation(format!("reads {fault} (map {code})"), Status::BadArgument));
     }
     let host = guest.host();
-    let headers = match (map, &host.answer) {
-        (REQUEST_HEADERS, _) => host.stream().map(|stream| &stream.headers),
-        (REQUEST_TRAILERS, _) => host.stream().and_then(|stream| stream.trailers.as_ref()),
-        (CALL_HEADERS, CallAnswer::Response(response)) => Some(&response.headers),
-        (CALL_TRAILERS, CallAnswer::Response(response)) => response.trailers.as_ref(),
-        _ => None,
+    let Some(headers) = current(host, map) else {
+        // Envoy has no map of a call that failed, and says `BadArgument` rather than `NotFound`; not so in the access log.
+        let logging = host.callback == "proxy_on_log";
+        return Err(if logging { Status::NotFound } else { Status::BadArgument }.into());
     };
-    Ok(headers)
-}
-
-fn get_value(guest: &mut Guest<'_, '_>, map: u32, name: &str) -> Step<Option<Vec<u8>>> {
-    // Envoy has no map of a call that failed, and says `BadArgument` rather than `NotFound`.
-    let headers = readable(guest, map)?.ok_or(Status::BadArgument)?;
-    let value = headers.get(name).ok_or(Status::NotFound)?;
-    Ok(Some(value.to_vec()))
+    Ok(headers.get(name).ok_or(Status::NotFound)?.to_vec())
 }
 
 /// The map if it may be changed now.
-fn writable<'a>(guest: &'a mut Guest<'_, '_>, map: u32) -> Step<&'a mut Headers> {
-    let host = guest.host();
-    let open = host.stream().is_some_and(|stream| match map {
-        REQUEST_HEADERS => stream.headers_open,
-        REQUEST_TRAILERS => stream.trailers_open,
+fn writable<'a>(guest: &'a mut Guest<'_, '_>, code: u32) -> Step<&'a mut Headers> {
+    let map = map_of(guest, code)?;
+    let open = guest.host().stream().is_some_and(|stream| match map {
+        Map::Headers(direction) => stream.half(direction).headers_open,
+        Map::Trailers(direction) => {
+            let half = stream.half(direction);
+            half.trailers_open || (half.trailers_can_be_added && half.trailers.is_none())
+        }
         _ => false,
     });
     if !open {
-        return Err(guest
-            .violation(format!("changes map {map}, which is not open to changes now"), Status::BadArgument));
+        return Err(guest.violation(
+            format!("changes map {code}, which is not open to changes now"),
+            Status::BadArgument,
+        ));
     }
     let headers = guest.host().stream_mut().and_then(|stream| match map {
-        REQUEST_HEADERS => Some(&mut stream.headers),
-        _ => stream.trailers.as_mut(),
+        Map::Headers(direction) => Some(&mut stream.half_mut(direction).headers),
+        Map::Trailers(direction) => stream.half_mut(direction).trailers_mut(),
+        _ => None,
     });
     headers.ok_or_else(|| Status::BadArgument.into())
 }
@@ -181,7 +296,9 @@ pub(super) fn check_field(guest: &mut Guest<'_, '_>, name: &str, value: &[u8]) -
 pub(super) fn read_pairs(guest: &mut Guest<'_, '_>, data: u32, size: u32, what: &str) -> Step<Headers> {
     let bytes = guest.read(data, size)?;
     let Some(pairs) = decode_pairs(&bytes) else {
-        return Err(guest.violation(format!("{what} are not serialised as pairs"), Status::BadArgument));
+        // Envoy takes them for no fields at all.
+        guest.misuse(format!("{what} are not serialised as pairs"))?;
+        return Ok(Headers::default());
     };
     for (name, value) in &pairs {
         check_field(guest, name, value)?;
@@ -195,64 +312,85 @@ fn set_pairs(guest: &mut Guest<'_, '_>, map: u32, data: u32, size: u32) -> Step 
     let lost =
         headers.iter().map(|(name, _)| name).find(|name| name.starts_with(':') && !fields.contains(name));
     if let Some(lost) = lost.map(str::to_owned) {
-        return Err(guest.violation(format!("`{lost}` cannot be missing"), Status::BadArgument));
+        guest.misuse(format!("`{lost}` cannot be missing"))?;
     }
-    *headers = fields;
+    *writable(guest, map)? = fields;
     Ok(())
 }
 
-/// The buffer's bytes, if it may be read now.
-fn buffer<'a>(guest: &'a mut Guest<'_, '_>, buffer: u32) -> Step<&'a [u8]> {
-    let host = guest.host();
-    let in_season = match buffer {
-        REQUEST_BODY => host.stream().is_some_and(|stream| stream.body().is_some()),
-        // An answer that never came has no body, but asking for it is no misuse.
-        CALL_BODY => !matches!(host.answer, CallAnswer::None),
-        VM_CONFIGURATION => true,
-        PLUGIN_CONFIGURATION => matches!(host.callback, "proxy_on_vm_start" | "proxy_on_configure"),
-        _ => false,
-    };
-    if !in_season {
-        return Err(guest.violation(format!("buffer {buffer} cannot be read now"), Status::NotFound));
-    }
-    let host = guest.host();
-    let bytes = match (buffer, &host.answer) {
-        (REQUEST_BODY, _) => host.stream().and_then(|stream| stream.body()),
-        (CALL_BODY, CallAnswer::Response(response)) => Some(response.body.as_slice()),
-        (VM_CONFIGURATION, _) => Some(host.vm_configuration.as_slice()),
-        (PLUGIN_CONFIGURATION, _) => Some(host.configuration.as_slice()),
-        _ => None,
-    };
-    bytes.ok_or_else(|| Status::NotFound.into())
+fn buffer_of(guest: &mut Guest<'_, '_>, code: u32) -> Step<Buffer> {
+    Buffer::from_code(code)
+        .ok_or_else(|| guest.violation(format!("there is no buffer {code}"), Status::BadArgument))
 }
 
-fn get_buffer(guest: &mut Guest<'_, '_>, kind: u32, start: u32, most: u32) -> Step<Option<Vec<u8>>> {
-    let bytes = buffer(guest, kind)?;
+/// The buffer's bytes, if the filter may look at them now. A call that failed has none, which is no misuse.
+fn bytes_of(host: &Host, buffer: Buffer) -> Option<Option<&[u8]>> {
+    match buffer {
+        Buffer::Body(direction) => host.stream()?.half(direction).body().map(Some),
+        Buffer::Tcp(way) => {
+            let lane = host.connection()?.lane(way);
+            lane.open.then_some(Some(&lane.pending))
+        }
+        Buffer::VmConfiguration => Some(Some(&host.vm_configuration)),
+        Buffer::PluginConfiguration if host.callback == "proxy_on_configure" => {
+            host.plugin().map(|plugin| Some(plugin.configuration.as_slice()))
+        }
+        Buffer::PluginConfiguration => None,
+        Buffer::CallBody | Buffer::GrpcMessage | Buffer::ForeignArguments => match (buffer, host.arrival()) {
+            (Buffer::CallBody, Arrival::Response(response)) => Some(Some(&response.body)),
+            (Buffer::CallBody, Arrival::FailedCall) => Some(None),
+            (Buffer::GrpcMessage, Arrival::GrpcMessage(message)) => Some(Some(message)),
+            (Buffer::ForeignArguments, Arrival::ForeignArguments(arguments)) => Some(Some(arguments)),
+            _ => None,
+        },
+    }
+}
+
+/// The buffer's bytes. Out of season, Envoy has no such buffer of calls and plugins, and takes the others for empty ones.
+fn readable_buffer<'a>(guest: &'a mut Guest<'_, '_>, code: u32) -> Step<&'a [u8]> {
+    let buffer = buffer_of(guest, code)?;
+    if bytes_of(guest.host(), buffer).is_none() {
+        let what = format!("buffer {code} cannot be read now");
+        return match buffer {
+            Buffer::CallBody | Buffer::PluginConfiguration => Err(guest.violation(what, Status::NotFound)),
+            _ => guest.misuse(what).map(|()| [].as_slice()),
+        };
+    }
+    bytes_of(guest.host(), buffer).flatten().ok_or_else(|| Status::NotFound.into())
+}
+
+fn get_buffer(guest: &mut Guest<'_, '_>, code: u32, start: u32, most: u32) -> Step<Vec<u8>> {
+    let bytes = readable_buffer(guest, code)?;
     let (start, most) = (start as usize, most as usize);
     let Some(tail) = bytes.get(start..) else {
-        let what = format!("byte {start} is past the end of buffer {kind}");
-        return Err(guest.violation(what, Status::BadArgument));
+        guest.misuse(format!("byte {start} is past the end of buffer {code}"))?;
+        return Ok(Vec::new());
     };
-    let slice = tail.get(..most).unwrap_or(tail).to_vec();
-    // Envoy writes no pointer where there is nothing to point at.
-    Ok((!slice.is_empty()).then_some(slice))
+    Ok(tail.get(..most).unwrap_or(tail).to_vec())
 }
 
-fn set_buffer(guest: &mut Guest<'_, '_>, kind: u32, start: u32, size: u32, bytes: &[u8]) -> Step {
-    if kind != REQUEST_BODY || guest.host().callback != "proxy_on_request_body" {
-        return Err(guest.violation(format!("buffer {kind} cannot be changed now"), Status::BadArgument));
-    }
+fn set_buffer(guest: &mut Guest<'_, '_>, code: u32, start: u32, size: u32, bytes: &[u8]) -> Step {
+    let buffer = buffer_of(guest, code)?;
+    let host = guest.host();
+    let target = match buffer {
+        Buffer::Body(direction) => host.stream_mut().and_then(|stream| stream.half_mut(direction).body_mut()),
+        Buffer::Tcp(way) => host.connection_mut().and_then(|connection| {
+            let lane = connection.lane_mut(way);
+            lane.open.then_some(&mut lane.pending)
+        }),
+        _ => None,
+    };
     let (start, size) = (start as usize, size as usize);
-    let body = guest.host().stream_mut().and_then(|stream| stream.body_mut()).ok_or(Status::NotFound)?;
-    // Envoy prepends, replaces everything or appends; it does not splice.
-    if start == 0 && size == 0 {
-        body.splice(..0, bytes.iter().copied());
-    } else if start == 0 && size >= body.len() {
-        *body = bytes.to_vec();
-    } else if start >= body.len() {
-        body.extend_from_slice(bytes);
+    let Some(target) = target else {
+        return Err(guest.violation(format!("buffer {code} cannot be changed now"), Status::BadArgument));
+    };
+    // Envoy replaces a beginning (of no bytes, or of all of them), or appends; it does not splice.
+    if start == 0 {
+        target.splice(..size.min(target.len()), bytes.iter().copied());
+    } else if start >= target.len() {
+        target.extend_from_slice(bytes);
     } else {
-        return Err(guest.violation("a part of a body cannot be replaced", Status::BadArgument));
+        return Err(guest.violation("a part behind the beginning cannot be replaced", Status::BadArgument));
     }
     Ok(())
 }

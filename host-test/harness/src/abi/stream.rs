@@ -6,12 +6,16 @@ use wasmtime::{Caller, Linker};
 
 use super::map::read_pairs;
 use crate::call::HostCall;
+use crate::connection::{TcpState, Way};
 use crate::guest::{Guest, Step, run};
-use crate::host::{self, Host};
+use crate::host::{Host, Pending, token};
+use crate::http_call::HttpCall;
 use crate::status::Status;
-use crate::stream::{Hold, LocalReply};
+use crate::stream::{Direction, Hold, LocalReply};
 
-const HTTP_REQUEST: u32 = 0;
+/// Kinds of streams besides the messages of HTTP.
+const DOWNSTREAM: u32 = 2;
+const UPSTREAM: u32 = 3;
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap("env", HostCall::ContinueStream.name(), |mut caller: Caller<'_, Host>, kind: u32| {
@@ -68,7 +72,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 let timeout = (timeout != 0).then(|| Duration::from_millis(timeout.into()));
                 // As Envoy, find out whether the token can be written before the call is made.
                 guest.write_u32(token, 0)?;
-                let call = host::HttpCall { token: 0, cluster, headers, body, trailers, timeout };
+                let call = HttpCall { token: 0, cluster, headers, body, trailers, timeout };
                 let number = http_call(guest, call)?;
                 guest.write_u32(token, number)
             })
@@ -78,38 +82,73 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 }
 
 fn continue_stream(guest: &mut Guest<'_, '_>, kind: u32) -> Step {
-    if kind != HTTP_REQUEST {
-        return Err(guest.violation(format!("continues a stream of kind {kind}"), Status::BadArgument));
-    }
+    let Some(direction) = Direction::from_code(kind) else {
+        return match kind {
+            DOWNSTREAM => continue_downstream(guest),
+            UPSTREAM => {
+                Err(guest
+                    .violation("Envoy cannot continue what comes from an upstream", Status::Unimplemented))
+            }
+            _ => Err(guest.violation(format!("continues a stream of kind {kind}"), Status::BadArgument)),
+        };
+    };
+    let name = direction.name();
     let host = guest.host();
     let Some(stream) = host.stream() else {
-        return Err(guest.violation("continues outside of a stream", Status::Ok));
+        return guest.misuse("continues outside of a stream");
     };
-    if stream.hold == Hold::No || stream.resume {
-        return Err(guest.violation("continues a request that is not paused", Status::Ok));
+    let half = stream.half(direction);
+    if half.hold == Hold::No || half.resume {
+        return guest.misuse(format!("continues a {name} that is not paused"));
     }
-    if stream.reply.is_some() || stream.reset {
-        return Err(guest.violation("continues a request that was answered", Status::Ok));
+    if stream.is_cut(direction) {
+        return guest.misuse(format!("continues a {name} that was answered"));
     }
     if let Some(stream) = host.stream_mut() {
-        stream.resume = true;
+        let half = stream.half_mut(direction);
+        half.resume = true;
         // Envoy takes the maps away at once.
-        stream.headers_open = false;
-        stream.trailers_open = false;
+        half.headers_open = false;
+        half.trailers_open = false;
     }
     Ok(())
 }
 
-fn close_stream(guest: &mut Guest<'_, '_>, kind: u32) -> Step {
-    if kind != HTTP_REQUEST {
-        return Err(guest.violation(format!("closes a stream of kind {kind}"), Status::BadArgument));
-    }
-    match guest.host().stream_mut() {
-        Some(stream) => {
-            stream.reset = true;
+fn continue_downstream(guest: &mut Guest<'_, '_>) -> Step {
+    let host = guest.host();
+    match host.connection() {
+        None => guest.misuse("continues outside of a connection"),
+        Some(connection) if !connection.from_downstream.paused || connection.from_downstream.resume => {
+            guest.misuse("continues a connection that is not paused")
+        }
+        Some(connection) if connection.is_over() => guest.misuse("continues a connection that it closed"),
+        Some(_) => {
+            if let Some(connection) = host.connection_mut() {
+                connection.lane_mut(Way::FromDownstream).resume = true;
+            }
             Ok(())
         }
-        None => Err(guest.violation("closes outside of a stream", Status::Ok)),
+    }
+}
+
+fn close_stream(guest: &mut Guest<'_, '_>, kind: u32) -> Step {
+    let host = guest.host();
+    if Direction::from_code(kind).is_some() {
+        let stream = host.stream_mut();
+        return match stream.map(|stream| stream.reset = true) {
+            Some(()) => Ok(()),
+            None => guest.misuse("closes outside of a stream"),
+        };
+    }
+    if !matches!(kind, DOWNSTREAM | UPSTREAM) {
+        return Err(guest.violation(format!("closes a stream of kind {kind}"), Status::BadArgument));
+    }
+    match host.connection_mut() {
+        Some(TcpState { closed, .. }) => {
+            *closed = true;
+            Ok(())
+        }
+        None => guest.misuse("closes outside of a connection"),
     }
 }
 
@@ -125,31 +164,39 @@ fn reply(guest: &mut Guest<'_, '_>, reply: LocalReply) -> Step {
     let fault = match host.stream() {
         None => Some("answers outside of a stream"),
         Some(_) if late => Some("answers a request that is over"),
-        Some(stream) if stream.reply.is_some() || stream.reset => Some("answers a request that was answered"),
-        Some(stream) if stream.resume => Some("answers a request that it let pass"),
-        Some(stream) if stream.is_over() => Some("answers a request that is with the upstream"),
+        Some(stream) if stream.is_answered() => Some("answers a request that was answered"),
+        Some(stream) if stream.request.resume || stream.response.resume => {
+            Some("answers a request that it let pass")
+        }
+        Some(stream) if stream.response.is_complete() => Some("answers a request that was answered"),
         Some(_) => None,
     };
     if let Some(fault) = fault {
-        return Err(guest.violation(fault, Status::Ok));
+        return guest.misuse(fault);
     }
-    if let Some(stream) = host.stream_mut() {
+    if host.stream().is_some_and(|stream| stream.response.headers_sent) {
+        // Envoy cannot take back what the client has, and resets the stream.
+        guest.misuse("answers a request of which the client has a response")?;
+    }
+    if let Some(stream) = guest.host().stream_mut() {
         stream.reply = Some(reply);
     }
     Ok(())
 }
 
-fn http_call(guest: &mut Guest<'_, '_>, mut call: host::HttpCall) -> Step<u32> {
+fn http_call(guest: &mut Guest<'_, '_>, mut call: HttpCall) -> Step<u32> {
     let host = guest.host();
-    if host.clusters.as_ref().is_some_and(|clusters| !clusters.contains(&call.cluster)) {
+    if !host.knows_cluster(&call.cluster) {
         return Err(Status::BadArgument.into());
     }
     if [":path", ":method", ":authority"].iter().any(|name| !call.headers.contains(name)) {
         return Err(guest.violation("the call lacks `:path`, `:method` or `:authority`", Status::BadArgument));
     }
-    call.token = host.next_token;
-    host.next_token = host.next_token.checked_add(1).unwrap_or(1);
+    let Some(root) = host.root() else {
+        return Err(guest.violation("calls out from outside of any context", Status::InternalFailure));
+    };
+    call.token = host.new_token(token::HTTP_CALL);
     let token = call.token;
-    host.calls.insert(token, call);
+    host.calls.insert(token, Pending { root, what: call });
     Ok(token)
 }

@@ -4,12 +4,15 @@ use wasmtime::{Caller, Linker, format_err};
 
 use crate::call::HostCall;
 use crate::guest::{Guest, Step, Stop, run};
-use crate::host::{Host, LogLevel};
+use crate::host::Host;
+use crate::log::LogLevel;
 use crate::status::errno;
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    empty_lists(linker)?;
+    arguments(linker)?;
+    environment(linker)?;
     files(linker)?;
+    absent_files(linker)?;
     const MODULE: &str = HostCall::RandomGet.module();
     linker.func_wrap(
         MODULE,
@@ -47,27 +50,119 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// A filter has neither environment nor arguments.
-fn empty_lists(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    for call in [HostCall::EnvironSizesGet, HostCall::ArgsSizesGet] {
-        linker.func_wrap(
-            call.module(),
-            call.name(),
-            move |mut caller: Caller<'_, Host>, count: u32, size: u32| {
-                run(&mut caller, call, |guest| {
-                    guest.write_u32(count, 0)?;
-                    guest.write_u32(size, 0)
-                })
-            },
-        )?;
-    }
-    for call in [HostCall::EnvironGet, HostCall::ArgsGet] {
-        linker.func_wrap(
-            call.module(),
-            call.name(),
-            move |mut caller: Caller<'_, Host>, _list: u32, _buffer: u32| run(&mut caller, call, |_| Ok(())),
-        )?;
-    }
+/// A filter has no arguments.
+fn arguments(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    const MODULE: &str = HostCall::ArgsGet.module();
+    linker.func_wrap(
+        MODULE,
+        HostCall::ArgsSizesGet.name(),
+        |mut caller: Caller<'_, Host>, count: u32, size: u32| {
+            run(&mut caller, HostCall::ArgsSizesGet, |guest| {
+                guest.write_u32(count, 0)?;
+                guest.write_u32(size, 0)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::ArgsGet.name(),
+        |mut caller: Caller<'_, Host>, _list: u32, _buffer: u32| {
+            run(&mut caller, HostCall::ArgsGet, |_| Ok(()))
+        },
+    )?;
+    Ok(())
+}
+
+fn environment(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    const MODULE: &str = HostCall::EnvironGet.module();
+    linker.func_wrap(
+        MODULE,
+        HostCall::EnvironSizesGet.name(),
+        |mut caller: Caller<'_, Host>, count: u32, size: u32| {
+            run(&mut caller, HostCall::EnvironSizesGet, |guest| {
+                let variables = variables(guest);
+                guest.write_u32(count, u32::try_from(variables.len()).unwrap_or(u32::MAX))?;
+                let bytes = variables.iter().map(Vec::len).sum::<usize>();
+                guest.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::EnvironGet.name(),
+        |mut caller: Caller<'_, Host>, mut list: u32, mut buffer: u32| {
+            run(&mut caller, HostCall::EnvironGet, |guest| {
+                for variable in variables(guest) {
+                    guest.write_u32(list, buffer)?;
+                    guest.write(buffer, &variable)?;
+                    list = list.saturating_add(4);
+                    buffer = buffer.saturating_add(u32::try_from(variable.len()).unwrap_or(u32::MAX));
+                }
+                Ok(())
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// Each as `name=value` and a NUL.
+fn variables(guest: &mut Guest<'_, '_>) -> Vec<Vec<u8>> {
+    let variables = guest.host().environment.iter();
+    variables.map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect()
+}
+
+/// What runtime libraries of other languages ask before they find that there are no files, sockets or timers.
+fn absent_files(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    const MODULE: &str = HostCall::PathOpen.module();
+    linker.func_wrap(
+        MODULE,
+        HostCall::FdRead.name(),
+        |mut caller: Caller<'_, Host>, _fd: u32, _vectors: u32, _count: u32, _read: u32| {
+            run(&mut caller, HostCall::FdRead, |_| Err(Stop::Code(errno::NOSYS)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::FdPrestatGet.name(),
+        |mut caller: Caller<'_, Host>, _fd: u32, _buffer: u32| {
+            run(&mut caller, HostCall::FdPrestatGet, |_| Err(Stop::Code(errno::BADF)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::FdPrestatDirName.name(),
+        |mut caller: Caller<'_, Host>, _fd: u32, _path: u32, _size: u32| {
+            run(&mut caller, HostCall::FdPrestatDirName, |_| Err(Stop::Code(errno::NOSYS)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::FdFdstatSetFlags.name(),
+        |mut caller: Caller<'_, Host>, _fd: u32, _flags: u32| {
+            run(&mut caller, HostCall::FdFdstatSetFlags, |_| Err(Stop::Code(errno::NOSYS)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::PathOpen.name(),
+        |mut caller: Caller<'_, Host>,
+         _fd: u32,
+         _lookup: u32,
+         _path: u32,
+         _size: u32,
+         _open: u32,
+         _rights: u64,
+         _inherited: u64,
+         _flags: u32,
+         _opened: u32| { run(&mut caller, HostCall::PathOpen, |_| Err(Stop::Code(errno::NOENT))) },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        HostCall::PollOneoff.name(),
+        |mut caller: Caller<'_, Host>, _subscriptions: u32, _events: u32, _count: u32, ready: u32| {
+            run(&mut caller, HostCall::PollOneoff, |guest| guest.write_u32(ready, 0))
+        },
+    )?;
     Ok(())
 }
 
@@ -140,7 +235,13 @@ fn read_u32(guest: &mut Guest<'_, '_>, pointer: u32) -> Step<u32> {
     bytes.try_into().map(u32::from_le_bytes).map_err(|_| Stop::Code(errno::FAULT))
 }
 
+/// What Envoy gives at once, at most.
+const MOST_RANDOM: u32 = 64 * 1024;
+
 fn random_get(guest: &mut Guest<'_, '_>, buffer: u32, size: u32) -> Step {
+    if size > MOST_RANDOM {
+        return Err(Stop::Code(errno::INVAL));
+    }
     // Found out before anything is allocated for it.
     guest.read(buffer, size)?;
     let mut bytes = Vec::new();

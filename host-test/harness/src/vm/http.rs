@@ -1,22 +1,17 @@
-//! Driving streams: Envoy's filter manager in miniature.
+//! Driving HTTP streams.
 
 use crate::error::HarnessError;
 use crate::header::Headers;
 use crate::instance::{self, Called};
+use crate::plugin::PluginId;
 use crate::request::Request;
-use crate::stream::{BodyView, Exchange, Hold, Outcome, Part, Stream, StreamId};
-use crate::vm::{Vm, len32};
-
-/// What a filter callback may return for headers, data or trailers.
-const CONTINUE: u32 = 0;
-const STOP_ITERATION: u32 = 1;
-/// Of headers; Envoy takes it for "continue".
-const CONTINUE_AND_END_STREAM: u32 = 2;
-/// Of data: stop, and show only what is new next time.
-const STOP_AND_WATERMARK: u32 = 2;
+use crate::response::Response;
+use crate::stream::{Direction, Exchange, Outcome, Part, Stream, StreamId};
+use crate::vm::Vm;
 
 impl Vm {
-    /// Sends a whole request, and ends the stream if it came to an end.
+    /// Sends a whole request to the first plugin, and ends the stream if the request came to an end. No upstream answers it:
+    /// for that, there is [`Vm::round_trip`].
     ///
     /// A request that the filter holds comes back as [`Outcome::Paused`]: answer its calls or tick, look at
     /// [`Vm::outcome`], and then [`Vm::finish`] it.
@@ -24,7 +19,37 @@ impl Vm {
     /// # Errors
     /// [`HarnessError::Violation`] if the filter broke a rule of the strict host. The virtual machine is dead then.
     pub fn send(&mut self, request: Request) -> Result<Exchange, HarnessError> {
-        let stream = self.stream();
+        self.send_through(PluginId::FIRST, request)
+    }
+
+    /// The same to another plugin.
+    ///
+    /// # Errors
+    /// As [`Vm::send`], and [`HarnessError::UnknownPlugin`].
+    pub fn send_through(&mut self, plugin: PluginId, request: Request) -> Result<Exchange, HarnessError> {
+        let stream = self.offer_request(plugin, request)?;
+        self.finish_if_final(stream)
+    }
+
+    /// Sends a whole request to the first plugin and leaves the stream open, for a response or for [`Vm::finish`].
+    ///
+    /// # Errors
+    /// As [`Vm::send`].
+    pub fn begin(&mut self, request: Request) -> Result<Exchange, HarnessError> {
+        self.begin_through(PluginId::FIRST, request)
+    }
+
+    /// The same to another plugin.
+    ///
+    /// # Errors
+    /// As [`Vm::send_through`].
+    pub fn begin_through(&mut self, plugin: PluginId, request: Request) -> Result<Exchange, HarnessError> {
+        let stream = self.offer_request(plugin, request)?;
+        self.exchange(stream)
+    }
+
+    fn offer_request(&mut self, plugin: PluginId, request: Request) -> Result<StreamId, HarnessError> {
+        let stream = self.stream_through(plugin)?;
         if let Some(state) = self.store.data_mut().streams.get_mut(&stream.0) {
             state.attributes.extend(request.properties.iter().cloned());
         }
@@ -36,19 +61,84 @@ impl Vm {
         if let Some(trailers) = request.trailers {
             self.request_trailers(stream, trailers.into_iter().collect())?;
         }
-        if self.outcome(stream)?.is_final() { self.finish(stream) } else { self.exchange(stream) }
+        Ok(stream)
     }
 
-    /// A new stream, with nothing sent yet.
+    /// Sends the whole response of the upstream, and ends the stream if the response came to an end. A response that the
+    /// filter holds comes back with [`Exchange::response`] as [`Outcome::Paused`].
+    ///
+    /// # Errors
+    /// [`HarnessError::UnknownStream`], [`HarnessError::OutOfOrder`] if the request did not go upstream or was answered
+    /// before, and [`HarnessError::Violation`].
+    pub fn respond(&mut self, stream: StreamId, response: Response) -> Result<Exchange, HarnessError> {
+        let Response { headers, body, trailers } = response;
+        let has_body = !body.is_empty();
+        self.response_headers(stream, headers, !has_body && trailers.is_none())?;
+        if has_body {
+            self.response_body(stream, body, trailers.is_none())?;
+        }
+        if let Some(trailers) = trailers {
+            self.response_trailers(stream, trailers)?;
+        }
+        self.finish_if_final(stream)
+    }
+
+    /// Sends a whole request to the first plugin and, if it all goes upstream, the upstream's response.
+    ///
+    /// # Errors
+    /// As [`Vm::send`].
+    pub fn round_trip(&mut self, request: Request, response: Response) -> Result<Exchange, HarnessError> {
+        let stream = self.offer_request(PluginId::FIRST, request)?;
+        let state = self.state(stream)?;
+        if !state.is_answered() && state.request.is_complete() {
+            return self.respond(stream, response);
+        }
+        self.finish_if_final(stream)
+    }
+
+    fn finish_if_final(&mut self, stream: StreamId) -> Result<Exchange, HarnessError> {
+        if self.state(stream)?.is_final() { self.finish(stream) } else { self.exchange(stream) }
+    }
+
+    /// A new stream of the first plugin, with nothing sent yet.
     pub fn stream(&mut self) -> StreamId {
         let host = self.store.data_mut();
-        let id = host.next_context;
-        host.next_context = host.next_context.saturating_add(1);
-        host.streams.insert(id, Stream::default());
+        let id = host.new_context();
+        let root = host.in_force.first().copied().unwrap_or_default();
+        host.streams.insert(id, Stream { root, ..Stream::default() });
         StreamId(id)
     }
 
-    /// Sends the headers; `end` if nothing follows them.
+    /// A new stream of another plugin.
+    ///
+    /// # Errors
+    /// [`HarnessError::UnknownPlugin`].
+    pub fn stream_through(&mut self, plugin: PluginId) -> Result<StreamId, HarnessError> {
+        if plugin == PluginId::FIRST {
+            return Ok(self.stream());
+        }
+        let root = self.root_of(plugin)?;
+        let id = self.store.data_mut().new_context();
+        self.store.data_mut().streams.insert(id, Stream { root, ..Stream::default() });
+        Ok(StreamId(id))
+    }
+
+    /// A new stream of the first plugin whose context has this id. Envoy gives an id anew once its context is deleted.
+    ///
+    /// # Errors
+    /// [`HarnessError::ContextExists`] if the id is in use: no host makes a context twice.
+    pub fn stream_with_id(&mut self, id: u32) -> Result<StreamId, HarnessError> {
+        let host = self.store.data_mut();
+        if id == 0 || host.has_context(id) {
+            return Err(HarnessError::ContextExists(id));
+        }
+        let root = host.in_force.first().copied().unwrap_or_default();
+        host.streams.insert(id, Stream { root, ..Stream::default() });
+        host.next_context = host.next_context.max(id.saturating_add(1));
+        Ok(StreamId(id))
+    }
+
+    /// Sends the headers of the request; `end` if nothing follows them.
     ///
     /// # Errors
     /// [`HarnessError::UnknownStream`], [`HarnessError::OutOfOrder`] if headers were sent before, and
@@ -59,18 +149,19 @@ impl Vm {
         headers: Headers,
         end: bool,
     ) -> Result<Outcome, HarnessError> {
-        let (dead, root) = (self.dead.clone(), self.store.data().root);
+        let dead = self.dead.clone();
         let state = self.state(stream)?;
-        if state.started {
+        let root = state.root;
+        if state.request.started {
             return Err(HarnessError::OutOfOrder { stream, what: "the headers were sent before" });
         }
-        let count = len32(headers.len());
-        state.open_headers(headers);
-        state.ended = end;
         if dead.is_some() {
+            state.request.open_headers(headers);
+            state.request.ended = end;
             state.trapped = dead;
             return self.outcome(stream);
         }
+        state.request.started = true;
         let create = self.callbacks.as_ref().and_then(|callbacks| callbacks.context_create.clone());
         if let Some(create) = create {
             let created = instance::call(
@@ -83,33 +174,12 @@ impl Vm {
                 return self.outcome(stream);
             }
         }
-        let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.request_headers.clone());
-        let action = match callback {
-            Some(callback) => {
-                let at = ("proxy_on_request_headers", stream.0);
-                let called =
-                    instance::call(&mut self.store, &callback, at, (stream.0, count, u32::from(end)));
-                self.ended_by(stream, called)?
-            }
-            None => Some(CONTINUE),
-        };
-        let alone = self.store.data().stop_headers_alone;
-        if let Some(action) = action {
-            let state = self.state(stream)?;
-            state.seen_all = end;
-            match action {
-                _ if state.is_over() => {}
-                CONTINUE | CONTINUE_AND_END_STREAM => state.release(),
-                STOP_ITERATION if alone => state.hold = Hold::Single,
-                // Envoy stops everything on what it does not know.
-                _ => state.hold = Hold::All,
-            }
-        }
+        self.show_headers(stream, Direction::Request, headers, end)?;
         self.settle()?;
         self.outcome(stream)
     }
 
-    /// Sends a piece of the body; `end` if nothing follows it.
+    /// Sends a piece of the request's body; `end` if nothing follows it.
     ///
     /// # Errors
     /// [`HarnessError::UnknownStream`], [`HarnessError::OutOfOrder`] before the headers and after the end, and
@@ -120,38 +190,119 @@ impl Vm {
         bytes: impl Into<Vec<u8>>,
         end: bool,
     ) -> Result<Outcome, HarnessError> {
-        self.offer(stream, Part::Body { bytes: bytes.into(), end }, end)
+        self.offer(stream, Direction::Request, Part::Body { bytes: bytes.into(), end }, end)
     }
 
-    /// Sends the trailers, which end the request.
+    /// Sends the trailers of the request, which end it.
     ///
     /// # Errors
     /// As [`Vm::request_body`].
     pub fn request_trailers(&mut self, stream: StreamId, trailers: Headers) -> Result<Outcome, HarnessError> {
-        self.offer(stream, Part::Trailers(trailers), true)
+        self.offer(stream, Direction::Request, Part::Trailers(trailers), true)
     }
 
-    fn offer(&mut self, stream: StreamId, part: Part, end: bool) -> Result<Outcome, HarnessError> {
+    /// Sends the headers of the upstream's response; `end` if nothing follows them. An upstream may answer before it has the
+    /// whole request, but not before it has the headers.
+    ///
+    /// # Errors
+    /// [`HarnessError::UnknownStream`], [`HarnessError::OutOfOrder`] if the request did not go upstream or was answered
+    /// before, and [`HarnessError::Violation`].
+    pub fn response_headers(
+        &mut self,
+        stream: StreamId,
+        headers: Headers,
+        end: bool,
+    ) -> Result<Outcome, HarnessError> {
+        let dead = self.dead.clone();
         let state = self.state(stream)?;
-        if !state.started {
+        if state.is_answered() || state.response.started {
+            return Err(HarnessError::OutOfOrder { stream, what: "the request was answered before" });
+        }
+        if !state.request.headers_sent {
+            return Err(HarnessError::OutOfOrder { stream, what: "the request did not go upstream" });
+        }
+        if dead.is_some() {
+            state.trapped = dead;
+            return self.response_outcome(stream);
+        }
+        self.show_headers(stream, Direction::Response, headers, end)?;
+        self.settle()?;
+        self.response_outcome(stream)
+    }
+
+    /// Sends a piece of the response's body; `end` if nothing follows it.
+    ///
+    /// # Errors
+    /// As [`Vm::request_body`].
+    pub fn response_body(
+        &mut self,
+        stream: StreamId,
+        bytes: impl Into<Vec<u8>>,
+        end: bool,
+    ) -> Result<Outcome, HarnessError> {
+        self.offer(stream, Direction::Response, Part::Body { bytes: bytes.into(), end }, end)
+    }
+
+    /// Sends the trailers of the response, which end it.
+    ///
+    /// # Errors
+    /// As [`Vm::request_body`].
+    pub fn response_trailers(
+        &mut self,
+        stream: StreamId,
+        trailers: Headers,
+    ) -> Result<Outcome, HarnessError> {
+        self.offer(stream, Direction::Response, Part::Trailers(trailers), true)
+    }
+
+    fn offer(
+        &mut self,
+        stream: StreamId,
+        direction: Direction,
+        part: Part,
+        end: bool,
+    ) -> Result<Outcome, HarnessError> {
+        let state = self.state(stream)?;
+        let answered = direction == Direction::Response && state.is_answered();
+        let half = state.half_mut(direction);
+        if !half.started {
             return Err(HarnessError::OutOfOrder { stream, what: "the headers were not sent yet" });
         }
-        if state.ended {
-            return Err(HarnessError::OutOfOrder { stream, what: "the request has ended" });
+        if half.ended {
+            let what = match direction {
+                Direction::Request => "the request has ended",
+                Direction::Response => "the response has ended",
+            };
+            return Err(HarnessError::OutOfOrder { stream, what });
         }
-        state.ended = end;
-        state.push(part);
-        self.pump(stream)?;
-        self.outcome(stream)
+        half.ended = end;
+        // What the upstream goes on to send after the filter answered in its place is dropped.
+        if !answered {
+            half.push(part);
+            self.pump(stream, direction)?;
+        }
+        self.outcome_of(stream, direction)
     }
 
-    /// Where a stream stands.
+    /// Where the request of a stream stands.
     ///
     /// # Errors
     /// [`HarnessError::UnknownStream`].
     pub fn outcome(&self, stream: StreamId) -> Result<Outcome, HarnessError> {
+        self.outcome_of(stream, Direction::Request)
+    }
+
+    /// Where the response of a stream stands; [`Outcome::Streaming`] before there is one.
+    ///
+    /// # Errors
+    /// [`HarnessError::UnknownStream`].
+    pub fn response_outcome(&self, stream: StreamId) -> Result<Outcome, HarnessError> {
+        self.outcome_of(stream, Direction::Response)
+    }
+
+    fn outcome_of(&self, stream: StreamId, direction: Direction) -> Result<Outcome, HarnessError> {
         let state = self.store.data().streams.get(&stream.0);
-        state.map(Stream::outcome).ok_or(HarnessError::UnknownStream(stream))
+        state.map(|state| state.outcome(direction)).ok_or(HarnessError::UnknownStream(stream))
     }
 
     /// Where a stream stands, with what it left behind so far.
@@ -160,12 +311,7 @@ impl Vm {
     /// [`HarnessError::UnknownStream`].
     pub fn exchange(&self, stream: StreamId) -> Result<Exchange, HarnessError> {
         let state = self.store.data().streams.get(&stream.0).ok_or(HarnessError::UnknownStream(stream))?;
-        Ok(Exchange {
-            stream,
-            outcome: state.outcome(),
-            upstream: state.upstream(),
-            properties: state.filter_state.clone(),
-        })
+        Ok(state.exchange(stream))
     }
 
     /// The streams that were not finished, oldest first.
@@ -225,8 +371,9 @@ impl Vm {
     ) -> Result<Option<R>, HarnessError> {
         let state = self.state(stream)?;
         // What was held stays unsent: a request that is over can go nowhere.
-        state.close();
-        let started = state.started;
+        state.request.close();
+        state.response.close();
+        let started = state.request.started;
         let Some(callback) = callback.filter(|_| started && self.dead.is_none()) else { return Ok(None) };
         match instance::call(&mut self.store, callback, (name, stream.0), stream.0) {
             Ok(Called::Returned(answer)) => Ok(Some(answer)),
@@ -240,121 +387,5 @@ impl Vm {
                 Err(error)
             }
         }
-    }
-
-    fn state(&mut self, stream: StreamId) -> Result<&mut Stream, HarnessError> {
-        self.store.data_mut().streams.get_mut(&stream.0).ok_or(HarnessError::UnknownStream(stream))
-    }
-
-    /// Notes a callback that did not return: the machine is dead, and so is the stream in whose callback it died.
-    fn ended_by<R>(
-        &mut self,
-        stream: StreamId,
-        called: Result<Called<R>, HarnessError>,
-    ) -> Result<Option<R>, HarnessError> {
-        let (message, result) = match called {
-            Ok(Called::Returned(value)) => return Ok(Some(value)),
-            Ok(Called::Trapped(message)) => (message, Ok(None)),
-            Err(error) => (error.to_string(), Err(error)),
-        };
-        self.dead = Some(message.clone());
-        let state = self.state(stream)?;
-        // Envoy fails the stream before it looks at what the callback had asked for.
-        state.reply = None;
-        state.resume = false;
-        state.trapped = Some(message);
-        self.store.data_mut().touched.remove(&stream.0);
-        result
-    }
-
-    /// Shows the filter what waits for it, as far as it lets itself be shown.
-    fn pump(&mut self, stream: StreamId) -> Result<(), HarnessError> {
-        loop {
-            let dead = self.dead.clone();
-            let state = self.state(stream)?;
-            if state.is_over() || state.hold == Hold::All {
-                return Ok(());
-            }
-            let Some(part) = state.inbox.pop_front() else { return Ok(()) };
-            if dead.is_some() {
-                state.trapped = dead;
-                return Ok(());
-            }
-            match part {
-                Part::Body { bytes, end } => self.show_body(stream, bytes, end)?,
-                Part::Trailers(trailers) => self.show_trailers(stream, trailers)?,
-            }
-            self.settle()?;
-        }
-    }
-
-    fn show_body(&mut self, stream: StreamId, bytes: Vec<u8>, end: bool) -> Result<(), HarnessError> {
-        let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.request_body.clone());
-        let size = len32(self.state(stream)?.open_body(bytes));
-        let action = match callback {
-            Some(callback) => {
-                let at = ("proxy_on_request_body", stream.0);
-                let called = instance::call(&mut self.store, &callback, at, (stream.0, size, u32::from(end)));
-                self.ended_by(stream, called)?
-            }
-            None => Some(CONTINUE),
-        };
-        let Some(action) = action else { return Ok(()) };
-        let state = self.state(stream)?;
-        state.seen_all = end;
-        match action {
-            _ if state.reply.is_some() || state.reset => {}
-            CONTINUE => state.release(),
-            STOP_ITERATION => state.keep_body(true),
-            STOP_AND_WATERMARK => state.keep_body(false),
-            // Stop without buffering, which is also what Envoy makes of a number that it does not know.
-            _ => state.drop_body(),
-        }
-        Ok(())
-    }
-
-    fn show_trailers(&mut self, stream: StreamId, trailers: Headers) -> Result<(), HarnessError> {
-        let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.request_trailers.clone());
-        let count = len32(trailers.len());
-        let state = self.state(stream)?;
-        state.trailers = Some(trailers);
-        state.trailers_open = true;
-        let action = match callback {
-            Some(callback) => {
-                let at = ("proxy_on_request_trailers", stream.0);
-                let called = instance::call(&mut self.store, &callback, at, (stream.0, count));
-                self.ended_by(stream, called)?
-            }
-            None => Some(CONTINUE),
-        };
-        let Some(action) = action else { return Ok(()) };
-        let state = self.state(stream)?;
-        state.seen_all = true;
-        match action {
-            _ if state.reply.is_some() || state.reset => {}
-            CONTINUE => state.release(),
-            _ => state.hold = Hold::Single,
-        }
-        Ok(())
-    }
-
-    /// Does what callbacks asked for, after they returned, as Envoy does: releases, answers and resets.
-    pub(super) fn settle(&mut self) -> Result<(), HarnessError> {
-        while let Some(id) = self.store.data_mut().touched.pop_first() {
-            let Some(state) = self.store.data_mut().streams.get_mut(&id) else { continue };
-            if state.reply.is_some() || state.reset {
-                state.resume = false;
-                state.hold = Hold::No;
-                state.view = BodyView::Closed;
-                state.headers_open = false;
-                state.trailers_open = false;
-                state.inbox.clear();
-            } else if state.resume {
-                state.resume = false;
-                state.release();
-                self.pump(StreamId(id))?;
-            }
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mandate_harness::{CallResponse, HarnessError, Outcome, Request};
+use mandate_harness::{HarnessError, Outcome, Request, Response};
 
 use crate::support::{filter, on_headers, pairs};
 
@@ -57,7 +57,7 @@ fn a_call_to_an_unknown_cluster_is_refused() {
 #[test]
 fn an_answer_to_a_call_that_was_never_made_is_an_error() {
     let mut vm = filter(&waits_for_keys()).vm().start().unwrap();
-    assert!(matches!(vm.answer_call(9, CallResponse::default()), Err(HarnessError::UnknownCall(9))));
+    assert!(matches!(vm.answer_call(9, Response::default()), Err(HarnessError::UnknownCall(9))));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_request_resumes_with_its_body_when_the_call_is_answered() {
     let calls = vm.calls();
     assert_eq!((calls[0].cluster.as_str(), calls[0].timeout), ("idp", Some(Duration::from_millis(1500))));
     assert_eq!(calls[0].headers.text(":path"), Some("/jwks"));
-    vm.answer_call(calls[0].token, CallResponse::new(200, "K")).unwrap();
+    vm.answer_call(calls[0].token, Response::new(200, "K")).unwrap();
     let exchange = vm.finish(held.stream).unwrap();
     let seen = exchange.outcome.forwarded().unwrap();
     assert_eq!((seen.headers.text("x-keys"), seen.body.as_slice()), (Some("K"), &b"b"[..]));
@@ -90,7 +90,7 @@ fn an_answer_for_a_request_that_went_away_finds_no_context() {
     vm.finish(held.stream).unwrap();
     let call = vm.calls().remove(0);
     assert_eq!(call.timeout, None);
-    vm.answer_call(call.token, CallResponse::new(200, "")).unwrap();
+    vm.answer_call(call.token, Response::new(200, "")).unwrap();
     assert_eq!(vm.logs()[0].message, "gone");
 }
 

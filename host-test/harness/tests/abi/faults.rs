@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mandate_harness::{
-    CallResponse, Effect, HarnessError, HostCall, Injection, Nth, Outcome, Request, Status,
-};
+use mandate_harness::{Effect, HarnessError, HostCall, Injection, Nth, Outcome, Request, Response, Status};
 
 use crate::support::{filter, on_headers};
 
@@ -173,7 +171,7 @@ fn a_request_released_in_a_callback_that_traps_later_is_released_in_envoy_too() 
     );
     let mut vm = filter(&format!("{}{code}", on_headers(&call, 1))).vm().start().unwrap();
     let held = vm.send(Request::get("/")).unwrap();
-    vm.answer_call(vm.calls()[0].token, CallResponse::new(200, "")).unwrap();
+    vm.answer_call(vm.calls()[0].token, Response::new(200, "")).unwrap();
     assert!(vm.dead().is_some());
     assert!(vm.outcome(held.stream).unwrap().forwarded().is_some());
 }

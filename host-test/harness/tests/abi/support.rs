@@ -34,10 +34,24 @@ const PRELUDE: &str = r#"
 (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
 (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
 (import "env" "proxy_get_metric" (func $metric (param i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_size" (func $map_size (param i32 i32) (result i32)))
+(import "env" "proxy_get_buffer_status" (func $buffer_size (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_status" (func $get_status (param i32 i32 i32) (result i32)))
+(import "env" "proxy_done" (func $done (result i32)))
+(import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
+(import "env" "proxy_resolve_shared_queue" (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_call"
+  (func $grpc_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_stream" (func $grpc_stream (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_send" (func $grpc_send (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_cancel" (func $grpc_cancel (param i32) (result i32)))
+(import "env" "proxy_grpc_close" (func $grpc_close (param i32) (result i32)))
 (import "env" "proxy_dequeue_shared_queue" (func $dequeue (param i32 i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
 (memory (export "memory") 4)
@@ -75,9 +89,12 @@ pub fn module(body: &str) -> Vec<u8> {
 
 /// A callback that runs `code` on the request headers and returns `action`.
 pub fn on_headers(code: &str, action: u32) -> String {
-    format!(
-        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {code} (i32.const {action}))"#
-    )
+    on("proxy_on_request_headers", code, action)
+}
+
+/// The same on headers or a piece of a body.
+pub fn on(callback: &str, code: &str, action: u32) -> String {
+    format!(r#"(func (export "{callback}") (param i32 i32 i32) (result i32) {code} (i32.const {action}))"#)
 }
 
 fn expand(text: &str) -> String {

@@ -44,7 +44,7 @@ fn a_callback_of_another_type_is_an_error() {
 }
 
 #[test]
-fn bundles_with_many_memories_exceptions_and_tail_calls_run() {
+fn modules_with_many_memories_exceptions_and_tail_calls_run() {
     let code = r#"
         (memory $policy 1) (tag $fault (param i32))
         (func $check (result i32) (i32.store $policy (i32.const 8) (i32.const 2)) (throw $fault (i32.const 418)))
@@ -90,7 +90,7 @@ fn properties_come_from_the_stream_then_the_request_then_the_proxy() {
     let code = r#"
         (drop (call $get_property $"source\00address" (i32.const 16) (i32.const 20))) (call $keep $"a")
         (drop (call $get_property $"request\00id" (i32.const 16) (i32.const 20))) (call $keep $"b")
-        (drop (call $get_property $"a" (i32.const 16) (i32.const 20))) (call $keep $"mandate.c")
+        (drop (call $get_property $"a" (i32.const 16) (i32.const 20))) (call $keep $"module.c")
         (call $note (call $get_property $"nothing" (i32.const 16) (i32.const 20)))"#;
     let filter = filter(&on_headers(code, 0));
     let vm = filter.vm().property("source.address", "10.0.0.1").property("request.id", "proxy's");
@@ -98,7 +98,7 @@ fn properties_come_from_the_stream_then_the_request_then_the_proxy() {
     let exchange = vm.send(Request::get("/").property("request.id", "request's")).unwrap();
     assert_eq!(exchange.property("a"), Some("10.0.0.1"));
     assert_eq!(exchange.property("b"), Some("request's"));
-    assert_eq!(exchange.property("mandate.c"), Some("10.0.0.1"));
+    assert_eq!(exchange.property("module.c"), Some("10.0.0.1"));
     assert_eq!(exchange.property("status"), Some("01"));
 }
 
@@ -190,4 +190,51 @@ fn one_filter_serves_many_threads() {
         })
         .collect();
     assert!(workers.into_iter().all(|worker| worker.join().unwrap()));
+}
+
+#[test]
+fn the_module_initialises_before_it_has_contexts() {
+    let code = r#"
+        (func (export "_initialize") (drop (call $log (i32.const 2) $"_initialize")))
+        (func (export "main") (param i32 i32) (result i32) (drop (call $log (i32.const 2) $"main")) (i32.const 0))
+        (func (export "proxy_on_context_create") (param i32 i32) (drop (call $log (i32.const 2) $"context")))"#;
+    let vm = filter(code).vm().start().unwrap();
+    let said: Vec<_> = vm.logs().iter().map(|line| (line.context, line.message.as_str())).collect();
+    assert_eq!(said, [(0, "_initialize"), (0, "main"), (1, "context")]);
+}
+
+#[test]
+fn variables_of_the_environment_are_those_of_the_test() {
+    let code = r#"
+        (drop (call $environ_sizes (i32.const 200) (i32.const 204)))
+        (drop (call $environ (i32.const 208) (i32.const 240)))
+        (drop (call $set_property $"sizes" (i32.const 200) (i32.const 8)))
+        (drop (call $set_property $"second" (i32.load (i32.const 212)) (i32.const 8)))"#;
+    let vm = filter(&on_headers(code, 0)).vm().environment("A", "1").environment("LEVEL", "2");
+    let exchange = vm.start().unwrap().send(Request::get("/")).unwrap();
+    assert_eq!(exchange.properties["sizes"], [2, 0, 0, 0, 12, 0, 0, 0]);
+    assert_eq!(exchange.property("second"), Some("LEVEL=2\0"));
+}
+
+#[test]
+fn more_chance_than_envoy_gives_at_once_is_refused() {
+    let code = r#"(call $note (call $random (i32.const 1024) (i32.const 65537)))"#;
+    let mut vm = filter(&on_headers(code, 0)).vm().start().unwrap();
+    assert_eq!(vm.send(Request::get("/")).unwrap().property("status"), Some("28"));
+}
+
+#[test]
+fn a_module_of_an_old_toolchain_finds_the_same_functions() {
+    let module = r#"(module
+        (import "wasi_unstable" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "env" "emscripten_notify_memory_growth" (func $grown (param i32)))
+        (memory (export "memory") 1) (data (i32.const 8) "\10\00\00\00\02\00\00\00hi")
+        (func (export "proxy_abi_version_0_2_1"))
+        (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "_start") (call $grown (i32.const 0))
+          (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 64)))))"#;
+    let filter = Filter::compile(&wat::parse_str(module).unwrap()).unwrap();
+    let vm = filter.vm().start().unwrap();
+    assert_eq!(vm.logs()[0].message, "hi");
+    assert_eq!(vm.call_counts()[&mandate_harness::HostCall::NotifyMemoryGrowth], 1);
 }
