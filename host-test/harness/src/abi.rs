@@ -1,4 +1,4 @@
-//! The host functions, each in the file of its kind. A call decodes its pointers, checks that it is in season, acts on the
+//! The host functions, each in the file of its kind. A call decodes its pointers, checks that it may be made now, acts on the
 //! [`Host`], and writes its results back; [`guest`](crate::guest) counts and injects around it.
 
 mod data;

@@ -413,7 +413,9 @@ impl Half {
 
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    /// The root context of its plugin.
+    /// Position of its plugin.
+    pub(crate) plugin: usize,
+    /// The root context of its plugin that was in force when its headers came.
     pub(crate) root: u32,
     pub(crate) request: Half,
     pub(crate) response: Half,

@@ -149,7 +149,7 @@ fn call_foreign(guest: &mut Guest<'_, '_>, name: &str, arguments: &[u8]) -> Step
                 guest.violation(format!("this host cannot verify with {what}"), Status::InternalFailure)
             }
         }),
-        // The route is chosen anew, by what the harness does not have.
+        // The harness has no routes that could be chosen again.
         "clear_route_cache" => Ok(Vec::new()),
         "compress"
         | "uncompress"

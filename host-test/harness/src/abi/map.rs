@@ -346,7 +346,7 @@ fn bytes_of(host: &Host, buffer: Buffer) -> Option<Option<&[u8]>> {
     }
 }
 
-/// The buffer's bytes. Out of season, Envoy has no such buffer of calls and plugins, and takes the others for empty ones.
+/// The buffer's bytes. When there is nothing to read, Envoy has no such buffer of calls and plugins, and takes the others for empty ones.
 fn readable_buffer<'a>(guest: &'a mut Guest<'_, '_>, code: u32) -> Step<&'a [u8]> {
     let buffer = buffer_of(guest, code)?;
     if bytes_of(guest.host(), buffer).is_none() {

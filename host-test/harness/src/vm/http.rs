@@ -104,8 +104,7 @@ impl Vm {
     pub fn stream(&mut self) -> StreamId {
         let host = self.store.data_mut();
         let id = host.new_context();
-        let root = host.in_force.first().copied().unwrap_or_default();
-        host.streams.insert(id, Stream { root, ..Stream::default() });
+        host.streams.insert(id, Stream::default());
         StreamId(id)
     }
 
@@ -114,16 +113,13 @@ impl Vm {
     /// # Errors
     /// [`HarnessError::UnknownPlugin`].
     pub fn stream_through(&mut self, plugin: PluginId) -> Result<StreamId, HarnessError> {
-        if plugin == PluginId::FIRST {
-            return Ok(self.stream());
-        }
-        let root = self.root_of(plugin)?;
+        self.check_plugin(plugin)?;
         let id = self.store.data_mut().new_context();
-        self.store.data_mut().streams.insert(id, Stream { root, ..Stream::default() });
+        self.store.data_mut().streams.insert(id, Stream { plugin: plugin.0, ..Stream::default() });
         Ok(StreamId(id))
     }
 
-    /// A new stream of the first plugin whose context has this id. Envoy gives an id anew once its context is deleted.
+    /// A new stream of the first plugin whose context has this id. Envoy may use an id again once its context is deleted.
     ///
     /// # Errors
     /// [`HarnessError::ContextExists`] if the id is in use: no host makes a context twice.
@@ -132,8 +128,7 @@ impl Vm {
         if id == 0 || host.has_context(id) {
             return Err(HarnessError::ContextExists(id));
         }
-        let root = host.in_force.first().copied().unwrap_or_default();
-        host.streams.insert(id, Stream { root, ..Stream::default() });
+        host.streams.insert(id, Stream::default());
         host.next_context = host.next_context.max(id.saturating_add(1));
         Ok(StreamId(id))
     }
@@ -150,11 +145,13 @@ impl Vm {
         end: bool,
     ) -> Result<Outcome, HarnessError> {
         let dead = self.dead.clone();
+        let plugin = PluginId(self.state(stream)?.plugin);
+        let root = self.root_of(plugin)?;
         let state = self.state(stream)?;
-        let root = state.root;
         if state.request.started {
             return Err(HarnessError::OutOfOrder { stream, what: "the headers were sent before" });
         }
+        state.root = root;
         if dead.is_some() {
             state.request.open_headers(headers);
             state.request.ended = end;
@@ -339,7 +336,7 @@ impl Vm {
     /// [`HarnessError::UnknownStream`] and [`HarnessError::Violation`].
     pub fn log(&mut self, stream: StreamId) -> Result<(), HarnessError> {
         let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.log.clone());
-        self.last_words(stream, callback.as_ref(), "proxy_on_log").map(drop)
+        self.end_callback(stream, callback.as_ref(), "proxy_on_log").map(drop)
     }
 
     /// `proxy_on_done`: whether the filter is done with the stream, which Envoy does not wait for.
@@ -348,7 +345,7 @@ impl Vm {
     /// As [`Vm::log`].
     pub fn done(&mut self, stream: StreamId) -> Result<bool, HarnessError> {
         let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.done.clone());
-        let answer = self.last_words(stream, callback.as_ref(), "proxy_on_done")?;
+        let answer = self.end_callback(stream, callback.as_ref(), "proxy_on_done")?;
         Ok(answer.is_none_or(|answer| answer != 0))
     }
 
@@ -358,12 +355,12 @@ impl Vm {
     /// As [`Vm::log`].
     pub fn delete(&mut self, stream: StreamId) -> Result<(), HarnessError> {
         let callback = self.callbacks.as_ref().and_then(|callbacks| callbacks.delete.clone());
-        let result = self.last_words(stream, callback.as_ref(), "proxy_on_delete").map(drop);
+        let result = self.end_callback(stream, callback.as_ref(), "proxy_on_delete").map(drop);
         self.store.data_mut().streams.remove(&stream.0);
         result
     }
 
-    fn last_words<R: wasmtime::WasmResults>(
+    fn end_callback<R: wasmtime::WasmResults>(
         &mut self,
         stream: StreamId,
         callback: Option<&wasmtime::TypedFunc<u32, R>>,

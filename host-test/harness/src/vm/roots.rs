@@ -27,12 +27,15 @@ impl Vm {
         contexts
     }
 
+    pub(super) fn check_plugin(&self, plugin: PluginId) -> Result<(), HarnessError> {
+        let known = plugin.0 < self.store.data().plugins.len();
+        if known { Ok(()) } else { Err(HarnessError::UnknownPlugin(plugin)) }
+    }
+
+    /// The root context of a plugin that is in force, which a virtual machine that failed to start may lack.
     pub(super) fn root_of(&self, plugin: PluginId) -> Result<u32, HarnessError> {
-        let host = self.store.data();
-        if plugin.0 >= host.plugins.len() {
-            return Err(HarnessError::UnknownPlugin(plugin));
-        }
-        Ok(host.in_force.get(plugin.0).copied().unwrap_or_default())
+        self.check_plugin(plugin)?;
+        Ok(self.store.data().in_force.get(plugin.0).copied().unwrap_or_default())
     }
 
     /// Creates, starts and configures the root context of a plugin while the virtual machine starts, and says whether the
@@ -77,7 +80,7 @@ impl Vm {
         Ok(true)
     }
 
-    /// Configures the first plugin anew in the context that it has, and gives what the filter says: ABI 0.2.1 allows it, and
+    /// Configures the first plugin again in the context that it has, and gives what the filter says: ABI 0.2.1 allows it, and
     /// Envoy does not do it (see [`Vm::update`]). The filter lives on, whatever it says.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ fn pointers_outside_of_memory_are_violations() {
 }
 
 #[test]
-fn maps_and_buffers_out_of_season_are_violations() {
+fn maps_and_buffers_that_are_not_there_now_are_violations() {
     for map in [1, 2, 3, 4, 5, 6, 7, 8] {
         violation(&format!("(drop (call $get_pairs (i32.const {map}) (i32.const 16) (i32.const 20)))"));
         violation(&format!(r#"(drop (call $add (i32.const {map}) $"a" $"b"))"#));
@@ -122,7 +122,7 @@ fn a_lenient_host_records_and_answers_as_envoy_does() {
         ("(call $map_size (i32.const 6) (i32.const 24))".to_owned(), BadArgument),
         // What is malformed has no fields either.
         (r#"(call $set_pairs (i32.const 0) $"\01\00\00\00")"#.to_owned(), Ok),
-        // Buffers of streams are empty out of season, and those of calls and plugins are not there.
+        // Buffers of streams are empty while there is nothing in them, and those of calls and plugins are not there.
         (read(0, 0), Ok),
         (read(5, 0), Ok),
         (read(4, 0), NotFound),

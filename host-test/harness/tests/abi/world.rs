@@ -1,4 +1,4 @@
-//! What surrounds a request: configuration, shared data, properties, metrics, logs, time and chance.
+//! What surrounds a request: configuration, shared data, properties, metrics, logs, time and random numbers.
 
 use mandate_harness::{HarnessError, LogLevel, Metric, Outcome, Request, SharedData, Timestamp};
 
@@ -154,7 +154,7 @@ fn standard_output_and_error_become_log_lines() {
 }
 
 #[test]
-fn time_stands_still_and_chance_is_seeded() {
+fn time_stands_still_and_random_numbers_are_seeded() {
     let code = r#"
         (drop (call $random (i32.const 100) (i32.const 13)))
         (drop (call $set_property $"random" (i32.const 100) (i32.const 13)))
@@ -217,7 +217,7 @@ fn variables_of_the_environment_are_those_of_the_test() {
 }
 
 #[test]
-fn more_chance_than_envoy_gives_at_once_is_refused() {
+fn more_random_bytes_than_envoy_gives_at_once_are_refused() {
     let code = r#"(call $note (call $random (i32.const 1024) (i32.const 65537)))"#;
     let mut vm = filter(&on_headers(code, 0)).vm().start().unwrap();
     assert_eq!(vm.send(Request::get("/")).unwrap().property("status"), Some("28"));

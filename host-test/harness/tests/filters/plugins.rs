@@ -38,6 +38,17 @@ fn one_plugin_is_updated_and_the_other_is_not() {
 }
 
 #[test]
+fn a_stream_belongs_to_the_configuration_in_force_when_its_headers_come() {
+    let mut vm = guest("headers").configuration("x-a").start().unwrap();
+    let stream = vm.stream();
+    assert!(vm.update("x-b").unwrap());
+    let headers = Request::get("/").header("x-a", "").header("x-b", "").header_map();
+    let outcome = vm.request_headers(stream, headers, true).unwrap();
+    let headers = &outcome.forwarded().unwrap().headers;
+    assert!(headers.contains("x-a") && !headers.contains("x-b"));
+}
+
+#[test]
 fn a_plugin_that_refuses_its_configuration_keeps_the_machine_from_serving() {
     let vm = guest("headers").plugin(Plugin::new("headers").configuration("No Header")).start().unwrap();
     assert!(!vm.startup().configured() && vm.dead().is_some());
