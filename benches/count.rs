@@ -4,7 +4,7 @@
 //! it.
 
 use crate::{NOW, PATH, Setup, headers};
-use mandate_host::harness::{Filter, Request, VerifySignature, Vm};
+use mandate_harness::{Filter, Request, VerifySignature, Vm};
 use serde_json::Value;
 use wasmtime::error::Context as _;
 use wasmtime::{Result, ensure};

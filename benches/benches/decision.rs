@@ -16,8 +16,8 @@ use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
 use mandate_core::policy::NoPolicies;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Filter, Request, Vm};
 use mandate_host::FILTER;
-use mandate_host::harness::{Filter, Request, Vm};
 use mandate_host::tokens::Algorithm;
 use std::cell::Cell;
 

@@ -2,7 +2,7 @@
 //! makes them.
 
 use crate::NOW;
-use mandate_host::harness::{Filter, HostCall, Request};
+use mandate_harness::{Filter, HostCall, Request};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -4,8 +4,8 @@
 use mandate_benches::count::{Counter, headers_for, known};
 use mandate_benches::proxy::bundle::{copies, five_policies, with_three_policies};
 use mandate_benches::{ISSUER, NOW, PATH, Setup, headers};
+use mandate_harness::VerifySignature;
 use mandate_host::FILTER;
-use mandate_host::harness::VerifySignature;
 use mandate_host::tokens::Algorithm;
 use serde_json::{Value, json};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::harness::{CallResponse, Exchange, Filter, HarnessError, Headers, Outcome, Request, Vm};
+use crate::filter_log::Entry;
+use mandate_harness::{Exchange, Filter, HarnessError, Headers, LogLevel, Outcome, Request, Response, Vm};
 
 /// A request as a file: what `mandate decide` reads.
 ///
@@ -87,9 +88,8 @@ impl Decided {
     #[must_use]
     pub fn of(exchange: &Exchange, vm: &Vm) -> Self {
         let lines = vm.logs();
-        let audit = lines.iter().rev().find_map(|line| audit_record(&line.message));
-        let log =
-            lines.iter().filter(|l| l.level >= crate::harness::LogLevel::Warn).map(|l| l.message.clone());
+        let audit = lines.iter().rev().find_map(|line| Entry::of(&line.message).audit());
+        let log = lines.iter().filter(|l| l.level >= LogLevel::Warn).map(|l| l.message.clone());
         let decided = Self {
             result: "deny",
             reason: exchange.property("mandate.reason").map(str::to_owned),
@@ -116,12 +116,6 @@ impl Decided {
             Outcome::Paused | Outcome::Streaming | Outcome::Reset => decided,
         }
     }
-}
-
-/// The audit record in a line of the filter's log.
-#[must_use]
-pub fn audit_record(line: &str) -> Option<Value> {
-    serde_json::from_str(line.strip_prefix("audit ")?).ok()
 }
 
 fn readable(headers: &Headers) -> Vec<(String, String)> {
@@ -170,7 +164,7 @@ pub fn settle(vm: &mut Vm, request: Request, jwks: Option<&[u8]>) -> Result<Exch
         }
         for call in vm.calls() {
             match jwks {
-                Some(jwks) => vm.answer_call(call.token, CallResponse::new(200, jwks))?,
+                Some(jwks) => vm.answer_call(call.token, Response::new(200, jwks))?,
                 None => vm.fail_call(call.token)?,
             }
         }

@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::client;
-use crate::harness::{
-    CallResponse, Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, StreamId, Timestamp, Vm,
-};
 use crate::loopback::{Answer, Received, Server, lock};
+use mandate_harness::{
+    Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, Response, StreamId, Timestamp, Vm,
+};
 
 /// How long the machine sleeps when nothing happens and the filter asked for no ticks.
 const IDLE: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub struct Embedded {
 /// What can happen to the machine.
 enum Event {
     Request(Request, oneshot::Sender<Verdict>),
-    Answered(u32, Option<CallResponse>),
+    Answered(u32, Option<Response>),
     Stop,
 }
 
@@ -339,7 +339,7 @@ fn answer(outcome: Outcome, verdict: oneshot::Sender<Verdict>) {
     drop(verdict.send(what));
 }
 
-async fn carry_out(call: &HttpCall, address: Option<SocketAddr>) -> Option<CallResponse> {
+async fn carry_out(call: &HttpCall, address: Option<SocketAddr>) -> Option<Response> {
     let pseudo = |name: &str| call.headers.text(name).unwrap_or_default().to_owned();
     let mut request =
         client::Request::new(&pseudo(":method"), pseudo(":path")).header("host", pseudo(":authority"));
@@ -349,5 +349,5 @@ async fn carry_out(call: &HttpCall, address: Option<SocketAddr>) -> Option<CallR
     request.body.clone_from(&call.body);
     let timeout = call.timeout.unwrap_or(CALL_TIMEOUT);
     let response = tokio::time::timeout(timeout, client::send(address?, &request)).await.ok()?.ok()?;
-    Some(CallResponse::new(response.status, response.body))
+    Some(Response::new(response.status, response.body))
 }

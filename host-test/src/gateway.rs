@@ -7,7 +7,7 @@ use mandate_core::config::{Config, KeySource};
 
 use crate::embedded::{Embedded, EmbeddedError};
 use crate::envoy::{DEFAULT_VERSION, Envoy, EnvoyBinary, EnvoyError, EnvoyOptions, EnvoySetup, envoy_config};
-use crate::harness::Filter;
+use mandate_harness::Filter;
 
 /// What runs the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The desk of Mandate: everything that runs the filter outside of a production proxy.
 //!
-//! - [`harness`] runs the filter's module on Wasmtime under a test's control; a user's own `cargo test` can drive it.
-//! - [`decide`] decides one request file with it.
+//! - [`mandate_harness`] runs the filter's module on Wasmtime under a test's control; a user's own `cargo test` can drive it.
+//! - [`decide`] decides one request file with it; [`filter_log`] reads what it logs.
 //! - [`authoring`] begins a policy, compiles it, tests it, and links it.
 //! - [`oracle`] runs policies that are not linked, to keep the linker honest; [`cases`] are tables of what a policy must say.
 //! - [`reference`] writes the reference of the configuration.
@@ -16,8 +16,8 @@ pub mod decide;
 pub mod embedded;
 pub mod envoy;
 pub mod filter_build;
+pub mod filter_log;
 pub mod gateway;
-pub mod harness;
 pub mod issuer;
 mod loopback;
 pub mod oracle;

@@ -9,10 +9,10 @@
 
 mod support;
 
+use mandate_harness::Request;
 use mandate_host::FILTER;
 use mandate_host::embedded::Embedded;
 use mandate_host::envoy::{Envoy, EnvoyError, EnvoyOptions, EnvoySetup, FailurePolicy, envoy_config};
-use mandate_host::harness::Request;
 use mandate_host::tokens::{Algorithm, SigningKey, jwks};
 use serde_json::{Value, json};
 use std::io::Write as _;

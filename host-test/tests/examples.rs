@@ -15,11 +15,11 @@ mod native;
 mod support;
 
 use corpus::{Corpus, NAMES, Verdicts, table};
+use mandate_harness::{Filter, Timestamp};
 use mandate_host::authoring::{Component, Project, bundle};
 use mandate_host::cases::{self, CaseOutcome, CaseVerdict, Engine, Subject};
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
-use mandate_host::harness::{Filter, Timestamp};
 use mandate_host::oracle::Oracle;
 use mandate_host::tokens::Algorithm;
 use mandate_host::upstream::Upstream;

@@ -12,8 +12,8 @@
 
 mod support;
 
-use mandate_host::harness::{
-    CallResponse, Effect, Exchange, Forwarded, Headers, HostCall, Injection, LogLevel, Nth, Outcome, Request,
+use mandate_harness::{
+    Effect, Exchange, Forwarded, Headers, HostCall, Injection, LogLevel, Nth, Outcome, Request, Response,
     Status, Vm, VmBuilder,
 };
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn play(vm: &mut Vm, request: &Request) -> Exchange {
         }
         for call in vm.calls() {
             if vm.dead().is_none() {
-                vm.answer_call(call.token, CallResponse::new(200, jwks.clone())).unwrap();
+                vm.answer_call(call.token, Response::new(200, jwks.clone())).unwrap();
             }
         }
         if vm.outcome(sent.stream).unwrap().is_final() {
@@ -230,7 +230,7 @@ fn a_verifier_that_fails_denies_and_does_not_guess() {
 
 #[test]
 fn a_host_that_lies_about_signatures_is_caught_at_the_trial() {
-    use mandate_host::harness::VerifySignature;
+    use mandate_harness::VerifySignature;
     let good = &scenarios()[0];
     let forged = mandate_host::tokens::forge(&sign(claims(NOW))).unwrap();
     let forged = Request::get("/v1/x").header("authorization", format!("Bearer {forged}"));

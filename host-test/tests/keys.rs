@@ -12,10 +12,10 @@ mod neighbours;
 mod support;
 
 use mandate_core::limits;
+use mandate_harness::{Outcome, Request, Response, SharedData, StreamId, Vm};
 use mandate_host::FILTER;
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
-use mandate_host::harness::{CallResponse, Outcome, Request, SharedData, StreamId, Vm};
 use mandate_host::issuer::{Behaviour, Issuer};
 use mandate_host::tokens::{Algorithm, SigningKey, TokenBuilder, jwks};
 use mandate_host::upstream::Upstream;
@@ -56,7 +56,7 @@ fn fetch(vm: &mut Vm, answer: &[u8]) {
     assert_eq!(calls.len(), 1, "exactly one fetch");
     assert_eq!(calls[0].cluster, "idp");
     assert_eq!(calls[0].headers.text(":path"), Some("/jwks.json"));
-    vm.answer_call(calls[0].token, CallResponse::new(200, answer)).unwrap();
+    vm.answer_call(calls[0].token, Response::new(200, answer)).unwrap();
 }
 
 fn ready(shared: &SharedData) -> Vm {

@@ -2,7 +2,6 @@
 
 use super::{AuthoringError, Trial};
 use crate::cases::{Case, CaseVerdict};
-use crate::harness::{Request, Vm};
 use crate::oracle::Oracle;
 use mandate_core::config::{Config, PolicyEntry};
 use mandate_core::flow::{Flow, Gate};
@@ -12,6 +11,7 @@ use mandate_core::keys::InModule;
 use mandate_core::policy::RequestContext;
 use mandate_core::policy::{CheckResult, Complaint, LinkedPolicy, Policies};
 use mandate_core::time::UnixTime;
+use mandate_harness::{Request, Vm};
 use serde::Serialize;
 use serde_json::Value;
 use std::cell::Cell;

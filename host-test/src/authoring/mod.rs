@@ -20,9 +20,9 @@ pub use scaffold::{is_crate_name, scaffold};
 pub use trial::{Explanation, Trial, Tried};
 
 use crate::cases::{CaseError, TableError};
-use crate::harness::HarnessError;
 use crate::oracle::OracleError;
 use crate::tokens::TokenError;
+use mandate_harness::HarnessError;
 use mandate_link::LinkError;
 use mandate_link::seam::limits::NAME_BYTES;
 use std::path::{Path, PathBuf};

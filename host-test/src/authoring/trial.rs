@@ -3,9 +3,9 @@
 use super::{AuthoringError, Component, bundle};
 use crate::cases::{Case, CaseError, CaseOutcome, Engine, Subject, on_harness, on_oracle};
 use crate::decide::RequestFile;
-use crate::harness::Filter;
 use crate::oracle::{Oracle, Question};
 use crate::tokens::{Algorithm, SigningKey};
+use mandate_harness::Filter;
 use serde::Serialize;
 
 /// A policy on trial.

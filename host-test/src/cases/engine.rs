@@ -3,7 +3,7 @@
 use super::CaseError;
 use super::expect::{CaseOutcome, CaseVerdict, LoggedLine, Refusal};
 use crate::decide::{Decided, RequestFile, settle};
-use crate::harness::{Filter, LogLevel as FilterLogLevel, LogLine};
+use crate::filter_log::{self, Entry};
 use crate::oracle::Oracle;
 use mandate_core::config::Config;
 use mandate_core::flow::{Flow, Gate, Step};
@@ -13,6 +13,7 @@ use mandate_core::keys::InModule;
 use mandate_core::log_level::LogLevel;
 use mandate_core::policy::PolicyLog;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Filter, LogLine};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ impl Engine for OnHarness {
     ) -> Result<CaseOutcome, CaseError> {
         let mut vm = self.0.vm().configuration(configuration).now(now).start()?;
         let problems: Vec<&str> =
-            vm.logs().iter().filter_map(|line| line.message.strip_prefix("configuration: ")).collect();
+            vm.logs().iter().filter_map(|line| Entry::of(&line.message).configuration()).collect();
         if !problems.is_empty() {
             let refused: Option<_> = problems.iter().map(|line| logged_refusal(line)).collect();
             return match refused {
@@ -137,19 +138,18 @@ fn refusal(pointer: &str, message: &str) -> Option<Refusal> {
 
 /// The same from the filter's log: "`/policies/0/settings/tools`: must be an array".
 fn logged_refusal(line: &str) -> Option<Refusal> {
-    let (pointer, message) = line.strip_prefix('`')?.split_once("`: ")?;
+    let (pointer, message) = filter_log::pointed(line)?;
     refusal(pointer, message)
 }
 
-/// A line of the policy in the filter's log: `policy <name>: <line>`.
-fn policy_line(line: &LogLine, policy: &str) -> Option<LoggedLine> {
-    let message = line.message.strip_prefix("policy ")?.strip_prefix(policy)?.strip_prefix(": ")?;
-    let level = match line.level {
-        FilterLogLevel::Trace | FilterLogLevel::Debug => "debug",
-        FilterLogLevel::Info => "info",
-        FilterLogLevel::Warn | FilterLogLevel::Error | FilterLogLevel::Critical => "warn",
-    };
-    Some(LoggedLine { level, message: message.to_owned() })
+/// A line of this policy in the filter's log.
+fn policy_line(line: &LogLine, name: &str) -> Option<LoggedLine> {
+    match Entry::of(&line.message) {
+        Entry::Policy { policy, message } if policy == name => {
+            Some(LoggedLine { level: filter_log::policy_level(line.level), message: message.to_owned() })
+        }
+        _ => None,
+    }
 }
 
 /// What an audit record says about one policy, as far as a case is about it.
@@ -185,6 +185,7 @@ fn outcome(record: &Value, log: Vec<LoggedLine>) -> Result<CaseOutcome, CaseErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mandate_harness::LogLevel as FilterLogLevel;
 
     #[test]
     fn a_problem_of_the_settings_is_found_in_the_log() {

@@ -45,9 +45,9 @@ pub use expect::{CaseOutcome, CaseVerdict, Expected, ExpectedVerdict, LoggedLine
 pub use question::Subject;
 pub use table::{Actor, Case, CaseRequest, Principal, Table, TableError};
 
-use crate::harness::HarnessError;
 use crate::tokens::{SigningKey, TokenError};
 use mandate_core::denial::PathError;
+use mandate_harness::HarnessError;
 
 /// Why a case could not be put to the policy.
 #[derive(Debug, thiserror::Error)]

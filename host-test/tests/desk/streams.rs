@@ -5,10 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
 use how::assert_streams;
+use mandate_harness::Filter;
 use mandate_host::FILTER;
 use mandate_host::client::{Request, stream};
 use mandate_host::embedded::Embedded;
-use mandate_host::harness::Filter;
 use mandate_host::tokens::{Algorithm, SigningKey, jwks};
 use mandate_host::upstream::EventSource;
 use serde_json::json;

@@ -3,7 +3,8 @@
 use super::suspect::{Misdeed, Outcome, Suspect};
 use super::suspects;
 use super::world::{self, Ask, Proxy, Seen};
-use mandate_host::harness::Filter;
+use mandate_harness::Filter;
+use mandate_host::filter_log::Entry;
 use mandate_host::oracle::Oracle;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,14 +212,17 @@ fn a_flood_of_lines_is_cut_and_no_line_poses_as_another() {
     let suspect = table.suspects.iter().find(|suspect| suspect.name == "logs").unwrap();
     for number in 1..=suspect.misdeeds.len() {
         let (_, log) = world::ask_vm(&mut vm, &Ask::new("logs", number));
-        let of_policy: Vec<_> = log.iter().filter(|line| line.message.starts_with("policy logs: ")).collect();
+        let of_policy: Vec<_> = log
+            .iter()
+            .filter(|line| matches!(Entry::of(&line.message), Entry::Policy { policy: "logs", .. }))
+            .collect();
         assert!((1..=17).contains(&of_policy.len()), "{of_policy:?}");
         let bytes: usize = of_policy.iter().map(|line| line.message.len()).sum();
         assert!(bytes < 4096, "{bytes} bytes of log");
         for line in &log {
             assert!(!line.message.contains(char::is_control), "{line:?}");
         }
-        let audits = log.iter().filter(|line| line.message.starts_with("audit ")).count();
+        let audits = log.iter().filter(|line| matches!(Entry::of(&line.message), Entry::Audit(_))).count();
         assert_eq!((log.len(), audits), (of_policy.len() + 1, 1));
     }
 }

@@ -7,10 +7,11 @@ use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
 use mandate_core::policy::Policies;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Filter, LogLine, Outcome, Request, Vm};
 use mandate_host::FILTER;
 use mandate_host::client;
 use mandate_host::envoy::{Envoy, EnvoyBinary, EnvoyOptions, EnvoySetup, envoy_config};
-use mandate_host::harness::{Filter, LogLine, Outcome, Request, Vm};
+use mandate_host::filter_log::Entry;
 use mandate_host::upstream::Upstream;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -108,11 +109,7 @@ pub fn start(filter: &Filter, config: &Value) -> Vm {
 
 /// What it thinks.
 pub fn complaints(vm: &Vm) -> Vec<String> {
-    vm.logs()
-        .iter()
-        .filter_map(|line| line.message.strip_prefix("configuration: "))
-        .map(str::to_owned)
-        .collect()
+    vm.logs().iter().filter_map(|line| Entry::of(&line.message).configuration()).map(str::to_owned).collect()
 }
 
 /// Asks a machine, which has to live on. The log is what the filter wrote on the way.
@@ -135,8 +132,8 @@ pub fn ask_vm(vm: &mut Vm, ask: &Ask) -> (Seen, Vec<LogLine>) {
         other => panic!("{ask:?}: {other:?}"),
     };
     let reason = exchange.property("mandate.reason").map(str::to_owned);
-    let audit = log.iter().rev().find_map(|line| line.message.strip_prefix("audit ")).unwrap();
-    (seen(allowed, reason, id, &serde_json::from_str(audit).unwrap()), log)
+    let audit = log.iter().rev().find_map(|line| Entry::of(&line.message).audit()).unwrap();
+    (seen(allowed, reason, id, &audit), log)
 }
 
 pub fn on_harness(vm: &mut Vm, asks: &[Ask]) -> Vec<Seen> {
@@ -216,11 +213,8 @@ impl Proxy {
         let log = self.envoy.log();
         // What the filter says begins behind the names of its plugin; what a policy says begins with the policy's name.
         let said = log.lines().filter_map(|line| Some(line.split_once("wasm log ")?.1.split_once(": ")?.1));
-        let records = said.filter_map(|said| said.strip_prefix("audit ")).map(|audit| {
-            let audit: Value = serde_json::from_str(audit).unwrap();
-            (audit["decision"].as_str().unwrap().to_owned(), audit)
-        });
-        records.collect()
+        let records = said.filter_map(|said| Entry::of(said).audit());
+        records.map(|audit| (audit["decision"].as_str().unwrap().to_owned(), audit)).collect()
     }
 }
 

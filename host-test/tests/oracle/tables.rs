@@ -2,11 +2,11 @@
 
 use super::guests::{check, check_with};
 use super::{POLICY, ask_with, key, oracle};
+use mandate_harness::Filter;
 use mandate_host::FILTER;
 use mandate_host::cases::{
     CaseError, CaseOutcome, CaseVerdict, Expected, Refusal, Subject, Table, TableError, on_harness, on_oracle,
 };
-use mandate_host::harness::Filter;
 use serde_json::json;
 
 fn table(yaml: &str) -> Table {

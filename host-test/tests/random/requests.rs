@@ -1,7 +1,7 @@
 //! Random requests: good ones, which every check lets through to the policies, with odd contents.
 
 use super::dice::Dice;
-use mandate_host::harness::Request;
+use mandate_harness::Request;
 use mandate_host::tokens::{Algorithm, SigningKey, jwks, sign_raw};
 use serde_json::{Value, json};
 use std::fmt;

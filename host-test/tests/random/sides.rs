@@ -6,9 +6,9 @@ use mandate_core::flow::{Flow, Gate, Step};
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
 use mandate_core::time::UnixTime;
+use mandate_harness::{Filter, LogLine, Vm};
 use mandate_host::FILTER;
-use mandate_host::decide::audit_record;
-use mandate_host::harness::{self, Filter, LogLine, Vm};
+use mandate_host::filter_log::{self, Entry};
 use mandate_host::oracle::Oracle;
 use mandate_link::{Policy, link};
 use serde_json::Value;
@@ -100,7 +100,7 @@ impl Session {
         self.vm.set_now(question.now);
         let exchange = self.vm.send(question.request.clone()).unwrap();
         let lines = self.vm.take_logs();
-        let audit = lines.iter().find_map(|line| audit_record(&line.message));
+        let audit = lines.iter().find_map(|line| Entry::of(&line.message).audit());
         let Some(Value::Array(records)) = audit.as_ref().and_then(|audit| audit.get("policies")) else {
             panic!("no policy was asked: {exchange:?} {lines:?} {question}");
         };
@@ -156,7 +156,7 @@ impl Said {
 
 /// Pointer and message of a problem in the filter's log.
 fn problem(line: &LogLine) -> Option<(String, String)> {
-    let (pointer, message) = line.message.strip_prefix("configuration: `")?.split_once("`: ")?;
+    let (pointer, message) = filter_log::pointed(Entry::of(&line.message).configuration()?)?;
     Some((pointer.to_owned(), message.to_owned()))
 }
 
@@ -171,13 +171,8 @@ fn by_entry(problems: &[(String, String)]) -> BTreeMap<usize, String> {
     entries
 }
 
-/// A line of a policy in the filter's log: `policy <name>: <line>`.
+/// A line of a policy in the filter's log, with its level.
 fn policy_line(line: &LogLine) -> Option<(&str, String)> {
-    let (policy, message) = line.message.strip_prefix("policy ")?.split_once(": ")?;
-    let level = match line.level {
-        harness::LogLevel::Trace | harness::LogLevel::Debug => "debug",
-        harness::LogLevel::Info => "info",
-        harness::LogLevel::Warn | harness::LogLevel::Error | harness::LogLevel::Critical => "warn",
-    };
-    Some((policy, format!("{level}: {message}")))
+    let Entry::Policy { policy, message } = Entry::of(&line.message) else { return None };
+    Some((policy, format!("{}: {message}", filter_log::policy_level(line.level))))
 }

@@ -1,9 +1,9 @@
 //! What several tests of this package need.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+use mandate_harness::Filter;
 use mandate_host::FILTER;
 use mandate_host::envoy::{DEFAULT_VERSION, EnvoyBinary};
-use mandate_host::harness::Filter;
 use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder};
 use mandate_host::{client, paths};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use crate::bundle::Module;
 use crate::output;
 use anyhow::{Context as _, Result};
+use mandate_harness::Filter;
 use mandate_host::decide::{RequestFile, decide};
-use mandate_host::harness::Filter;
 use std::path::PathBuf;
 
 /// Decide one request with the real filter, without a proxy.

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod abi;
+mod builder;
+mod call;
+mod cargo;
+mod connection;
+mod error;
+mod filter;
+mod grpc;
+mod guest;
+mod header;
+mod host;
+mod http_call;
+mod instance;
+mod log;
+mod metric;
+mod plugin;
+mod request;
+mod response;
+mod shared;
+mod status;
+mod stream;
+mod verify;
+mod vm;
+
+pub use builder::{Timestamp, VmBuilder};
+pub use call::{Effect, HostCall, Injection, Nth};
+pub use connection::{Connection, ConnectionId, Peer};
+pub use error::{HarnessError, Violation};
+pub use filter::Filter;
+pub use grpc::{GrpcCall, GrpcStream};
+pub use header::Headers;
+pub use http_call::HttpCall;
+pub use log::{LogLevel, LogLine};
+pub use metric::Metric;
+pub use plugin::{Plugin, PluginId};
+pub use request::Request;
+pub use response::Response;
+pub use shared::SharedData;
+pub use status::Status;
+pub use stream::{Exchange, Forwarded, LocalReply, Outcome, StreamId};
+pub use verify::VerifySignature;
+pub use vm::{Startup, Vm};
