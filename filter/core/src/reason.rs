@@ -59,7 +59,7 @@ pub enum Reason {
     PolicyFault,
     /// No route of the configuration matches.
     RouteUnmatched,
-    /// The request path cannot be normalised without ambiguity, or is that of a stricter route but for the case of its letters.
+    /// The request path cannot be normalised without ambiguity, or differs from a stricter route only in upper and lower case.
     PathInvalid,
     /// `connection` asks the next proxy to drop a header that this one adds or removes.
     ConnectionInvalid,

@@ -32,7 +32,7 @@ pub enum Evidence {
         #[serde(serialize_with = "text")]
         problem: PathError,
     },
-    /// The path is that of an earlier route but for the case of its letters.
+    /// The path differs from an earlier route only in upper and lower case.
     PathCase {
         /// Position of that route.
         like_route: usize,

@@ -15,7 +15,7 @@ pub(super) struct HostVerifier {
     by_host: Vec<Algorithm>,
 }
 
-/// Verifies with a proxy for the algorithms that passed the trial, in the module for the rest.
+/// Verifies with the proxy for the algorithms that it was found to verify correctly, and in the module for the rest.
 pub(super) struct With<'h> {
     by_host: &'h [Algorithm],
     host: &'h dyn Host,

@@ -3,7 +3,7 @@
 //!
 //! - What would trap is tested before, and throws instead; the glue catches (`../glue.rs`).
 //! - Loops and calls take fuel (`fuel`), calls take of a budget for the stack, weighted by the size of their frames.
-//! - Stores leave a mark in the card of their address (`cards`), so that only what was touched has to be put back.
+//! - Each store marks its memory page as changed (`cards`: card marking), so that a reset copies only what was changed.
 //! - Memory ends where the budget ends, not where the engine's memory ends: `memory.size` and `memory.grow` are
 //!   answered from a global, and addresses are compared with it.
 //!

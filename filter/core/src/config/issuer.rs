@@ -1,0 +1,174 @@
+//! `issuers`: whose tokens are accepted, and where their keys are.
+
+use super::checks;
+#[cfg(feature = "schema")]
+use super::{defaults, schema};
+use crate::algorithm::Algorithm;
+#[cfg(feature = "schema")]
+use crate::limits;
+use serde_json::Value;
+
+/// A token issuer, and the checks that its tokens must pass.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Issuer {
+    /// Issuer identifier. It must equal the token's `iss` claim byte for byte: a trailing slash makes a difference.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "schema::Identity", extend("examples" = ["https://idp.example"]))
+    )]
+    pub issuer: String,
+    /// Accepted audiences. The token's `aud` claim (a string or an array) must contain at least one of them, byte for byte.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<schema::Identity, 1, { limits::AUDIENCES }>",
+            extend("examples" = [["https://tools.example"]])
+        )
+    )]
+    pub audiences: Vec<String>,
+    /// Accepted signature algorithms (`alg` of the token header). `none` and HMAC algorithms are not supported. `Ed25519`
+    /// (RFC 9864) and `EdDSA` name the same algorithm, and either is accepted where one of them is listed.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<Algorithm, 1, { limits::SMALL_LIST }>",
+            extend("examples" = [["EdDSA", "ES256"]])
+        )
+    )]
+    pub algorithms: Vec<Algorithm>,
+    /// Accepted values of `typ` in the token header, compared case-insensitively; a leading `application/` is ignored. A
+    /// token without `typ` is denied. A token of type `at+jwt` must have every claim that RFC 9068 requires. `JWT` is
+    /// accepted only if listed, and then also admits ID tokens of this issuer.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<schema::MediaType, 1, { limits::SMALL_LIST }>",
+            default = "defaults::token_types",
+            extend("examples" = [["at+jwt", "JWT"]])
+        )
+    )]
+    pub token_types: Vec<String>,
+    /// Source of the issuer's public keys.
+    pub keys: KeySource,
+    /// Tolerated difference between the issuer's clock and the proxy's, in seconds. A token is accepted until
+    /// `exp` + `clock_skew_s`, and from `nbf` - `clock_skew_s` and `iat` - `clock_skew_s` on.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::clock_skew_s",
+            range(min = 0, max = limits::MAX_CLOCK_SKEW_S),
+            extend("examples" = [10])
+        )
+    )]
+    pub clock_skew_s: u64,
+    /// Maximum lifetime of a token (`exp` - `iat`), in seconds. A token with a longer one is denied (`lifetime_too_long`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::max_lifetime_s",
+            range(min = 1, max = limits::MAX_MAX_LIFETIME_S),
+            extend("examples" = [900])
+        )
+    )]
+    pub max_lifetime_s: u64,
+}
+
+/// Source of an issuer's public keys: exactly one of `inline` and `remote`.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum KeySource {
+    /// JWK set (RFC 7517 §5) in the configuration itself. Public keys only: a private or symmetric key is refused.
+    Inline(#[cfg_attr(feature = "schema", schemars(with = "schema::JwkSet"))] Value),
+    /// JWK set that each worker fetches through a cluster of the proxy, and fetches again before it is `refresh_s` old.
+    Remote(RemoteKeys),
+}
+
+/// A JWK set that is fetched over HTTP. Each worker fetches for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct RemoteKeys {
+    /// Name of the proxy's cluster through which the JWK set is fetched. The cluster decides where the request is sent
+    /// and whether TLS is used.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "schema::ClusterName", extend("examples" = ["outbound|443||idp.example"]))
+    )]
+    pub cluster: String,
+    /// URL of the JWK set, `http` or `https`, with a path and without fragment. Its host becomes `:authority` of the
+    /// request, its path and query become `:path`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = limits::URL_BYTES),
+            regex(pattern = schema::HTTP_URL),
+            extend("examples" = ["https://idp.example/jwks.json"])
+        )
+    )]
+    pub uri: String,
+    /// Timeout of one fetch, in milliseconds.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::timeout_ms",
+            range(min = *limits::KEYS_TIMEOUT_MS.start(), max = *limits::KEYS_TIMEOUT_MS.end()),
+            extend("examples" = [2000])
+        )
+    )]
+    pub timeout_ms: u64,
+    /// Maximum time from one successful fetch to the next, in seconds. The next fetch starts at a random moment in the
+    /// last fifth of this time.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::refresh_s",
+            range(min = *limits::KEYS_REFRESH_S.start(), max = *limits::KEYS_REFRESH_S.end()),
+            extend("examples" = [600])
+        )
+    )]
+    pub refresh_s: u64,
+    /// Maximum age of the last fetched set while fetches fail, in seconds; at least `refresh_s`. Older keys are not used,
+    /// and the issuer's tokens are denied (`keys_unavailable`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::stale_s",
+            range(min = *limits::KEYS_STALE_S.start(), max = *limits::KEYS_STALE_S.end()),
+            extend("examples" = [7200])
+        )
+    )]
+    pub stale_s: u64,
+}
+
+impl RemoteKeys {
+    /// The authority of `uri`, for the `:authority` pseudo header.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        checks::split_url(&self.uri).map_or("", |url| url.authority)
+    }
+
+    /// Path and query of `uri`, for the `:path` pseudo header.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        checks::split_url(&self.uri).map_or("", |url| url.path)
+    }
+
+    /// The scheme of `uri`, `http` or `https`, for the `:scheme` pseudo header.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        checks::split_url(&self.uri).map_or("", |url| url.scheme)
+    }
+}
+
+/// Whether two `typ` values mean the same media type: without regard to case, and with `application/` prepended
+/// to a value that holds no slash (RFC 7515 §4.1.9).
+#[must_use]
+pub fn same_token_type(left: &str, right: &str) -> bool {
+    fn short(value: &str) -> &str {
+        match value.split_once('/') {
+            Some((top, rest)) if top.eq_ignore_ascii_case("application") && !rest.contains('/') => rest,
+            _ => value,
+        }
+    }
+    short(left).eq_ignore_ascii_case(short(right))
+}

@@ -1,0 +1,95 @@
+//! `routes`.
+
+use super::super::reader::{Node, shown};
+use super::super::{Route, RouteMatch, checks};
+use super::depth;
+use crate::denial::PathError;
+use crate::http::PathPrefix;
+use crate::limits;
+use serde_json::Value;
+
+/// What routes refer to; `None` where the referred part is itself in doubt.
+pub(super) struct Named<'a> {
+    pub(super) max_depth: Option<u8>,
+    pub(super) entries: Option<Vec<&'a str>>,
+}
+
+/// The names of all policy entries, also of those with problems.
+pub(super) fn entry_names(document: &Value) -> Option<Vec<&str>> {
+    match document.get("policies") {
+        None => Some(Vec::new()),
+        Some(Value::Array(entries)) if entries.len() <= limits::POLICIES => {
+            Some(entries.iter().filter_map(|entry| entry.get("name")?.as_str()).collect())
+        }
+        Some(_) => None,
+    }
+}
+
+pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
+    let mut object = node.object()?;
+    let matcher = object.required("match", route_match);
+    let anonymous = object.defaulted("anonymous", || false, Node::boolean);
+    let scopes = object
+        .defaulted("scopes", Vec::new, |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
+    let max_depth = object.optional("max_depth", |node| match (depth(node)?, named.max_depth) {
+        (depth, Some(most)) if depth > most => {
+            node.refuse(format!("must not be more than `delegation.max_depth`, which is {most}"))
+        }
+        (depth, _) => Some(depth),
+    });
+    let policies = object.defaulted("policies", Vec::new, |node| {
+        node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
+    });
+    if anonymous == Some(true) {
+        for name in ["scopes", "max_depth", "policies"] {
+            if let Some(node) = object.member(name) {
+                node.refuse_with::<()>(
+                    "has no meaning on an anonymous route, which never looks at a token",
+                    "remove it, or remove `anonymous`",
+                );
+            }
+        }
+    }
+    object.finish();
+    Some(Route {
+        matcher: matcher?,
+        anonymous: anonymous?,
+        scopes: scopes?,
+        max_depth: max_depth?,
+        policies: policies?,
+    })
+}
+
+fn entry_reference(node: &Node<'_>, named: &Named<'_>) -> Option<String> {
+    let name = node.string(limits::NAME_BYTES)?;
+    match &named.entries {
+        Some(entries) if !entries.contains(&name) => node.refuse_word("entry of `policies`", name, entries),
+        _ => Some(name.to_owned()),
+    }
+}
+
+fn route_match(node: &Node<'_>) -> Option<RouteMatch> {
+    let mut object = node.object()?;
+    let hosts =
+        object.optional("hosts", |node| node.set(1..=limits::SMALL_LIST, checks::host, PartialEq::eq));
+    let path_prefix = object.required("path_prefix", path_prefix);
+    let methods =
+        object.optional("methods", |node| node.set(1..=limits::SMALL_LIST, checks::method, PartialEq::eq));
+    object.finish();
+    Some(RouteMatch { hosts: hosts?, path_prefix: path_prefix?, methods: methods? })
+}
+
+fn path_prefix(node: &Node<'_>) -> Option<PathPrefix> {
+    let text = node.string(limits::PATH_BYTES)?;
+    match PathPrefix::parse(text) {
+        Ok(prefix) => Some(prefix),
+        Err(PathError::NotAbsolute) => {
+            node.refuse_with("must begin with `/`", format!("perhaps `/{}`", shown(text)))
+        }
+        Err(PathError::NotNormal { normal }) => node.refuse_with(
+            "is not in normal form and would match nothing",
+            format!("write `{}`", shown(&normal)),
+        ),
+        Err(error) => node.refuse(error.to_string()),
+    }
+}

@@ -1,0 +1,88 @@
+//! `routes`: what the requests of a path need.
+
+#[cfg(feature = "schema")]
+use super::schema;
+use crate::http::{HostPattern, PathPrefix};
+#[cfg(feature = "schema")]
+use crate::limits;
+
+/// A route: which requests it matches, and what they need.
+///
+/// A route without `anonymous` needs a valid token even if it lists neither scopes nor policies. A preflight request that
+/// is let through (see `preflight`) is the only exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Route {
+    /// Conditions that a request must meet, all of them.
+    #[cfg_attr(feature = "schema", schemars(rename = "match"))]
+    pub matcher: RouteMatch,
+    /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
+    /// combined with `scopes`, `max_depth` and `policies`.
+    #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
+    pub anonymous: bool,
+    /// Required scopes. The token's `scope` claim must contain every one of them, byte for byte; otherwise the request is
+    /// denied (`scope_insufficient`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<schema::Scope, 0, { limits::SCOPES }>",
+            default,
+            extend("examples" = [["tickets.read"]])
+        )
+    )]
+    pub scopes: Vec<String>,
+    /// Maximum number of hops on this route; not more than `delegation.max_depth`. If absent, `delegation.max_depth`
+    /// applies.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))
+    )]
+    pub max_depth: Option<u8>,
+    /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The
+    /// first entry in mode `enforce` that denies or fails ends the evaluation and denies the request.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<schema::PolicyName, 0, { limits::POLICIES }>",
+            default,
+            extend("examples" = [["ticket-guard"]])
+        )
+    )]
+    pub policies: Vec<String>,
+}
+
+/// Conditions on a request. All that are present must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct RouteMatch {
+    /// Host names, compared case-insensitively and without port. `*.tools.example` matches every host below
+    /// `tools.example`, at any number of labels, and not `tools.example` itself. If absent, every host matches. If any route of the
+    /// configuration has `hosts`, a request without a usable host is denied, and the headers `x-forwarded-host` and
+    /// `forwarded` are removed from every request.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "Option<schema::Set<schema::HostName, 1, { limits::SMALL_LIST }>>",
+            extend("examples" = [["tools.example", "*.tools.example"]])
+        )
+    )]
+    pub hosts: Option<Vec<HostPattern>>,
+    /// Path prefix in normal form. It is compared with the normalised path of the request by whole segments and
+    /// case-sensitively: `/v1/tickets` matches `/v1/tickets` and `/v1/tickets/7`, and not `/v1/ticketing`. A trailing slash
+    /// has no meaning. `/` matches every path.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "schema::Prefix", extend("examples" = ["/v1/tickets"]))
+    )]
+    pub path_prefix: PathPrefix,
+    /// HTTP methods, in upper case. `GET` also matches `HEAD`, because servers answer both with the same handler. If
+    /// absent, every method matches.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "Option<schema::Set<schema::Method, 1, { limits::SMALL_LIST }>>",
+            extend("examples" = [["GET", "POST"]])
+        )
+    )]
+    pub methods: Option<Vec<String>>,
+}
