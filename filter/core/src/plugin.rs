@@ -26,6 +26,7 @@ use crate::log_level::LogLevel;
 use crate::reason::Reason;
 use crate::time::UnixTime;
 use metrics::Metrics;
+use module::Streams;
 use std::collections::BTreeMap;
 use verifier::HostVerifier;
 
@@ -90,7 +91,8 @@ impl Plugin {
                     Some(_) => "the configuration is refused: the one before stays in force",
                     None => {
                         self.metrics.replace(host, &[], &[]);
-                        "the configuration is refused: every request is denied until there is a valid one"
+                        "the configuration is refused and does not come into force; one that the proxy runs already is not affected, and \
+                         without one every request is denied"
                     }
                 };
                 host.say(LogLevel::Error, consequence);
@@ -113,6 +115,12 @@ impl Plugin {
         let config = Config::parse(&bytes).map_err(texts)?;
         let policies = host.linked_policies().map_err(|error| vec![error])?;
         Gate::new(config, policies, seed).map_err(texts)
+    }
+
+    /// Looks after keys and those who wait for them, and hands over what was counted.
+    fn tick(&mut self, host: &dyn Host, streams: &mut Streams) {
+        self.look_after_keys(host, streams);
+        self.metrics.hand_over(host);
     }
 
     /// Ends every request that waits, and forgets the calls under way: they belong to a configuration that is no more.

@@ -17,6 +17,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         let earlier =
             config.routes.iter().take(index).position(|earlier| shadows(&earlier.matcher, &route.matcher));
         one_route(index, route, earlier, &mut warnings);
+        warnings.extend(wildcard(index, route));
         if !config.upstream.case_sensitive_paths && earlier.is_none() {
             warnings.extend(same_but_for_case(index, route, config));
         }
@@ -43,6 +44,18 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
 
 fn warning(pointer: String, message: String, suggestion: &str) -> Problem {
     Problem { pointer, message, suggestion: Some(suggestion.to_owned()) }
+}
+
+/// Other gateways write `/public/*`, which here is a path whose second segment is an asterisk.
+fn wildcard(index: usize, route: &Route) -> Option<Problem> {
+    let prefix = route.matcher.path_prefix.as_str();
+    let segments = prefix.split('/').take_while(|segment| !segment.contains('*'));
+    let before = segments.collect::<Vec<_>>().join("/");
+    prefix.contains('*').then(|| Problem {
+        pointer: format!("/routes/{index}/match/path_prefix"),
+        message: "`*` is no wildcard: only paths that contain an asterisk at this place match".to_owned(),
+        suggestion: Some(format!("write `{before}/`, which matches every path below it")),
+    })
 }
 
 fn issuers(config: &Config, warnings: &mut Vec<Problem>) {

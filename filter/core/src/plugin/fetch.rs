@@ -18,7 +18,7 @@ use std::time::Duration;
 
 impl Plugin {
     /// Looks after every key set and every request that waits.
-    pub(super) fn tick(&mut self, host: &dyn Host, streams: &mut Streams) {
+    pub(super) fn look_after_keys(&mut self, host: &dyn Host, streams: &mut Streams) {
         let Some(gate) = &mut self.gate else { return };
         // Without a clock nothing can be said to be due or late; whoever waits goes on waiting, and nothing passes.
         let Ok(now) = host.now() else { return };
@@ -174,6 +174,10 @@ fn not_sent(error: HostError, store: &RemoteStore) -> String {
     }
 }
 
+/// How the body begins that Envoy itself answers with if it cannot reach a cluster.
+const PROXY_ERRORS: [&[u8]; 3] =
+    [b"upstream connect error", b"no healthy upstream", b"upstream request timeout"];
+
 /// The document, or in words why there is none.
 fn read_answer(host: &dyn Host, body_size: usize) -> Result<Vec<u8>, String> {
     let header = |name: &str| host.header(Map::CallResponse, name).map_err(|e| e.to_string());
@@ -194,7 +198,9 @@ fn read_answer(host: &dyn Host, body_size: usize) -> Result<Vec<u8>, String> {
         other => {
             // The proxy answers itself if it cannot reach the cluster, and says why in the body.
             let body = host.call_body(limits::REPORTED_BYTES).unwrap_or_default();
-            return Err(format!("the answer has status {}: `{}`", text(other), text(&body)));
+            let own = PROXY_ERRORS.iter().any(|error| body.starts_with(error));
+            let whose = if own { " (from the proxy, which could not reach the cluster)" } else { "" };
+            return Err(format!("the answer has status {}{whose}: `{}`", text(other), text(&body)));
         }
     }
     if body_size > limits::KEY_SET_BYTES {

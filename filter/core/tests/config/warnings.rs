@@ -25,6 +25,7 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
         ("/issuers/1/token_types", json!(["application/jwt"]), "/issuers/1/token_types/0"),
         ("/upstream/forward_token", json!(true), "/upstream/forward_token"),
         ("/policies/-", json!({ "name": "spare" }), "/policies/2"),
+        ("/routes/1/match/path_prefix", json!("/v1/*"), "/routes/1/match/path_prefix"),
     ] {
         assert_eq!(warned(&edited(&valid(), at, Some(to))), [pointer], "{at}");
     }

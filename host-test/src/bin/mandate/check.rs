@@ -46,7 +46,12 @@ impl Check {
             return Ok(true);
         };
         let text = output::read(&file)?;
-        let (problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
+        let (mut problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
+        let is_yaml = file.extension().is_some_and(|it| it == "yaml" || it == "yml");
+        for problem in problems.iter_mut().filter(|problem| is_yaml && problem.pointer.is_empty()) {
+            let hint = "in a YAML file of Envoy the configuration is the JSON text below `configuration`: copy it into a file of its own";
+            problem.suggestion.get_or_insert_with(|| hint.to_owned());
+        }
         if self.json {
             let list = |problems: &[Problem]| -> Vec<_> {
                 let one = |p: &Problem| json!({ "pointer": p.pointer, "message": p.message, "suggestion": p.suggestion });

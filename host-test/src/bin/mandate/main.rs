@@ -17,7 +17,7 @@ use std::process::ExitCode;
 ///
 /// Exit status: 0 for yes, 1 for no, 2 for misuse.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = AFTER_HELP)]
+#[command(name = "mandate", version, max_term_width = 110, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("mandate: {error:#}");
+            eprintln!("mandate: {}", output::chain(&error));
             ExitCode::from(2)
         }
     }

@@ -65,3 +65,32 @@ pub fn read(path: &Path) -> Result<String> {
 pub fn now() -> Result<u64> {
     Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }
+
+/// An error with its causes, from the outside in. A cause that the error before it quotes already is not said again.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_quoted_is_not_said_twice() {
+        let missing = || std::io::Error::other("no such file");
+        let quoted = anyhow::Error::new(missing()).context("key.json: no such file");
+        assert_eq!(chain(&quoted), "key.json: no such file");
+        let plain = anyhow::Error::new(missing()).context("key.json");
+        assert_eq!(chain(&plain), "key.json: no such file");
+    }
+}

@@ -84,6 +84,8 @@ fn path_prefix(node: &Node<'_>) -> Option<PathPrefix> {
     match PathPrefix::parse(text) {
         Ok(prefix) => Some(prefix),
         Err(PathError::NotAbsolute) => {
+            // A prefix needs no wildcard.
+            let text = text.strip_suffix("/*").unwrap_or(text);
             node.refuse_with("must begin with `/`", format!("perhaps `/{}`", shown(text)))
         }
         Err(PathError::NotNormal { normal }) => node.refuse_with(

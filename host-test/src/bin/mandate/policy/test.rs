@@ -78,7 +78,7 @@ impl Test {
         loop {
             let before = self.watched();
             if let Err(error) = self.once() {
-                progress(&format!("{error:#}"));
+                progress(&output::chain(&error));
             }
             progress("waiting for a change");
             while self.watched() == before {
