@@ -11,9 +11,15 @@ pub fn edit(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
+/// A text of the contract without its comments, which may be written anew at any time.
+fn code(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 /// The contract's world, with its text edited.
 pub fn world(edits: &[(&str, &str)]) -> (Resolve, WorldId) {
-    let mut texts = wit::FILES.map(|(name, text)| (name, text.to_owned()));
+    let mut texts = wit::FILES.map(|(name, text)| (name, code(text)));
     for (from, to) in edits {
         assert!(texts.iter().any(|(_, text)| text.contains(from)), "there is no `{from}` in the contract");
         texts.iter_mut().for_each(|(_, text)| *text = text.replace(from, to));

@@ -223,7 +223,7 @@ fn every_kind_of_type_that_lies_is_found() {
             "a record of `kode`, `message`",
         ),
         (
-            ("        message: string,\n    }\n\n    /// What an", "    }\n\n    /// What an"),
+            ("        code: string,\n        message: string,\n", "        code: string,\n"),
             "denial",
             types,
             "a record of `code`,",
