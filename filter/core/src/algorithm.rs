@@ -31,10 +31,6 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm, in the order of declaration.
-    #[expect(
-        clippy::panic,
-        reason = "it is evaluated when compiled, and there are as many variants as variants"
-    )]
     pub const ALL: [Self; Self::COUNT] = match Self::VARIANTS.first_chunk() {
         Some(all) => *all,
         None => panic!("there are fewer variants than are counted"),

@@ -10,6 +10,7 @@
 mod gate;
 mod key_problems;
 
+use gate::Denied;
 pub use gate::{Gate, Stop};
 
 use crate::chain::VerifiedChain;
@@ -39,10 +40,16 @@ pub struct Flow {
     head: RequestHead,
 }
 
-/// How far a request came before it stopped.
+/// Why a request stopped before it was allowed.
 enum Stopped {
-    Deny(Facts, Denial),
+    Deny(Box<Denied>),
     Wait(usize),
+}
+
+impl Stopped {
+    fn deny(facts: Facts, denial: Denial) -> Self {
+        Self::Deny(Box::new(Denied { facts, denial }))
+    }
 }
 
 impl Flow {
@@ -62,7 +69,7 @@ impl Flow {
     pub fn advance(&mut self, gate: &mut Gate, verifier: &dyn SignatureVerifier, now: UnixTime) -> Step {
         let (facts, outcome) = match self.pass(gate, verifier, now) {
             Ok((facts, permit)) => (facts, Outcome::Allow(permit)),
-            Err(Stopped::Deny(facts, denial)) => (facts, Outcome::Deny(denial)),
+            Err(Stopped::Deny(denied)) => (denied.facts, Outcome::Deny(denied.denial)),
             Err(Stopped::Wait(issuer)) => return Step::NeedKeys(issuer),
         };
         Step::Done(Box::new(self.decide(facts, outcome, now)))
@@ -73,7 +80,7 @@ impl Flow {
         // It got as far as its route before it waited.
         let facts = match gate.locate(&self.head) {
             Ok(located) => located.into(),
-            Err((facts, _)) => facts,
+            Err(denied) => denied.facts,
         };
         let denial = Denial::new(Reason::KeysUnavailable, Evidence::Keys { issuer: None, problem: why });
         self.decide(facts, Outcome::Deny(denial), now)
@@ -85,7 +92,7 @@ impl Flow {
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
     ) -> Result<(Facts, Permit), Stopped> {
-        let located = gate.locate(&self.head).map_err(|(facts, denial)| Stopped::Deny(facts, denial))?;
+        let located = gate.locate(&self.head).map_err(Stopped::Deny)?;
         if located.preflight {
             return Ok((located.into(), Permit(Grant::Preflight)));
         }
@@ -94,7 +101,7 @@ impl Flow {
         }
         let token = match gate.token(&self.head, verifier, now) {
             Ok(token) => token,
-            Err(Stop::Deny(denial)) => return Err(Stopped::Deny(located.into(), denial)),
+            Err(Stop::Deny(denial)) => return Err(Stopped::deny(located.into(), denial)),
             Err(Stop::Wait(issuer)) => return Err(Stopped::Wait(issuer)),
         };
         // From here on everything is looked at on every request, also when the token was seen before.
@@ -102,7 +109,7 @@ impl Flow {
         let chain = match VerifiedChain::verify(Rc::clone(&token), route, delegation, now) {
             Ok(chain) => chain,
             Err(denial) => {
-                return Err(Stopped::Deny(Facts { token: Some(token), ..located.into() }, denial));
+                return Err(Stopped::deny(Facts { token: Some(token), ..located.into() }, denial));
             }
         };
         let (policies, ruled) = match RequestContext::authorize(&self.head, &located.path, &chain, now) {
@@ -112,7 +119,7 @@ impl Flow {
         let facts = Facts { token: Some(token), policies, ..located.into() };
         match ruled {
             Ok(obligations) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
-            Err(denial) => Err(Stopped::Deny(facts, denial)),
+            Err(denial) => Err(Stopped::deny(facts, denial)),
         }
     }
 

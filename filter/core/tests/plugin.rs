@@ -1,5 +1,11 @@
 //! The filter as a proxy drives it, with a proxy that fails at every one of its calls, one at a time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and takes the `json!` that is written in place"
+)]
 
 mod support;
 
@@ -18,6 +24,8 @@ use support::{NOW, config_value, jwks, token};
 const PLUGIN: u32 = 1;
 const REQUEST: u32 = 2;
 
+type Pairs = Vec<(String, String)>;
+
 /// A proxy that does what it is asked, but for one call.
 struct Proxy {
     config: Value,
@@ -25,9 +33,9 @@ struct Proxy {
     /// The number of the call that fails.
     fails: Cell<Option<usize>>,
     calls: RefCell<Vec<&'static str>>,
-    request: RefCell<Vec<(String, String)>>,
-    trailers: RefCell<Vec<(String, String)>>,
-    call_response: RefCell<(Vec<(String, String)>, Vec<u8>)>,
+    request: RefCell<Pairs>,
+    trailers: RefCell<Pairs>,
+    call_response: RefCell<(Pairs, Vec<u8>)>,
     sent: RefCell<Vec<(String, u32)>>,
     lines: RefCell<Vec<(LogLevel, String)>>,
     properties: RefCell<BTreeMap<String, String>>,

@@ -1,15 +1,18 @@
 //! Everything that decisions need and that outlives a request.
 
+mod locate;
+
+pub(super) use locate::Denied;
+
 use super::key_problems::{idle_algorithms, key_set_problems, problem, rejected_keys};
 use crate::chain::{SignedToken, TokenCache};
-use crate::config::{Config, KeySource, PolicyEntry, Preflight, Problem};
-use crate::decision::Facts;
+use crate::config::{Config, KeySource, PolicyEntry, Problem};
 use crate::denial::{Denial, Evidence, KeysProblem};
-use crate::http::{Connection, NormalPath, RequestHead, ReservedHeaders};
+use crate::http::{RequestHead, ReservedHeaders};
 use crate::keys::{KeySet, KeyStore, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
-use crate::routes::{Asked, MatchedRoute, Routes, Target};
+use crate::routes::{Asked, Routes};
 use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
@@ -41,20 +44,6 @@ pub enum Stop {
 impl<T: Into<Denial>> From<T> for Stop {
     fn from(denial: T) -> Self {
         Self::Deny(denial.into())
-    }
-}
-
-/// A request whose route is found.
-pub(super) struct Located {
-    pub(super) path: NormalPath,
-    pub(super) connection: Connection,
-    pub(super) route: Rc<MatchedRoute>,
-    pub(super) preflight: bool,
-}
-
-impl From<Located> for Facts {
-    fn from(Located { path, connection, route, .. }: Located) -> Self {
-        Self { path: Some(path), connection, route: Some(route), ..Self::default() }
     }
 }
 
@@ -180,56 +169,6 @@ impl Gate {
     /// How long signatures took since the last call, in microseconds as estimated.
     pub fn take_spent_us(&mut self) -> u64 {
         std::mem::take(&mut self.spent_us)
-    }
-
-    /// The route for a request, found by host, path and method; for a preflight by the method that it asks for.
-    pub(super) fn locate(&self, head: &RequestHead) -> Result<Located, (Facts, Denial)> {
-        let mut facts = Facts::default();
-        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
-        match head.connection(kept) {
-            Ok(connection) => facts.connection = connection,
-            Err(denial) => return Err((facts, denial)),
-        }
-        let path = match NormalPath::normalise(head.path()) {
-            Ok(path) => path,
-            Err(problem) => {
-                return Err((facts, Denial::new(Reason::PathInvalid, Evidence::Path { problem })));
-            }
-        };
-        match self.find_route(head, &path) {
-            Ok((route, preflight)) => {
-                Ok(Located { path, connection: facts.connection, route: Rc::clone(route), preflight })
-            }
-            Err(denial) => Err((Facts { path: Some(path), ..facts }, denial)),
-        }
-    }
-
-    /// The route, and whether the request is a preflight that passes.
-    fn find_route(&self, head: &RequestHead, path: &NormalPath) -> Result<(&Rc<MatchedRoute>, bool), Denial> {
-        if !head.has_plain_method() {
-            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Method));
-        }
-        let host = if self.matches_hosts { head.host() } else { None };
-        if self.matches_hosts && host.is_none() {
-            // Not even a route without hosts: it could be meant for any other.
-            return Err(Denial::new(Reason::RouteUnmatched, Evidence::Host));
-        }
-        let asks_for = match self.config.preflight {
-            Preflight::Pass => head.preflight_method(),
-            Preflight::Deny => None,
-        };
-        let target = Target { method: asks_for.unwrap_or_else(|| head.method()), host: host.as_ref(), path };
-        let route = self.routes.find(target).ok_or_else(|| {
-            let host = host.as_ref().map(|host| host.as_str().into());
-            Denial::new(Reason::RouteUnmatched, Evidence::Route { host })
-        })?;
-        match self.routes.stricter_in_another_case(target, route) {
-            Some(like_route) => {
-                let evidence = Evidence::PathCase { like_route, matched_route: route.index() };
-                Err(Denial::new(Reason::PathInvalid, evidence))
-            }
-            None => Ok((route, asks_for.is_some())),
-        }
     }
 
     /// The token that a request carries: known, or verified now and known from now on.
