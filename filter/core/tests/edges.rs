@@ -244,7 +244,7 @@ fn a_denial_says_to_the_auditor_what_was_expected_and_what_came() {
 fn a_record_stays_on_its_line() {
     let config = config(|_| {});
     let bearer = format!("Bearer {}", token(json!({ "sub": "a\u{2028}b\u{202e}c" })));
-    let decision = decide(&mut gate(config.clone()), head("GET", "/", &[("authorization", &bearer)]));
+    let decision = decide(&mut gate(config), head("GET", "/", &[("authorization", &bearer)]));
     let line = AuditRecord::new(&decision).to_json();
     assert!(line.contains("a\\u2028b\\u202ec"), "{line}");
 }
