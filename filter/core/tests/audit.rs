@@ -52,7 +52,7 @@ fn what_the_configuration_does_not_want_is_not_recorded() {
 fn the_record_of_an_allowed_request_tells_who_did_what_for_whom_by_what_right() {
     let config = config(|_| {});
     let members = json!({ "scope": "a b", "act": act(&[(None, "now"), (None, "before"), (None, "oldest")]) });
-    let decision = decide(&mut gate(config.clone()), get(&token(members)));
+    let decision = decide(&mut gate(config), get(&token(members)));
     let expected = json!({
         "decision": "decision-1",
         "time_ms": NOW.as_millis(),
@@ -78,7 +78,7 @@ fn the_record_of_an_allowed_request_tells_who_did_what_for_whom_by_what_right() 
 #[test]
 fn a_chain_that_was_denied_for_its_depth_is_recorded_whole() {
     let config = config(|_| {});
-    let decision = decide(&mut gate(config.clone()), get(&token(json!({ "act": act_of_depth(20) }))));
+    let decision = decide(&mut gate(config), get(&token(json!({ "act": act_of_depth(20) }))));
     let record = record(&decision);
     assert_eq!((&record["result"], &record["reason"]), (&json!("deny"), &json!("delegation_too_deep")));
     assert_eq!(record["depth"], 20);
@@ -123,7 +123,7 @@ fn no_record_holds_a_token_a_header_or_a_query() {
         "/v1/tickets?key=secret-query",
         &[("authorization", &format!("Bearer {token}")), ("x-api-key", "secret-header")],
     );
-    let decision = decide(&mut gate(config.clone()), request);
+    let decision = decide(&mut gate(config), request);
     let line = AuditRecord::new(&decision).to_json();
     for part in token.split('.') {
         assert!(!line.contains(part), "{line}");
@@ -147,7 +147,7 @@ fn what_policies_said_and_asked_for_is_recorded() {
             allow_with(&[set_header("tier", "gold"), note("why", "a \"quote\"\n"), note("ticket", "7")]),
         )
         .with("two", deny("too-late"));
-    let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+    let mut gate = Gate::new(config, Box::new(policies), [7; 16]).unwrap();
     let record = record(&decide(&mut gate, get(&token(json!({})))));
     let expected = json!([
         { "policy": "one", "sha256": digest("one"), "verdict": "allow", "shadow": false, "obligations": [
@@ -171,7 +171,7 @@ fn notes_of_one_name_all_stay_in_the_order_of_the_policies() {
     let policies = Scripted::default()
         .with("one", allow_with(&[note("why", "first")]))
         .with("two", allow_with(&[note("why", "second"), note("also", "x"), note("why", "second")]));
-    let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+    let mut gate = Gate::new(config, Box::new(policies), [7; 16]).unwrap();
     let record = record(&decide(&mut gate, get(&token(json!({})))));
     let expected = json!([
         { "name": "why", "value": "second" },
@@ -185,7 +185,7 @@ fn notes_of_one_name_all_stay_in_the_order_of_the_policies() {
 #[test]
 fn a_request_without_an_actor_has_a_chain_of_its_principal_alone() {
     let config = config(|_| {});
-    let record = record(&decide(&mut gate(config.clone()), get(&token(json!({})))));
+    let record = record(&decide(&mut gate(config), get(&token(json!({})))));
     assert_eq!(record["chain"], json!([{ "iss": ISSUER, "sub": "user:alice" }]));
     assert_eq!(record["depth"], 0, "the principal is no hop");
 }
@@ -193,7 +193,7 @@ fn a_request_without_an_actor_has_a_chain_of_its_principal_alone() {
 #[test]
 fn names_that_would_break_a_line_are_escaped() {
     let config = config(|_| {});
-    let decision = decide(&mut gate(config.clone()), get(&token(json!({ "sub": "\u{2028}\"},\\ë" }))));
+    let decision = decide(&mut gate(config), get(&token(json!({ "sub": "\u{2028}\"},\\ë" }))));
     assert_eq!(record(&decision)["chain"][0]["sub"], "\u{2028}\"},\\ë");
 }
 
