@@ -50,13 +50,13 @@ pub struct Embedded {
 
 /// What can happen to the machine.
 enum Event {
-    Request(Request, oneshot::Sender<Verdict>),
+    Request(Request, oneshot::Sender<Handled>),
     Answered(u32, Option<Response>),
     Stop,
 }
 
 /// What became of a request.
-enum Verdict {
+enum Handled {
     Forward(Forwarded),
     Reply { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8> },
     Reset,
@@ -147,11 +147,11 @@ async fn serve(events: &Sender<Event>, upstream: SocketAddr, received: Received)
         return Answer::empty(503);
     }
     match decided.await {
-        Ok(Verdict::Forward(forwarded)) => forward(upstream, &forwarded).await,
-        Ok(Verdict::Reply { status, headers, body }) => {
+        Ok(Handled::Forward(forwarded)) => forward(upstream, &forwarded).await,
+        Ok(Handled::Reply { status, headers, body }) => {
             Answer::Reply { status, headers, body, delay: Duration::ZERO }
         }
-        Ok(Verdict::Reset) => Answer::Close,
+        Ok(Handled::Reset) => Answer::Close,
         Err(_) => Answer::empty(503),
     }
 }
@@ -210,7 +210,7 @@ struct Machine {
     clusters: BTreeMap<String, SocketAddr>,
     runtime: Handle,
     events: Sender<Event>,
-    waiting: BTreeMap<StreamId, oneshot::Sender<Verdict>>,
+    waiting: BTreeMap<StreamId, oneshot::Sender<Handled>>,
     calling: BTreeSet<u32>,
     log: Arc<Mutex<String>>,
 }
@@ -323,16 +323,16 @@ impl Machine {
     }
 }
 
-fn answer(outcome: Outcome, verdict: oneshot::Sender<Verdict>) {
-    let unavailable = || Verdict::Reply { status: 503, headers: Vec::new(), body: Vec::new() };
+fn answer(outcome: Outcome, verdict: oneshot::Sender<Handled>) {
+    let unavailable = || Handled::Reply { status: 503, headers: Vec::new(), body: Vec::new() };
     let what = match outcome {
-        Outcome::Forwarded(forwarded) => Verdict::Forward(forwarded),
-        Outcome::LocalReply(reply) => Verdict::Reply {
+        Outcome::Forwarded(forwarded) => Handled::Forward(forwarded),
+        Outcome::LocalReply(reply) => Handled::Reply {
             status: u16::try_from(reply.status).unwrap_or(503),
             headers: reply.headers.into_pairs(),
             body: reply.body,
         },
-        Outcome::Reset => Verdict::Reset,
+        Outcome::Reset => Handled::Reset,
         Outcome::Trapped { .. } | Outcome::Paused | Outcome::Streaming => unavailable(),
     };
     // A client that went away wants no answer.

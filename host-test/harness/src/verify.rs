@@ -48,7 +48,7 @@ pub(crate) fn call(mode: VerifySignature, arguments: &[u8]) -> Result<Vec<u8>, R
         VerifySignature::AlwaysFalse => false,
     };
     let error = if verified { "" } else { "Failed to verify digest. Error code: 0" };
-    Ok(Answer { result: verified, error: error.to_owned() }.encode_to_vec())
+    Ok(VerifyResult { result: verified, error: error.to_owned() }.encode_to_vec())
 }
 
 /// The status of a refusal that Envoy itself would give.
@@ -75,7 +75,7 @@ struct Arguments {
 
 /// `VerifySignatureResult`.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Answer {
+struct VerifyResult {
     #[prost(bool, tag = "1")]
     result: bool,
     #[prost(string, tag = "2")]
