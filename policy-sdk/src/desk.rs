@@ -1,4 +1,4 @@
-//! The host at the desk: a request as plain data, and what is logged on standard error.
+//! The host for native tests: a request as plain data, and log messages on standard error.
 
 pub(crate) mod reserved;
 

@@ -1,5 +1,5 @@
-//! Headers that the filter removes from every request, so that no policy sees them: a copy of the filter's own list, of which
-//! this crate may know nothing. A test of the desk holds the two equal.
+//! Headers that the filter removes from every request, so that no policy sees them: a copy of the filter's list, because this
+//! crate must not depend on the filter. A test of `mandate-host` compares the two.
 
 /// In lower case, with a dash for every character that is no letter and no digit. One that ends in `*` is a prefix.
 pub const RESERVED: &[&str] = &[

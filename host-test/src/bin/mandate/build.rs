@@ -5,12 +5,13 @@ use anyhow::{Context as _, Result, anyhow};
 use mandate_host::{FILTER, filter_build, paths};
 use std::path::PathBuf;
 
-/// Compile the plain filter, ready for Envoy.
+/// Write the plain filter, without policies, ready for Envoy.
 ///
-/// In a checkout of the source the filter is compiled; elsewhere the one that this tool carries is written out.
+/// In a checkout of the source the filter is compiled; elsewhere the filter that this tool contains is written.
 #[derive(Debug, clap::Args)]
 pub struct Build {
-    /// Where to write the module [default: target/mandate/mandate.wasm].
+    /// The file to write [default: mandate/mandate.wasm below CARGO_TARGET_DIR, the target folder of the surrounding Cargo
+    /// workspace, or the user's cache folder].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct Policies {
     /// A policy to link into the filter: a component, or the folder of its crate, which is built first; may be repeated.
     ///
-    /// Configurations call it by NAME, or else by the name of the file or crate.
+    /// NAME is the name that configurations use for it; without NAME it is the name of the file or crate.
     #[arg(long = "policy", value_name = "[NAME=]PATH")]
     sources: Vec<PolicySource>,
 }
@@ -42,7 +42,7 @@ impl Policies {
 /// The filter of a command line, and what is linked into it.
 #[derive(Debug, clap::Args)]
 pub struct Module {
-    /// Another filter module than the one that this tool carries; without `--policy`, a bundle too.
+    /// A filter module to use instead of the one that this tool contains; without `--policy` it can be a bundle.
     #[arg(long, value_name = "FILE")]
     filter: Option<PathBuf>,
     #[command(flatten)]
@@ -73,16 +73,16 @@ fn read_filter(path: Option<&Path>) -> Result<Cow<'static, [u8]>> {
 
 /// Link policies and the filter into one module, ready for Envoy.
 ///
-/// Each policy is in a sandbox of its own: it can neither take more than its limits nor take the proxy down. The same
-/// inputs give the same bytes. What is in a bundle is shown by `mandate policy inspect`.
+/// Each policy is in a sandbox of its own: it cannot exceed its limits, and a policy that fails denies its request and has no
+/// other effect on the proxy. The same inputs give the same bytes. `mandate policy inspect` shows the content of a bundle.
 #[derive(Debug, clap::Args)]
 pub struct Bundle {
-    /// Another filter to link with than the one that this tool carries.
+    /// A filter module to link with, instead of the one that this tool contains.
     #[arg(long, value_name = "FILE")]
     filter: Option<PathBuf>,
     #[command(flatten)]
     policies: Policies,
-    /// Where to write the module. It is replaced as a whole, or stays as it is.
+    /// The file to write. An existing file is replaced only if everything succeeds.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Print the result as JSON.

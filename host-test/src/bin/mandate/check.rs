@@ -11,11 +11,10 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Find every mistake in a configuration, not only the first.
+/// Report every error of a configuration, not only the first.
 ///
-/// Each problem comes with its place as a JSON pointer (RFC 6901). The policies that it names are given with `--policy`, and
-/// check their settings themselves. Exit status 1 if the filter would refuse the
-/// configuration; warnings alone do not fail.
+/// Each error has its place as a JSON pointer (RFC 6901). Give the policies that the configuration names with `--policy`: they
+/// check their settings. Exit status 1 if the filter would refuse the configuration; warnings alone give 0.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.

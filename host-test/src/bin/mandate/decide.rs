@@ -7,7 +7,7 @@ use mandate_harness::Filter;
 use mandate_host::decide::{RequestFile, decide};
 use std::path::PathBuf;
 
-/// Decide one request with the real filter, without a proxy.
+/// Decide one request with the real filter, on your machine, without a proxy.
 ///
 /// The request file: {"method", "path", "headers": [[name, value], …], "body"?: text, "properties"?: {path: value}}.
 /// Exit status 0 if the request is allowed, 1 if it is denied.
@@ -22,7 +22,7 @@ pub struct Decide {
     /// The time of the decision, in seconds since the Unix epoch [default: now].
     #[arg(long, value_name = "SECONDS")]
     now: Option<u64>,
-    /// The key set that answers every fetch of remote keys; without it they are unavailable.
+    /// The JWK set that answers every fetch of remote keys; without it they are unavailable. Inline keys do not need it.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     #[command(flatten)]

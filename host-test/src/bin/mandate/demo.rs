@@ -16,13 +16,13 @@ use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Show what is allowed and what is denied, in a gateway that is started for it.
+/// Show which requests are allowed and denied, in Envoy.
 ///
-/// An issuer, an upstream and a gateway are started on this machine; real tokens are minted and real requests sent. Exit
-/// status 0 only if each came out as it should.
+/// Starts an issuer, an upstream and a gateway on this machine, mints tokens and sends real requests. Exit status 0 only if
+/// every request has the expected result.
 #[derive(Debug, clap::Args)]
 pub struct Demo {
-    /// What runs the filter [default: envoy, or embedded where there is none].
+    /// The engine that runs the filter [default: envoy; embedded if Envoy cannot be installed].
     #[arg(long)]
     engine: Option<EngineName>,
     /// Print the results as JSON.

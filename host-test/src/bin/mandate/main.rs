@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 /// Authorization for AI agents, inside the proxy you already run.
 ///
-/// Exit status: 0 for yes, 1 for no, 2 for misuse.
+/// Exit status: 0 for yes (allowed, valid), 1 for no, 2 for an error in the use of the command.
 #[derive(Debug, Parser)]
 #[command(name = "mandate", version, max_term_width = 110, after_help = AFTER_HELP)]
 struct Cli {
@@ -25,11 +25,11 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Start here:
-  mandate demo                              see it work: real tokens, a real gateway, real denials
-  mandate check mandate.json                find every mistake in a configuration
+  mandate demo                              see it work: real tokens, Envoy, allowed and denied requests
+  mandate check mandate.json                report every error of a configuration
   mandate decide --config mandate.json --request request.json
-                                            ask what would be decided, and why
-  mandate policy new ticket-guard           begin a policy of your own";
+                                            decide one request without a proxy, with the reason
+  mandate policy new ticket-guard           start a policy of your own";
 
 #[derive(Debug, Subcommand)]
 enum Command {

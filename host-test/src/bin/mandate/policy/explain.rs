@@ -10,27 +10,27 @@ use mandate_host::decide::RequestFile;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Show how a policy comes to its answer: what it read, what it logged, what it said, what it cost.
+/// Show how a policy decides: what it reads, logs and returns, and the fuel that it uses.
 ///
-/// Either about a case of its table, or about a request under a configuration. Of a configuration with several policies this
-/// one is asked alone. Exit status 0 if it was asked, whatever it said.
+/// For a case of its table, or for a request under a configuration, for example one that was denied in production: then
+/// only this policy is called, also if the configuration has others. Exit status 0 if it was called, whatever it returned.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
     #[command(flatten)]
     tabled: Tabled,
-    /// A case of the table, by its name or a part of it.
+    /// The name of a case of the table, or a part of it.
     #[arg(long, value_name = "NAME", required_unless_present = "request", conflicts_with = "request")]
     case: Option<String>,
     /// A request (JSON), as for `mandate decide`; `-` for standard input.
     #[arg(long, value_name = "FILE", requires = "config")]
     request: Option<PathBuf>,
-    /// The plugin configuration (JSON) under which the request is made.
+    /// The plugin configuration (JSON) for the request.
     #[arg(long, value_name = "FILE", requires = "request")]
     config: Option<PathBuf>,
-    /// The entry of the configuration, if it has several for this policy.
+    /// The name of the entry, if the configuration has several for this policy.
     #[arg(long, value_name = "NAME", requires = "config")]
     entry: Option<String>,
-    /// The key set to verify with, in place of remote ones.
+    /// The JWK set to use instead of remote keys.
     #[arg(long, value_name = "FILE", requires = "config")]
     jwks: Option<PathBuf>,
     /// The time of the request, in seconds since the Unix epoch [default: now].

@@ -5,10 +5,10 @@ use anyhow::{Context as _, Result};
 use mandate_host::authoring::{Contents, Function, inspect};
 use std::path::PathBuf;
 
-/// Show what is in a component, or in a bundle.
+/// Show what is in a component or a bundle.
 ///
-/// Of a component: what it says of itself, what it asks the host for and offers, its digest, its size, the memory that it
-/// starts with, and whether it can be linked. Of a bundle: its policies. Exit status 1 if it can be neither linked nor loaded.
+/// For a component: its description, imports, exports, digest, size and initial memory, and whether it can be linked. For a
+/// bundle: its policies. Exit status 1 if the file can be neither linked nor loaded.
 #[derive(Debug, clap::Args)]
 pub struct Inspect {
     /// A component, or a bundle.

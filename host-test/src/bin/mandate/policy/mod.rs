@@ -14,10 +14,11 @@ use mandate_host::authoring::{Component, PolicySource};
 use mandate_host::cases::{Case, Table};
 use std::path::{Path, PathBuf};
 
-/// Write, build, test and look at policies.
+/// Write, build, test and inspect policies.
 ///
-/// A policy is a rule of your own, in WebAssembly: it is asked about requests that passed every check of the token, the
-/// chain and the scopes, and can deny them, or have the upstream told something. It is given the request and nothing else.
+/// A policy is a rule of your own, in WebAssembly. It is called for requests that passed every check of the token, the
+/// delegation chain and the scopes. It can deny them, add a header for the upstream, or a field to the audit record. It can
+/// read the request and the claims of the token, and nothing else.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Policy {
@@ -29,7 +30,7 @@ const AFTER_HELP: &str = "\
 Start here:
   mandate policy new ticket-guard           a policy in Rust that builds and passes its tests
   cd ticket-guard
-  mandate policy test --watch               its cases, each time a file changes
+  mandate policy test --watch               run its cases each time a file changes
   mandate bundle --policy . -o mandate.wasm the filter with the policy in it, for Envoy";
 
 #[derive(Debug, Subcommand)]

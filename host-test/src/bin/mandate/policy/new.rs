@@ -5,12 +5,12 @@ use anyhow::Result;
 use mandate_host::authoring::scaffold;
 use std::path::PathBuf;
 
-/// Begin a policy: a crate in Rust that builds and passes its own tests.
+/// Create a policy: a crate in Rust that builds and passes its own tests.
 ///
-/// It holds a small real policy with typed settings, unit tests, a table of cases, and a copy of the SDK.
+/// It contains a small policy with typed settings, unit tests, a table of cases, and a copy of the SDK.
 #[derive(Debug, clap::Args)]
 pub struct New {
-    /// What configurations will call it: lower-case letters, digits and dashes, a letter first.
+    /// Name of the policy and the crate: lower-case letters, digits and dashes, starting with a letter.
     name: String,
     /// The folder to write into; it must not exist, or be empty [default: a folder of that name].
     #[arg(long, value_name = "DIR")]

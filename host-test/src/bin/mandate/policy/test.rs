@@ -11,17 +11,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Put a table of cases to a policy, and compare what it says with what it must say.
+/// Run the cases of a table, and compare the verdicts of a policy with the expected ones.
 ///
-/// Every case is a request with a token, through the filter that this tool carries with the policy linked into it: the very
-/// code that runs in the proxy, so that verdicts, faults and fuel are the proxy's, to the unit. The component runs on the
-/// oracle as well, which shares nothing with the linker, and the two must agree. Exit status 1 if a case fails.
+/// Every case is a request with a token. It runs through the filter with the policy linked into it: the code that runs in the
+/// proxy, so verdicts, faults and fuel are the same as there. It also runs with the unlinked component in native Wasmtime (the
+/// oracle), which shares no code with the linker; both must give the same result. Exit status 1 if a case fails.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = FORMAT)]
 pub struct Test {
     #[command(flatten)]
     tabled: Tabled,
-    /// Go on: test again each time a file changes, until interrupted.
+    /// Run the cases again each time a file changes, until interrupted.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
     /// Print the results as JSON.
@@ -30,13 +30,13 @@ pub struct Test {
 }
 
 const FORMAT: &str = "\
-The table is YAML. All but `name` and `expect` may be left out:
+The table is YAML. All members except `name` and `expect` are optional; comments give the defaults:
 
   defaults:                              # a member of a case replaces the default as a whole
     settings: { tools: [search] }
   cases:
     - name: an agent uses a tool that it was not given
-      settings: { tools: [search] }      # the policy's, as in the configuration; {}
+      settings: { tools: [search] }      # of the entry, as in the configuration; {}
       request:
         method: POST                     # GET
         path: /v1/tools/delete           # /
