@@ -116,8 +116,8 @@ pub struct RemoteKeys {
         )
     )]
     pub timeout_ms: u64,
-    /// Maximum time from one successful fetch to the next, in seconds. The next fetch starts at a random moment in the
-    /// last fifth of this time.
+    /// Maximum time from one successful fetch to the next, in seconds. The next fetch starts at a random
+    /// moment between 80 % and 100 % of this time.
     #[cfg_attr(
         feature = "schema",
         schemars(
