@@ -105,10 +105,14 @@ fn a_jwk_that_is_not_a_public_verification_key_is_refused_with_its_reason() {
         (with(ed25519(1), json!({ "x": "AAAA====" })), KeyError::Member("x")),
         (with(ed25519(1), json!({ "x": format!("{} ", short(32)) })), KeyError::Member("x")),
         (json!({ "kty": "EC", "crv": "P-256", "x": short(32) }), KeyError::Member("y")),
-        // RFC 7518 §6.2.1.2: the full width, leading zeros included.
-        (with(p256(1), json!({ "x": short(31) })), KeyError::Member("x")),
+        // RFC 7518 §6.2.1.2: no more than the curve's width, and a number of the curve.
+        (with(p256(1), json!({ "x": "" })), KeyError::Member("x")),
         (with(p256(1), json!({ "y": short(33) })), KeyError::Member("y")),
-        (with(p384(1), json!({ "x": short(32) })), KeyError::Member("x")),
+        (with(p256(1), json!({ "x": short(31) })), KeyError::Material),
+        (with(p384(1), json!({ "x": short(32) })), KeyError::Material),
+        // Base64 with `+` and `/`, and padding that is none.
+        (with(p256(1), json!({ "x": "+/+/" })), KeyError::Member("x")),
+        (with(p256(1), json!({ "x": format!("{}==", short(32)) })), KeyError::Member("x")),
         (json!({ "kty": "RSA", "e": "AQAB" }), KeyError::Member("n")),
         (json!({ "kty": "RSA", "n": vectors::RFC7515_A2_N }), KeyError::Member("e")),
         (with(rsa(), json!({ "n": "!" })), KeyError::Member("n")),
@@ -131,6 +135,32 @@ fn a_jwk_that_is_not_a_public_verification_key_is_refused_with_its_reason() {
     for (jwk, expected) in table {
         assert_eq!(error(&jwk), Some(expected), "{jwk}");
     }
+}
+
+/// What issuers write otherwise than RFC 7515 §2 and RFC 7518 §6.2.1.2 ask for, and means the same key.
+#[test]
+fn padding_and_the_leading_zeros_of_a_coordinate_make_no_other_key() {
+    let point = (1_u32..).find_map(|number| {
+        let mut scalar = [0; 32];
+        scalar[28..].copy_from_slice(&number.to_be_bytes());
+        let key = p256::ecdsa::SigningKey::from_slice(&scalar).unwrap();
+        let point = key.verifying_key().to_sec1_point(false).to_bytes().to_vec();
+        (point[1] == 0).then_some(point)
+    });
+    let point = point.unwrap();
+    let (x, y) = (&point[1..33], &point[33..]);
+    let jwk = |x: &str| json!({ "kty": "EC", "crv": "P-256", "x": x, "y": b64(y) });
+    let spki = |jwk: &Value| PublicKey::from_jwk(jwk).map(|key| key.spki_der().to_vec());
+    let exact = spki(&jwk(&b64(x))).unwrap();
+    let long = [&[0], x].concat();
+    for x in [b64(&x[1..]), b64(&long), format!("{}=", b64(x)), format!("{}==", b64(&x[1..]))] {
+        assert_eq!(spki(&jwk(&x)).as_ref(), Ok(&exact), "{x}");
+    }
+    let padded = with(ed25519(1), json!({ "x": format!("{}=", ed25519(1)["x"].as_str().unwrap()) }));
+    assert_eq!(spki(&padded), spki(&ed25519(1)));
+    // Octets are no number: none may be missing.
+    let octets = json!({ "kty": "OKP", "crv": "Ed25519", "x": b64([1; 31]) });
+    assert_eq!(spki(&octets), Err(KeyError::Member("x")));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use crate::algorithm::Algorithm;
 use crate::limits;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use p256::pkcs8::EncodePublicKey as _;
 use rsa::pkcs8::EncodePublicKey as _;
 use rsa::traits::PublicKeyParts as _;
@@ -187,14 +189,28 @@ fn text<'a>(jwk: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'
     }
 }
 
+/// Base64url; padding, which RFC 7515 §2 leaves out, is accepted: issuers write it, and it changes no key.
 fn octets(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyError> {
     let encoded = text(jwk, name)?.ok_or(KeyError::Member(name))?;
-    URL_SAFE_NO_PAD.decode(encoded).map_err(|_| KeyError::Member(name))
+    LENIENT.decode(encoded).map_err(|_| KeyError::Member(name))
 }
 
-/// A coordinate has the curve's full width, leading zeros included (RFC 7518 §6.2.1.2).
+/// See [`octets`].
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A coordinate of a curve, in its full width. RFC 7518 §6.2.1.2 asks for leading zeros; issuers leave them out, or write one
+/// more, as big integers are often written. The number is the same, and whether it is one of the curve is checked.
 fn coordinate<const N: usize>(jwk: &Map<String, Value>, name: &'static str) -> Result<[u8; N], KeyError> {
-    octets(jwk, name)?.try_into().map_err(|_| KeyError::Member(name))
+    let octets = octets(jwk, name)?;
+    let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+    let digits = octets.get(zeros..).filter(|_| !octets.is_empty()).ok_or(KeyError::Member(name))?;
+    let mut coordinate = [0; N];
+    let start = N.checked_sub(digits.len()).ok_or(KeyError::Member(name))?;
+    coordinate.iter_mut().skip(start).zip(digits).for_each(|(place, digit)| *place = *digit);
+    Ok(coordinate)
 }
 
 /// An uncompressed point (SEC 1 §2.3.3).
@@ -206,7 +222,8 @@ fn point<const N: usize>(jwk: &Map<String, Value>) -> Result<Vec<u8>, KeyError> 
 fn ed25519(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), KeyError> {
     /// RFC 8410 §10.1: the fixed prefix before the 32 octets of the key.
     const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-    let x = coordinate::<32>(jwk, "x")?;
+    // RFC 8037 §2: octets, not a number.
+    let x: [u8; 32] = octets(jwk, "x")?.try_into().map_err(|_| KeyError::Member("x"))?;
     let key = ed25519_dalek::VerifyingKey::from_bytes(&x).map_err(|_| KeyError::Material)?;
     if key.is_weak() {
         return Err(KeyError::Material);
