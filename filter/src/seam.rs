@@ -50,16 +50,16 @@ seam::declare_version!();
 
 thread_local! {
     /// What the policy that is being called may ask.
-    static VISIT: Cell<Option<NonNull<PolicyCall<'static>>>> = const { Cell::new(None) };
+    static CALL: Cell<Option<NonNull<PolicyCall<'static>>>> = const { Cell::new(None) };
 }
 
 /// A question of a policy, from the linked code.
 fn answer(policy: u32, function: u32, a: u32, b: u32, c: u32, d: u32) -> u64 {
-    // No visit: a call that may not leave the policy (Canonical ABI, `may_leave`), such as `cabi_realloc`.
-    let Some(visit) = VISIT.get() else { return passed::answered(Err(Fault::Trap)) };
-    // SAFETY: `call` puts a visit here only while its reference lives, and takes it away before it returns.
-    let visit = unsafe { visit.as_ref() };
-    passed::answered(host_call(&mut LinkedModule, policy, visit, function, [a, b, c, d]))
+    // No call: a call that may not leave the policy (Canonical ABI, `may_leave`), such as `cabi_realloc`.
+    let Some(call) = CALL.get() else { return passed::answered(Err(Fault::Trap)) };
+    // SAFETY: `call` puts a call here only while its reference lives, and takes it away before it returns.
+    let call = unsafe { call.as_ref() };
+    passed::answered(host_call(&mut LinkedModule, policy, call, function, [a, b, c, d]))
 }
 
 /// The linked policies of this module; there is one, and it keeps its state outside of our memory.
@@ -98,11 +98,11 @@ impl Seam for LinkedModule {
         policy: u32,
         function: PolicyFunction,
         [a, b, c, d]: [u32; 4],
-        visit: Option<&PolicyCall<'_>>,
+        call: Option<&PolicyCall<'_>>,
     ) -> Result<u32, Fault> {
-        let outer = VISIT.replace(visit.map(|visit| NonNull::from(visit).cast()));
+        let outer = CALL.replace(call.map(|call| NonNull::from(call).cast()));
         let end = mandate_seam_call(policy, function.number(), a, b, c, d);
-        VISIT.set(outer);
+        CALL.set(outer);
         passed::returned(end)
     }
 

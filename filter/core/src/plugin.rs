@@ -137,8 +137,9 @@ impl Plugin {
                 Some(gate) => flow.give_up(gate, KeysProblem::Reconfigured, at),
                 None => Decision::refusal(self.ids.next_id(), at, Reason::KeysUnavailable),
             };
-            if host.set_effective_context(context).is_ok() {
-                self.carry_out(host, decision, false);
+            match host.set_effective_context(context) {
+                Ok(()) => _ = self.carry_out(host, decision, false),
+                Err(error) => self.lose(host, decision, error),
             }
         }
         host.set_effective_context(self.context).ok();

@@ -202,4 +202,5 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && other.scopes.iter().all(|scope| route.scopes.contains(scope))
             && other.policies.iter().all(|policy| route.policies.contains(policy))
             && depth(route) <= depth(other)
+            && route.delegation_required >= other.delegation_required
 }

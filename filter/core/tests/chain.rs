@@ -131,6 +131,20 @@ fn a_chain_deeper_than_the_limit_is_refused_and_one_as_deep_is_not() {
 }
 
 #[test]
+fn a_route_may_ask_for_a_delegation_of_its_own() {
+    let at = |required: bool, members: Value| {
+        let mut config = config(|_| {});
+        config.routes[0].delegation_required = required;
+        let token = verify_with(&token(members), &issuer(|_| {})).unwrap();
+        let chain = VerifiedChain::verify(Rc::new(token), only_route(&config), &Delegation::default(), NOW);
+        chain.err().map(Reason::from)
+    };
+    assert_eq!(at(true, json!({})), Some(Reason::DelegationRequired));
+    assert_eq!(at(true, json!({ "act": act_of_depth(1) })), None);
+    assert_eq!(at(false, json!({})), None);
+}
+
+#[test]
 fn a_request_without_an_actor_is_refused_where_delegation_is_required() {
     let required = delegation(json!({ "required": true }));
     assert_eq!(refusal(json!({}), &required, None), Some(Reason::DelegationRequired));

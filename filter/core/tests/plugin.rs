@@ -447,6 +447,21 @@ fn a_new_configuration_ends_those_who_wait() {
 }
 
 #[test]
+fn a_request_whose_plugin_is_gone_does_not_go_on() {
+    let proxy = Proxy::new(config_value());
+    let mut module = Module::new();
+    module.create(&proxy, PLUGIN, 0);
+    assert!(module.configure(&proxy, PLUGIN));
+    module.create(&proxy, REQUEST, PLUGIN);
+    *proxy.request.borrow_mut() = request(&token(json!({})));
+    assert_eq!(module.request_headers(&proxy, REQUEST, 5, true), Action::Continue);
+    module.delete(&proxy, PLUGIN);
+    *proxy.request.borrow_mut() = request(&token(json!({})));
+    assert_eq!(module.request_headers(&proxy, REQUEST, 5, true), Action::Pause);
+    assert_eq!(proxy.local.borrow().as_ref().map(|(status, _)| *status), Some(503));
+}
+
+#[test]
 fn a_context_that_was_never_announced_is_denied() {
     let proxy = Proxy::new(config_value());
     let mut module = Module::new();

@@ -11,7 +11,7 @@
 //! - [`limits`]: what a policy may be made of, and what copying costs;
 //! - [`list`]: how a bundle names its policies;
 //! - [`wit`]: the contract with policies, as text;
-//! - [`VERSION`]: what all of this is called. A test fails where it changes and the version does not.
+//! - [`VERSION`]: what all of this is called. A test fails where it changes, and asks whether the version must too.
 //!
 //! Plain constants and enums: this package depends on nothing, and builds for every target.
 

@@ -1,7 +1,7 @@
 //! A token whose signature was verified under its issuer's key, and what it says, checked for shape.
 //!
 //! Everything that depends only on the token and its issuer's entry is settled here, once; what depends on the time
-//! or the route is settled on every request ([`chain`](crate::chain)). So a [`SignedToken`] may be kept and used again.
+//! or the route is settled on every request ([`VerifiedChain`](super::VerifiedChain)). So a [`SignedToken`] may be kept and used again.
 
 use super::hops::{Identity, has_cycle, hops};
 use super::identity_headers::IdentityHeaders;
@@ -46,6 +46,10 @@ impl SignedToken {
         key: &TrustedKey<'_>,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, Denial> {
+        // The key was found for this token, or for one that names the same algorithm.
+        if token.algorithm_for(key.issuer.entry())? != key.algorithm {
+            return Err(Denial::new(Reason::KeyUnknown, token.key_evidence(key.algorithm)));
+        }
         match verifier.verify(key.key, key.algorithm, token.signing_input(), token.signature()) {
             Ok(true) => {}
             Ok(false) => {

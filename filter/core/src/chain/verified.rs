@@ -30,7 +30,7 @@ impl VerifiedChain {
     ) -> Result<Self, Denial> {
         in_time(&token, now)?;
         let hops = token.hops();
-        if delegation.required && hops.is_empty() {
+        if (delegation.required || route.entry().delegation_required) && hops.is_empty() {
             return Err(Reason::DelegationRequired.into());
         }
         let max_depth =

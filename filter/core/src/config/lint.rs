@@ -18,6 +18,13 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             config.routes.iter().take(index).position(|earlier| shadows(&earlier.matcher, &route.matcher));
         one_route(index, route, earlier, &mut warnings);
         warnings.extend(wildcard(index, route));
+        if route.delegation_required && route.max_depth.unwrap_or(config.delegation.max_depth) == 0 {
+            warnings.push(warning(
+                format!("/routes/{index}/delegation_required"),
+                "every token is denied: it must have a hop, and `max_depth` 0 allows none".to_owned(),
+                "raise `max_depth`, or remove `delegation_required`",
+            ));
+        }
         if !config.upstream.case_sensitive_paths && earlier.is_none() {
             warnings.extend(same_but_for_case(index, route, config));
         }
@@ -49,12 +56,12 @@ fn warning(pointer: String, message: String, suggestion: &str) -> Problem {
 /// Other gateways write `/public/*`, which here is a path whose second segment is an asterisk.
 fn wildcard(index: usize, route: &Route) -> Option<Problem> {
     let prefix = route.matcher.path_prefix.as_str();
-    let segments = prefix.split('/').take_while(|segment| !segment.contains('*'));
-    let before = segments.collect::<Vec<_>>().join("/");
+    // Only where nothing but the asterisk is left out: any other advice would open more than was meant.
+    let before = prefix.strip_suffix("/*").filter(|before| !before.contains('*'));
     prefix.contains('*').then(|| Problem {
         pointer: format!("/routes/{index}/match/path_prefix"),
         message: "`*` is no wildcard: only paths that contain an asterisk at this place match".to_owned(),
-        suggestion: Some(format!("write `{before}/`, which matches every path below it")),
+        suggestion: before.map(|before| format!("write `{before}/`, which matches every path below it")),
     })
 }
 

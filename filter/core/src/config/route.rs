@@ -17,7 +17,7 @@ pub struct Route {
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth` and `policies`.
+    /// combined with `scopes`, `max_depth`, `delegation_required` and `policies`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim must contain every one of them, byte for byte; otherwise the request is
@@ -38,6 +38,10 @@ pub struct Route {
         schemars(range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))
     )]
     pub max_depth: Option<u8>,
+    /// `true`: a token without any hop is denied on this route (`delegation_required`), as `delegation.required` does for all
+    /// routes.
+    #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
+    pub delegation_required: bool,
     /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The
     /// first entry in mode `enforce` that denies or fails ends the evaluation and denies the request.
     #[cfg_attr(

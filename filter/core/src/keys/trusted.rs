@@ -40,17 +40,3 @@ pub struct TrustedKey<'k> {
     /// Of the key set, see [`KeyStore::generation`](super::KeyStore::generation).
     pub(crate) generation: u64,
 }
-
-impl TrustedKey<'_> {
-    /// The issuer.
-    #[must_use]
-    pub fn issuer(&self) -> &Issuer {
-        self.issuer.entry()
-    }
-
-    /// The algorithm that the token names, which the issuer's entry lists and the key serves.
-    #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-}

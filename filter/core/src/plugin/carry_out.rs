@@ -1,7 +1,7 @@
 //! How a decision is carried out.
 
 use super::Plugin;
-use super::host::{Host, HostResult, Map};
+use super::host::{Host, HostError, HostResult, Map};
 use super::metrics::Metrics;
 use crate::config::Config;
 use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Reply};
@@ -56,6 +56,16 @@ impl Plugin {
         }
         count(&mut self.metrics, host, decision, resumed.err().map(|_| Reason::Internal));
         resumed.is_ok()
+    }
+
+    /// What is left to do if the proxy does not take the context of a request: it can be neither answered nor let go, and stays
+    /// paused until its client or the proxy gives up on it. It is recorded and counted as denied.
+    pub(super) fn lose(&mut self, host: &dyn Host, decision: Decision, error: HostError) {
+        let decision = decision.or_deny(Reason::Internal);
+        let id = decision.id();
+        host.say(LogLevel::Error, &format!("decision {id}: stays paused because the proxy failed: {error}"));
+        record(host, &decision, self.gate.as_ref().map(Gate::config)).ok();
+        count(&mut self.metrics, host, &decision, decision.reason());
     }
 
     /// Denies a request that could not even be looked at.

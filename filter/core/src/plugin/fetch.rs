@@ -99,15 +99,9 @@ impl Plugin {
             };
             self.waiting.leave(context);
             if let Err(error) = host.set_effective_context(context) {
-                // It can be neither answered nor let go: it stays paused until its client or the proxy gives up on it.
-                host.say(
-                    LogLevel::Error,
-                    &format!("a request stays paused because the proxy failed: {error}"),
-                );
+                self.lose(host, decision, error);
                 continue;
             }
-            // What comes of the request while it is resumed goes on; should that fail, nothing more does.
-            streams.set_passed(context, true);
             let passed = self.carry_out(host, decision, true);
             streams.set_passed(context, passed);
         }
@@ -199,7 +193,11 @@ fn read_answer(host: &dyn Host, body_size: usize) -> Result<Vec<u8>, String> {
             // The proxy answers itself if it cannot reach the cluster, and says why in the body.
             let body = host.call_body(limits::REPORTED_BYTES).unwrap_or_default();
             let own = PROXY_ERRORS.iter().any(|error| body.starts_with(error));
-            let whose = if own { " (from the proxy, which could not reach the cluster)" } else { "" };
+            let whose = if own {
+                " (as Envoy answers if it cannot reach its upstream: this proxy, or one before the issuer)"
+            } else {
+                ""
+            };
             return Err(format!("the answer has status {}{whose}: `{}`", text(other), text(&body)));
         }
     }

@@ -107,7 +107,10 @@ impl Module {
                 plugin.forget(host, context);
                 stream.passed = plugin.on_headers(host, context, count, end);
             }
-            None => Self::refuse(host),
+            None => {
+                Self::refuse(host);
+                return Action::Pause;
+            }
         }
         self.streams.action(context)
     }

@@ -90,7 +90,7 @@ pub struct LinkedPolicies<S> {
     images: BTreeMap<String, Image>,
 }
 
-/// A number for an image that no other has in this virtual seam, of whichever configuration; none once they ran out.
+/// A number for an image that no other has in this virtual machine, of whichever configuration; none once they ran out.
 fn image_number() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let next = |last: u32| last.checked_add(1);

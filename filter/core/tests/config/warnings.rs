@@ -31,6 +31,12 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
     }
     let nobody = edited(&valid(), "/delegation", Some(json!({ "required": true, "max_depth": 0 })));
     assert_eq!(warned(&edited(&nobody, "/routes/1/max_depth", None)), ["/delegation/required"]);
+    let nobody = edited(&valid(), "/routes/1/delegation_required", Some(json!(true)));
+    assert_eq!(
+        warned(&edited(&nobody, "/routes/1/max_depth", Some(json!(0)))),
+        ["/routes/1/delegation_required"]
+    );
+    assert_eq!(warned(&nobody), Vec::<String>::new());
 }
 
 #[test]

@@ -37,11 +37,12 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         }
         (depth, _) => Some(depth),
     });
+    let delegation_required = object.defaulted("delegation_required", || false, Node::boolean);
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
     if anonymous == Some(true) {
-        for name in ["scopes", "max_depth", "policies"] {
+        for name in ["scopes", "max_depth", "delegation_required", "policies"] {
             if let Some(node) = object.member(name) {
                 node.refuse_with::<()>(
                     "has no meaning on an anonymous route, which never looks at a token",
@@ -56,6 +57,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         anonymous: anonymous?,
         scopes: scopes?,
         max_depth: max_depth?,
+        delegation_required: delegation_required?,
         policies: policies?,
     })
 }
