@@ -14,7 +14,7 @@ pub fn component(wat: &str) -> Vec<u8> {
 pub fn encode(mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let mut contract = SourceMap::new();
-    wit::FILES.iter().for_each(|(name, text)| contract.push_str(*name, *text));
+    wit::FILES.iter().for_each(|(name, text)| contract.push_str(name, *text));
     let package = resolve.push_group(contract.parse().map_err(|(_, error)| error).unwrap()).unwrap();
     let world = resolve.select_world(&[package], Some(wit::WORLD)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
