@@ -31,9 +31,10 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm, in the order of declaration.
-    pub const ALL: [Self; Self::COUNT] = match Self::VARIANTS.first_chunk() {
-        Some(all) => *all,
-        None => panic!("there are fewer variants than are counted"),
+    pub const ALL: [Self; Self::COUNT] = {
+        let mut all = [Self::EdDsa; Self::COUNT];
+        all.copy_from_slice(Self::VARIANTS);
+        all
     };
 
     /// The second name of [`Algorithm::EdDsa`]: RFC 9864 §2.2 gives Ed25519 a name of its own, and Ed25519 is
