@@ -63,7 +63,7 @@ fn tokens(c: &mut Criterion) {
             b.iter(|| VerifiedChain::verify(Rc::clone(&signed), Rc::clone(route), delegation, now).unwrap());
         });
         c.bench_function("identity headers", |b| {
-            b.iter(|| IdentityHeaders::new(signed.principal(), signed.hops()))
+            b.iter(|| IdentityHeaders::new(signed.principal(), signed.delegated()))
         });
     }
 }

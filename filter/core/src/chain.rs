@@ -7,7 +7,7 @@ mod signed;
 mod verified;
 
 pub use cache::TokenCache;
-pub use hops::Identity;
+pub use hops::{Actor, Delegated, Hop, Identity};
 pub use identity_headers::{IdentityHeaders, encode_identifier};
 pub use signed::SignedToken;
 pub use verified::VerifiedChain;

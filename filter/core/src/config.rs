@@ -6,21 +6,25 @@
 //! reader of its own rather than with serde's derive, because it lists all problems and not only the first.
 
 mod checks;
+mod claims;
 mod defaults;
 mod issuer;
 mod lint;
 mod parse;
 mod policy;
 mod problem;
+mod provider;
 mod reader;
 mod route;
 #[cfg(feature = "schema")]
 mod schema;
 mod suggest;
 
+pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
+pub use provider::Provider;
 pub use route::{Route, RouteMatch};
 #[cfg(feature = "schema")]
 pub use schema::schema;
@@ -202,6 +206,14 @@ impl Config {
     /// empty. Text that is not strict JSON (see [`crate::json`]) is one problem.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         parse::parse(bytes)
+    }
+
+    /// The document with everything that the `provider` of each issuer says, for people to see.
+    ///
+    /// # Errors
+    /// Text that is not strict JSON.
+    pub fn expand(bytes: &[u8]) -> Result<serde_json::Value, Problem> {
+        parse::expand(bytes)
     }
 
     /// Whether any route asks for a host.

@@ -9,6 +9,10 @@
 //! Two readers of one document must not be able to disagree about it: where RFC 8259 leaves a reading to the
 //! parser (duplicate members, a byte order mark), this one refuses. The number of bytes is the caller's to bound.
 
+mod pointer;
+
+pub use pointer::{Pointer, PointerError, pointer_push};
+
 use core::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -104,22 +108,6 @@ pub fn parse_within(bytes: &[u8], max_depth: usize, max_values: usize) -> Result
         .end()
         .map_err(|error| JsonError::TrailingData { line: error.line(), column: error.column() })?;
     Ok(value)
-}
-
-/// Appends one reference token to a JSON pointer, escaped as RFC 6901 §3 asks.
-#[must_use]
-pub fn pointer_push(base: &str, segment: &str) -> String {
-    let mut pointer = String::with_capacity(base.len() + segment.len() + 1);
-    pointer.push_str(base);
-    pointer.push('/');
-    for character in segment.chars() {
-        match character {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            other => pointer.push(other),
-        }
-    }
-    pointer
 }
 
 /// What the visitor found that `serde_json` has no word for; it travels beside serde's error.

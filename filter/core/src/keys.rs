@@ -6,8 +6,8 @@ mod signature;
 mod store;
 mod trusted;
 
-pub use key::{KeyError, PublicKey};
-pub use set::{KeySet, KeySetError};
+pub use key::{KeyError, KeyUse, PublicKey};
+pub use set::{KeySet, KeySetError, RejectedKey};
 pub use signature::{InModule, SignatureVerifier, VerifierFailed, ecdsa_der};
 pub use store::{KeyStore, Lookup, RemoteStore};
 pub use trusted::{TrustedIssuer, TrustedKey};

@@ -21,6 +21,7 @@ pub mod time;
 
 pub mod algorithm;
 pub mod json;
+pub mod spiffe;
 pub mod reason;
 
 pub mod denial;

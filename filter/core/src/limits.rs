@@ -6,8 +6,16 @@ use mandate_seam::limits as seam;
 /// What the linker holds policies to as well.
 pub use mandate_seam::limits::{BYTES_PER_FUEL, GLOBALS as POLICY_GLOBALS};
 
-/// Longest compact token, in bytes.
+/// Longest compact token, in bytes, where `token_bytes` is absent.
 pub const TOKEN_BYTES: usize = 8 * 1024;
+/// Least and largest `token_bytes`. Envoy's own limit for all headers of a request is 60 KiB (`max_request_headers_kb`).
+pub const MIN_TOKEN_BYTES: usize = 256;
+/// See [`MIN_TOKEN_BYTES`].
+pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
+/// Most claims that one member of `claims` or `agent` names.
+pub const CLAIM_POINTERS: usize = 16;
+/// Most hops of a chain, counted or not.
+pub const HOPS: usize = 32;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
 pub const JSON_DEPTH: usize = 32;
 /// Most values in the header, and in the claims, of one token: the memory that JSON takes grows with them.
@@ -52,8 +60,10 @@ pub const DEFAULT_CLOCK_SKEW_S: u64 = 30;
 pub const MAX_CLOCK_SKEW_S: u64 = 60;
 /// `max_lifetime_s` when absent.
 pub const DEFAULT_MAX_LIFETIME_S: u64 = 3600;
-/// Largest `max_lifetime_s`: a day; an agent's credential is short-lived.
-pub const MAX_MAX_LIFETIME_S: u64 = 24 * 3600;
+/// Largest `max_lifetime_s`: a week.
+pub const MAX_MAX_LIFETIME_S: u64 = 7 * 24 * 3600;
+/// A `max_lifetime_s` above a day is pointed at: an agent's credential is short-lived.
+pub const LONG_LIFETIME_S: u64 = 24 * 3600;
 /// `max_depth` when absent.
 pub const DEFAULT_MAX_DEPTH: u8 = 4;
 /// Largest `max_depth`.
@@ -103,6 +113,8 @@ pub const POLICY_OUTPUT_BYTES: core::ops::RangeInclusive<u64> = 1..=64 * 1024;
 
 /// Most bytes of an issuer's answer that a line of the log shows.
 pub const REPORTED_BYTES: usize = 256;
+/// Most keys of a set without a usable one that the message about it names.
+pub const REPORTED_KEYS: usize = 8;
 /// Longest pause between two attempts to fetch keys that fail, in milliseconds; the first pause is a second, then it doubles.
 /// Each is up to a fifth shorter, at random.
 pub const KEYS_BACKOFF_MAX_MS: u64 = 30_000;

@@ -3,4 +3,5 @@
 pub(crate) mod claims;
 mod parsed;
 
+pub use claims::{ClaimReader, Times};
 pub use parsed::{JoseHeader, ParsedToken};

@@ -67,6 +67,7 @@ fn the_record_of_an_allowed_request_tells_who_did_what_for_whom_by_what_right() 
             { "iss": ISSUER, "sub": "now" },
         ],
         "depth": 3,
+        "agent": "now",
         "token": {
             "jti": "token-1", "client_id": "agent-app", "kid": support::KID, "scopes": ["a", "b"],
             "exp_ms": (NOW_S + 600) * 1000,

@@ -195,10 +195,11 @@ fn the_same_identity_twice_is_a_cycle_unless_cycles_are_allowed() {
         (vec![(None, "a"), (Some(ISSUER), "a")], cycle),
         (vec![(Some(OTHER), "a"), (Some(OTHER), "a")], cycle),
         // The principal belongs to the chain.
-        (vec![(None, alice)], cycle),
-        (vec![(Some(ISSUER), alice)], cycle),
         (vec![(None, "a"), (None, alice)], cycle),
         (vec![(None, alice), (None, "a")], cycle),
+        // OAuth actor profile: an actor that is the principal is no delegation.
+        (vec![(None, alice)], None),
+        (vec![(Some(ISSUER), alice)], None),
         // Identity is the pair: the same name elsewhere is somebody else.
         (vec![(Some(OTHER), alice)], None),
         (vec![(None, "a"), (Some(OTHER), "a")], None),
@@ -242,7 +243,7 @@ fn a_verified_chain_tells_who_acts_for_whom() {
     assert_eq!(chain.depth(), 2);
     assert_eq!(chain.principal().subject, "user:alice");
     assert_eq!(chain.agent().unwrap().subject, "current");
-    let subjects: Vec<&str> = chain.hops().iter().map(|h| h.subject.as_str()).collect();
+    let subjects: Vec<&str> = chain.hops().iter().map(|h| h.identity.subject.as_str()).collect();
     assert_eq!(subjects, ["oldest", "current"]);
     assert_eq!(chain.token().token_id(), Some("token-1"));
 }

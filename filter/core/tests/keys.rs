@@ -12,7 +12,7 @@ mod support;
 
 use mandate_core::algorithm::Algorithm;
 use mandate_core::keys::{InModule, SignatureVerifier as _};
-use mandate_core::keys::{KeyError, KeySet, KeySetError, PublicKey};
+use mandate_core::keys::{KeyError, KeySet, KeySetError, KeyUse, PublicKey};
 use mandate_core::limits;
 use p256::pkcs8::DecodePublicKey as _;
 use proptest::prelude::*;
@@ -36,6 +36,10 @@ fn p256(number: u8) -> Value {
 
 fn p384(number: u8) -> Value {
     Private::new(Algorithm::Es384, number).jwk()
+}
+
+fn rejected(set: &KeySet) -> Vec<(usize, KeyError)> {
+    set.rejected().iter().map(|key| (key.position, key.error.clone())).collect()
 }
 
 fn set(keys: Value) -> Result<KeySet, KeySetError> {
@@ -178,7 +182,7 @@ fn a_key_with_any_private_part_is_refused_whatever_its_type() {
     // Purpose and algorithm do not excuse it, and the good keys of its set stay.
     let leaked = with(vectors::rfc7515_a2_jwk(), json!({ "use": "enc", "q": vectors::RFC7515_A2_P }));
     let set = set(json!([leaked, ed25519(1)])).unwrap();
-    assert_eq!((set.rejected(), set.keys().len()), (&[(0, KeyError::Private)][..], 1));
+    assert_eq!((rejected(&set), set.keys().len()), (vec![(0, KeyError::Private)], 1));
 }
 
 #[test]
@@ -322,8 +326,7 @@ fn what_is_no_key_set_is_refused() {
         (format!("\u{feff}{good}"), KeySetError::Malformed),
         (format!("{{\"keys\":[],{}", &good[1..]), KeySetError::Malformed),
         (format!("{{\"x\":{}{},{}", "[".repeat(40), "]".repeat(40), &good[1..]), KeySetError::Malformed),
-        (json!({ "keys": [] }).to_string(), KeySetError::Empty),
-        (json!({ "keys": [{ "kty": "oct", "k": "AAAA" }, null] }).to_string(), KeySetError::Empty),
+        (json!({ "keys": [] }).to_string(), KeySetError::Empty { rejected: Vec::new() }),
         (json!({ "keys": vec![ed25519(1); limits::KEYS + 1] }).to_string(), KeySetError::TooMany),
         (format!("{good}{}", " ".repeat(limits::KEY_SET_BYTES + 1 - good.len())), KeySetError::TooLarge),
     ] {
@@ -370,7 +373,7 @@ fn keys_that_cannot_be_used_are_left_out_and_the_good_ones_stay() {
         (4, KeyError::Member("kty")),
         (6, KeyError::Material),
     ];
-    assert_eq!(set.rejected(), expected);
+    assert_eq!(rejected(&set), expected);
     for kid in ["new", "b", "d"] {
         assert!(Algorithm::ALL.iter().all(|a| set.find(Some(kid), *a).is_none()), "{kid}");
     }
@@ -385,7 +388,7 @@ fn two_keys_with_one_kid_that_serve_the_same_algorithm_are_both_left_out() {
         with(ed25519(2), json!({ "kid": "twice" })),
     ]);
     let both = set(keys).unwrap();
-    assert_eq!(both.rejected(), [(0, KeyError::Duplicate), (2, KeyError::Duplicate)]);
+    assert_eq!(rejected(&both), [(0, KeyError::Duplicate), (2, KeyError::Duplicate)]);
     assert!(both.find(Some("twice"), Algorithm::EdDsa).is_none());
     assert!(both.find(None, Algorithm::EdDsa).is_none());
     assert!(both.find(Some("once"), Algorithm::Es256).is_some());
@@ -396,7 +399,7 @@ fn two_keys_with_one_kid_that_serve_the_same_algorithm_are_both_left_out() {
     assert_eq!((one.keys().len(), one.rejected().len()), (1, 0));
     let rsa = with(vectors::rfc7515_a2_jwk(), json!({ "kid": "twice" }));
     let ps = with(vectors::rfc7520_rsa_jwk(), json!({ "kid": "twice", "alg": "PS256" }));
-    assert_eq!(set(json!([rsa, ps])).unwrap_err(), KeySetError::Empty);
+    assert!(matches!(set(json!([rsa, ps])), Err(KeySetError::Empty { .. })));
 }
 
 #[test]
@@ -479,4 +482,64 @@ proptest! {
             prop_assert!(key.spki_der().len() >= 44);
         }
     }
+}
+
+#[test]
+fn a_set_without_a_usable_key_says_of_each_why() {
+    let error = set(json!([{ "kty": "oct", "k": "AAAA", "kid": "a" }, null])).unwrap_err();
+    let KeySetError::Empty { rejected } = &error else { panic!("{error}") };
+    assert_eq!(rejected.iter().map(|key| &key.error).collect::<Vec<_>>(), [
+        &KeyError::Symmetric,
+        &KeyError::Member("kty")
+    ]);
+    assert!(error.to_string().contains("; key 0: a symmetric key") && error.to_string().contains("; key 1: "), "{error}");
+}
+
+#[test]
+fn a_rejected_key_is_named_by_its_place_and_the_digest_of_its_kid() {
+    let set = set(json!([ed25519(1), with(ed25519(2), json!({ "use": "enc", "kid": "key-2\n" })), { "kty": "oct" }])).unwrap();
+    let lines: Vec<String> = set.rejected().iter().map(ToString::to_string).collect();
+    // `printf 'key-2\n' | sha256sum`
+    assert!(lines[0].starts_with("key 1 of the set (SHA-256 of its kid: 2622819df5e9e11b)"), "{lines:?}");
+    assert!(lines[1].starts_with("key 2 of the set (SHA-256 of its kid: none)"), "{lines:?}");
+    assert!(!lines[0].contains("key-2"), "a kid is hostile input");
+}
+
+#[test]
+fn of_a_bundle_only_the_keys_for_jwt_svids_are_taken() {
+    let bundle = |keys: Value| {
+        let document = json!({ "spiffe_sequence": 7, "spiffe_refresh_hint": 60, "keys": keys });
+        KeySet::parse_for(KeyUse::JwtSvid, document.to_string().as_bytes())
+    };
+    let svid = |jwk: Value, kid: &str| with(jwk, json!({ "use": "jwt-svid", "kid": kid }));
+    let good = svid(p256(1), "a");
+    for (other, error) in [
+        (with(good.clone(), json!({ "use": "x509-svid", "x5c": ["MIIB"] })), KeyError::Purpose),
+        (with(good.clone(), json!({ "use": "sig" })), KeyError::Purpose),
+        (with(good.clone(), json!({ "use": "JWT-SVID" })), KeyError::Purpose),
+        (without(good.clone(), "use"), KeyError::Purpose),
+        (without(good.clone(), "kid"), KeyError::Member("kid")),
+    ] {
+        let set = bundle(json!([other, good])).unwrap();
+        assert_eq!((rejected(&set), set.keys().len()), (vec![(0, error)], 1), "{other}");
+        assert!(set.find(Some("a"), Algorithm::Es256).is_some());
+    }
+    let set = bundle(json!([good])).unwrap();
+    assert_eq!((set.sequence(), set.refresh_hint_s()), (Some(7), Some(60)));
+    // SPIFFE Trust Domain and Bundle §4.1.3: all keys are revoked.
+    assert!(bundle(json!([])).unwrap().keys().is_empty());
+    for odd in [json!({ "keys": [], "spiffe_sequence": "7" }), json!({ "keys": [], "spiffe_refresh_hint": -1 })] {
+        let error = KeySet::parse_for(KeyUse::JwtSvid, odd.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error, KeySetError::Malformed, "{odd}");
+        // Elsewhere they mean nothing.
+        let plain = with(odd, json!({ "keys": [p256(1)] }));
+        assert_eq!(KeySet::parse(plain.to_string().as_bytes()).unwrap().sequence(), None);
+    }
+    // And no other issuer takes a key for JWT-SVIDs.
+    assert_eq!(error(&good), Some(KeyError::Purpose));
+}
+
+fn without(mut jwk: Value, name: &str) -> Value {
+    jwk.as_object_mut().unwrap().remove(name);
+    jwk
 }

@@ -13,13 +13,13 @@ mod support;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::config::RemoteKeys;
 use mandate_core::json::JsonError;
-use mandate_core::keys::{KeySet, KeySetError};
+use mandate_core::keys::{KeyError, KeySet, KeySetError, KeyUse, RejectedKey};
 use mandate_core::keys::{KeyStore, Lookup, RemoteStore};
 use mandate_core::limits;
 use mandate_core::time::UnixTime;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{KID, Private, jwks, with};
+use support::{KID, NOW, Private, jwks, with};
 
 const START_MS: u64 = 1_700_000_000_000;
 const TIMEOUT_MS: u64 = 1000;
@@ -39,7 +39,7 @@ fn new_store() -> RemoteStore {
         refresh_s: REFRESH_MS / 1000,
         stale_s: STALE_MS / 1000,
     };
-    RemoteStore::new(config, [7; 16], 0)
+    RemoteStore::new(config, KeyUse::Signatures, [7; 16], 0)
 }
 
 /// A worker, with its store as the request path sees it.
@@ -232,8 +232,13 @@ fn an_answer_that_is_no_usable_set_keeps_the_last_good_one() {
         (b"<html></html>", KeySetError::Json(JsonError::Syntax { line: 1, column: 1 })),
         (b"\xEF\xBB\xBF{}", KeySetError::Json(JsonError::ByteOrderMark)),
         (b"{}", KeySetError::Malformed),
-        (br#"{"keys":[]}"#, KeySetError::Empty),
-        (br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, KeySetError::Empty),
+        (br#"{"keys":[]}"#, KeySetError::Empty { rejected: Vec::new() }),
+        (
+            br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#,
+            KeySetError::Empty {
+                rejected: vec![RejectedKey { position: 0, kid_hash: None, error: KeyError::Symmetric }],
+            },
+        ),
     ] {
         assert_eq!(worker.store().accept(bad, at(REFRESH_MS)), Err(expected));
         assert_eq!(worker.find(KID, REFRESH_MS), "found");
@@ -322,7 +327,7 @@ const fn last_fifth(ms: u64) -> (u64, u64) {
 #[test]
 fn workers_do_not_all_fetch_at_the_same_moment() {
     let refresh = |seed: u8| {
-        let mut store = RemoteStore::new(new_store().config().clone(), [seed; 16], 0);
+        let mut store = RemoteStore::new(new_store().config().clone(), KeyUse::Signatures, [seed; 16], 0);
         store.accept(&document(), at(0)).unwrap();
         (0..=REFRESH_MS).step_by(100).find(|ms| store.is_due(at(*ms))).unwrap()
     };
@@ -339,20 +344,20 @@ fn a_new_configuration_takes_over_what_was_fetched_from_the_same_place_only() {
         uri: uri.to_owned(),
         ..new_store().config().clone()
     };
-    let mut earlier = RemoteStore::new(place("a/b", "https://c"), [1; 16], 0);
+    let mut earlier = RemoteStore::new(place("a/b", "https://c"), KeyUse::Signatures, [1; 16], 0);
     earlier.accept(&document(), at(5)).unwrap();
     // Joined to one text the two say the same.
-    let mut other = RemoteStore::new(place("a", "b/https://c"), [2; 16], 0);
+    let mut other = RemoteStore::new(place("a", "b/https://c"), KeyUse::Signatures, [2; 16], 0);
     other.take_over(&earlier);
     assert_eq!(other.fetched_at(), None);
 
-    let mut later = RemoteStore::new(place("a/b", "https://c"), [2; 16], 0);
+    let mut later = RemoteStore::new(place("a/b", "https://c"), KeyUse::Signatures, [2; 16], 0);
     later.take_over(&earlier);
     assert_eq!(later.fetched_at(), Some(at(5)), "as old as it is");
     assert!(!later.is_due(at(last_fifth(REFRESH_MS).0)) && later.is_due(at(REFRESH_MS + 5)));
     assert!(later.is_usable(at(STALE_MS)) && !later.is_usable(at(STALE_MS + 5)));
     // What is older is not taken.
-    let mut old = RemoteStore::new(place("a/b", "https://c"), [3; 16], 0);
+    let mut old = RemoteStore::new(place("a/b", "https://c"), KeyUse::Signatures, [3; 16], 0);
     old.accept(&rotated(), at(1)).unwrap();
     later.take_over(&old);
     assert_eq!(later.fetched_at(), Some(at(5)));
@@ -387,7 +392,7 @@ fn a_set_from_the_future_is_fetched_again_for_nobody_knows_its_age() {
 proptest! {
     #[test]
     fn a_store_is_never_due_while_it_is_busy_or_pauses(ms in 0..u64::MAX / 2, seed: [u8; 16], failures in 0..70_usize) {
-        let mut store = RemoteStore::new(new_store().config().clone(), seed, 0);
+        let mut store = RemoteStore::new(new_store().config().clone(), KeyUse::Signatures, seed, 0);
         let now = UnixTime::from_millis(ms);
         store.begin(now);
         prop_assert!(store.is_busy(now) && !store.is_due(now));
@@ -397,4 +402,70 @@ proptest! {
         }
         prop_assert!(store.is_due(now.plus_millis(limits::KEYS_BACKOFF_MAX_MS)));
     }
+}
+
+/// A bundle with this sequence number and refresh hint.
+fn bundle(sequence: Option<u64>, hint_s: Option<u64>) -> Vec<u8> {
+    let key = with(
+        Private::new(Algorithm::Es256, 3).jwk(),
+        json!({ "use": "jwt-svid", "kid": "a" }),
+    );
+    let mut bundle = json!({ "keys": [key] });
+    if let Some(sequence) = sequence {
+        bundle["spiffe_sequence"] = sequence.into();
+    }
+    if let Some(hint_s) = hint_s {
+        bundle["spiffe_refresh_hint"] = hint_s.into();
+    }
+    bundle.to_string().into_bytes()
+}
+
+fn bundle_store() -> RemoteStore {
+    RemoteStore::new(new_store().config().clone(), KeyUse::JwtSvid, [7; 16], 0)
+}
+
+#[test]
+fn an_older_bundle_does_not_replace_the_one_in_force() {
+    let mut store = bundle_store();
+    assert_eq!(store.accept(&bundle(Some(5), None), NOW), Ok(true));
+    let older = Err(KeySetError::Older { sequence: 4, in_force: 5 });
+    assert_eq!(store.accept(&bundle(Some(4), None), NOW.plus_secs(10)), older);
+    assert_eq!(store.fetched_at(), Some(NOW));
+    assert_eq!(store.accept(&bundle(Some(6), None), NOW.plus_secs(20)), Ok(true));
+    // Nothing says that one without a number is older.
+    assert_eq!(store.accept(&bundle(None, None), NOW.plus_secs(30)), Ok(true));
+    // A server that was set up anew counts from the beginning: what is no longer trusted does not stand in its way.
+    assert_eq!(store.accept(&bundle(Some(9), None), NOW.plus_secs(40)), Ok(true));
+    let later = NOW.plus_secs(40 + store.config().stale_s);
+    assert_eq!(store.accept(&bundle(Some(1), None), later), Ok(true));
+}
+
+#[test]
+fn a_bundle_may_ask_to_be_fetched_sooner_and_not_later() {
+    let refresh_s = new_store().config().refresh_s;
+    for (hint_s, every_s) in [(None, refresh_s), (Some(10), 10), (Some(refresh_s * 9), refresh_s), (Some(0), 1)] {
+        let mut store = bundle_store();
+        store.accept(&bundle(None, hint_s), NOW).unwrap();
+        let (earliest, latest) = (every_s * 800 - 1, every_s * 1000);
+        assert!(!store.is_due(NOW.plus_millis(earliest)), "{hint_s:?}");
+        assert!(store.is_due(NOW.plus_millis(latest)), "{hint_s:?}");
+    }
+}
+
+#[test]
+fn a_bundle_that_revokes_all_keys_is_taken() {
+    let mut store = KeyStore::Remote(bundle_store());
+    let KeyStore::Remote(remote) = &mut store else { panic!() };
+    remote.accept(&bundle(Some(1), None), NOW).unwrap();
+    assert_eq!(remote.accept(br#"{"keys":[],"spiffe_sequence":2}"#, NOW.plus_secs(1)), Ok(true));
+    assert!(!matches!(store.find(Some("a"), Algorithm::Es256, NOW.plus_secs(1)), Lookup::Found(..)));
+}
+
+#[test]
+fn keys_for_one_use_are_not_taken_over_for_another() {
+    let mut earlier = RemoteStore::new(new_store().config().clone(), KeyUse::Signatures, [1; 16], 0);
+    earlier.accept(&document(), NOW).unwrap();
+    let mut later = bundle_store();
+    later.take_over(&earlier);
+    assert_eq!(later.fetched_at(), None);
 }

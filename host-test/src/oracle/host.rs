@@ -166,7 +166,7 @@ impl request::HostRequest for State {
     fn hop(&mut self, _: Resource<Request>, index: u32) -> wasmtime::Result<Option<request::Identity>> {
         let answer = read(|request| {
             let hop = usize::try_from(index).ok().and_then(|index| request.chain().hops().get(index));
-            hop.map(identity)
+            hop.map(|hop| identity(&hop.identity))
         })?;
         self.note(HostFunction::Hop, || (vec![json!(index)], json!(answer.as_ref().map(shown))));
         Ok(answer)

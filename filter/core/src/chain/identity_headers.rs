@@ -1,6 +1,6 @@
 //! The identities of a token as header values and log fields: made once, used with every request of the token.
 
-use super::hops::Identity;
+use super::hops::{Delegated, Identity};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sfv::{ListSerializer, RefBareItem, StringRef, key_ref};
 
@@ -9,29 +9,39 @@ use sfv::{ListSerializer, RefBareItem, StringRef, key_ref};
 pub struct IdentityHeaders {
     /// The principal's subject, see [`encode_identifier`].
     pub principal: String,
-    /// The subject of the agent that acts now, likewise; `None` without a delegation.
+    /// The subject of the agent that acts now, likewise; `None` without one.
     pub agent: Option<String>,
-    /// How many hops there are.
+    /// How many hops count.
     pub depth: String,
     /// Principal, then the hops, oldest first, as a structured-field list (RFC 9651 §3.1): each member is the subject, a
-    /// String or, outside ASCII, a Display String, with its issuer as the parameter `iss`.
+    /// String or, outside ASCII, a Display String, with its issuer as the parameter `iss`. A hop has the parameters
+    /// `sub_profile` and `client_id` too, where its issuer says them.
     pub chain: String,
 }
 
 impl IdentityHeaders {
-    /// Of a principal and the hops, oldest first.
+    /// Of a principal, and who acts for it.
     #[must_use]
-    pub fn new(principal: &Identity, hops: &[Identity]) -> Self {
+    pub fn new(principal: &Identity, delegated: &Delegated) -> Self {
         let mut chain = ListSerializer::new();
-        for identity in std::iter::once(principal).chain(hops) {
-            let _ = chain
-                .bare_item(structured(&identity.subject))
-                .parameter(key_ref("iss"), structured(&identity.issuer));
+        let _ = chain
+            .bare_item(structured(&principal.subject))
+            .parameter(key_ref("iss"), structured(&principal.issuer));
+        for hop in &delegated.hops {
+            let mut member = chain
+                .bare_item(structured(&hop.identity.subject))
+                .parameter(key_ref("iss"), structured(&hop.identity.issuer));
+            if let Some(sub_profile) = &hop.sub_profile {
+                member = member.parameter(key_ref("sub_profile"), structured(sub_profile));
+            }
+            if let Some(client_id) = &hop.client_id {
+                let _ = member.parameter(key_ref("client_id"), structured(client_id));
+            }
         }
         Self {
             principal: encode_identifier(&principal.subject),
-            agent: hops.last().map(|agent| encode_identifier(&agent.subject)),
-            depth: hops.len().to_string(),
+            agent: delegated.agent(principal).map(|agent| encode_identifier(&agent.subject)),
+            depth: delegated.depth.to_string(),
             chain: chain.finish().unwrap_or_default(),
         }
     }

@@ -3,16 +3,14 @@
 //! Everything that depends only on the token and its issuer's entry is settled here, once; what depends on the time
 //! or the route is settled on every request ([`VerifiedChain`](super::VerifiedChain)). So a [`SignedToken`] may be kept and used again.
 
-use super::hops::{Identity, has_cycle, hops};
+use super::hops::{Delegated, Hop, Identity};
 use super::identity_headers::IdentityHeaders;
-use crate::config::same_token_type;
-use crate::denial::{ClaimProblem, Denial, Evidence};
+use crate::denial::Denial;
 use crate::keys::{SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use crate::token::ParsedToken;
-use crate::token::claims::{audience, date, identifier, invalid, required, scopes};
-use serde_json::{Map, Value};
+use crate::token::{ClaimReader, ParsedToken, Times};
+use serde_json::Value;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -22,22 +20,20 @@ use std::rc::Rc;
 pub struct SignedToken {
     issuer: Rc<TrustedIssuer>,
     principal: Identity,
-    hops: Vec<Identity>,
+    delegated: Delegated,
     client_id: Option<String>,
     token_id: Option<String>,
     key_id: Option<String>,
     scopes: Vec<String>,
-    issued_at: UnixTime,
-    not_before: Option<UnixTime>,
-    expires_at: UnixTime,
+    times: Times,
     claims: Value,
-    cyclic: bool,
     foreign: bool,
     identity_headers: OnceCell<IdentityHeaders>,
 }
 
 impl SignedToken {
-    /// Verifies `token` under `key`, then reads its claims by the rules of its kind (RFC 9068 §2.2 and §4).
+    /// Verifies `token` under `key`, then reads its claims as the entry of its issuer says (RFC 9068 §2.2 and §4, if it says
+    /// nothing else).
     ///
     /// # Errors
     /// The first rule that the token breaks; [`Reason::Internal`] if the verifier failed.
@@ -57,67 +53,35 @@ impl SignedToken {
             }
             Err(_) => return Err(Reason::Internal.into()),
         }
-        let access_token = token.header().typ.as_deref().is_some_and(|t| same_token_type(t, "at+jwt"));
-        let key_id = token.header().kid.clone();
-        Self::read(token.into_claims(), key_id, key.issuer, access_token)
+        Self::read(token, key.issuer)
     }
 
-    fn read(
-        claims: Map<String, Value>,
-        key_id: Option<String>,
-        trusted: &Rc<TrustedIssuer>,
-        access_token: bool,
-    ) -> Result<Self, Denial> {
-        let issuer = trusted.entry();
-        let iss = required("iss", identifier(&claims, "iss")?)?;
-        if iss != issuer.issuer {
-            return Err(Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: iss.into() }));
-        }
-        audience(&claims, &issuer.audiences)?;
-        let subject = required("sub", identifier(&claims, "sub")?)?;
-        let client_id = identifier(&claims, "client_id")?;
-        let token_id = identifier(&claims, "jti")?;
-        if access_token {
-            // RFC 9068 §2.2: an access token of this profile has both.
-            required("client_id", client_id)?;
-            required("jti", token_id)?;
-        }
-        let issued_at = required("iat", date(&claims, "iat")?)?;
-        let not_before = date(&claims, "nbf")?;
-        let expires_at = required("exp", date(&claims, "exp")?)?;
-        if expires_at <= issued_at {
-            return Err(invalid("exp", ClaimProblem::NotAfterIssued));
-        }
-        if expires_at > issued_at.plus_secs(issuer.max_lifetime_s) {
-            let lifetime_s = expires_at.millis_since(issued_at) / 1000;
-            let evidence = Evidence::Lifetime { lifetime_s, max_lifetime_s: issuer.max_lifetime_s };
-            return Err(Denial::new(Reason::LifetimeTooLong, evidence));
-        }
-        if claims.contains_key("cnf") {
-            // RFC 7800 §3.1: the presenter must prove possession of this key. No proof is checked here yet, and a bound
-            // token taken without one is a stolen token taken (RFC 9449 §7.2).
-            return Err(invalid("cnf", ClaimProblem::Bound));
-        }
-        let principal = Identity { issuer: iss.to_owned(), subject: subject.to_owned() };
-        let hops = hops(&claims, iss)?;
-        let scopes = scopes(&claims)?;
+    fn read(token: ParsedToken, trusted: &Rc<TrustedIssuer>) -> Result<Self, Denial> {
+        let reader = ClaimReader::new(&token, trusted.entry());
+        let issuer = reader.issuer_name()?.to_owned();
+        reader.marks()?;
+        reader.audience()?;
+        let principal = Identity { issuer, subject: reader.principal()?.into_owned() };
+        let client_id = reader.client()?;
+        let token_id = reader.token_id()?;
+        let times = reader.times()?;
+        reader.unbound()?;
+        let delegated = Delegated::read(&reader, &principal, client_id)?;
+        let scopes = reader.scopes()?;
         let (client_id, token_id) = (client_id.map(str::to_owned), token_id.map(str::to_owned));
-        let claims = Value::Object(claims);
-        let cyclic = has_cycle(&principal, &hops);
-        let foreign = hops.iter().any(|hop| hop.issuer != principal.issuer);
+        let foreign = delegated.hops.iter().any(|hop| hop.identity.issuer != principal.issuer);
+        let key_id = token.header().kid.clone();
+        let claims = Value::Object(token.into_claims());
         Ok(Self {
             issuer: Rc::clone(trusted),
             principal,
-            hops,
+            delegated,
             client_id,
             token_id,
             key_id,
             scopes,
-            issued_at,
-            not_before,
-            expires_at,
+            times,
             claims,
-            cyclic,
             foreign,
             identity_headers: OnceCell::new(),
         })
@@ -137,14 +101,32 @@ impl SignedToken {
 
     /// The hops as the token has them, oldest first. Not yet checked for depth, trust or cycles.
     #[must_use]
-    pub fn hops(&self) -> &[Identity] {
-        &self.hops
+    pub fn hops(&self) -> &[Hop] {
+        &self.delegated.hops
+    }
+
+    /// What the token says of who acts for its principal.
+    #[must_use]
+    pub fn delegated(&self) -> &Delegated {
+        &self.delegated
+    }
+
+    /// How many of them count.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.delegated.depth
+    }
+
+    /// The software that acts now: the last hop, or the principal if it is an agent itself.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Identity> {
+        self.delegated.agent(&self.principal)
     }
 
     /// Whether somebody is in the chain twice.
     #[must_use]
     pub fn is_cyclic(&self) -> bool {
-        self.cyclic
+        self.delegated.cyclic
     }
 
     /// Whether a hop is of another issuer than the principal.
@@ -155,22 +137,22 @@ impl SignedToken {
 
     /// Principal, then the hops, oldest first.
     pub fn identities(&self) -> impl Iterator<Item = &Identity> {
-        std::iter::once(&self.principal).chain(&self.hops)
+        std::iter::once(&self.principal).chain(self.hops().iter().map(|hop| &hop.identity))
     }
 
     /// The identities as headers and logs show them.
     #[must_use]
     pub fn identity_headers(&self) -> &IdentityHeaders {
-        self.identity_headers.get_or_init(|| IdentityHeaders::new(&self.principal, &self.hops))
+        self.identity_headers.get_or_init(|| IdentityHeaders::new(&self.principal, &self.delegated))
     }
 
-    /// `client_id`.
+    /// The OAuth client, as `claims.client` says.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// `jti`.
+    /// The identifier of the token, as `claims.token_id` says.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
@@ -188,22 +170,22 @@ impl SignedToken {
         &self.scopes
     }
 
-    /// `iat`.
+    /// When it was issued, as `claims.issued_at` says.
     #[must_use]
-    pub fn issued_at(&self) -> UnixTime {
-        self.issued_at
+    pub fn issued_at(&self) -> Option<UnixTime> {
+        self.times.issued_at
     }
 
     /// `nbf`.
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
-        self.not_before
+        self.times.not_before
     }
 
     /// `exp`.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
-        self.expires_at
+        self.times.expires_at
     }
 
     /// All claims, as the issuer signed them.

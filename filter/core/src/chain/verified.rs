@@ -1,10 +1,11 @@
 //! The delegation chain of a token, allowed to act now, here.
 
-use super::hops::Identity;
+use super::hops::{Hop, Identity};
 use super::signed::SignedToken;
 use crate::config::Delegation;
 use crate::denial::{Denial, Evidence, UnixMillis};
 use crate::routes::MatchedRoute;
+use crate::token::claims::lifetime;
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
 
@@ -30,24 +31,24 @@ impl VerifiedChain {
     ) -> Result<Self, Denial> {
         in_time(&token, now)?;
         let hops = token.hops();
-        if (delegation.required || route.entry().delegation_required) && hops.is_empty() {
+        if (delegation.required || route.entry().delegation_required) && token.agent().is_none() {
             return Err(Reason::DelegationRequired.into());
         }
         let max_depth =
             route.entry().max_depth.map_or(delegation.max_depth, |route| route.min(delegation.max_depth));
-        if hops.len() > usize::from(max_depth) {
-            let evidence = Evidence::Depth { depth: hops.len(), max_depth };
+        if token.depth() > usize::from(max_depth) {
+            let evidence = Evidence::Depth { depth: token.depth(), max_depth };
             return Err(Denial::new(Reason::DelegationTooDeep, evidence));
         }
         let stranger = match &delegation.actor_issuers {
-            Some(list) => hops.iter().find(|hop| !list.contains(&hop.issuer)),
+            Some(list) => hops.iter().find(|hop| !list.contains(&hop.identity.issuer)),
             None if !token.has_foreign_hop() => None,
-            None => hops.iter().find(|hop| hop.issuer != token.principal().issuer),
+            None => hops.iter().find(|hop| hop.identity.issuer != token.principal().issuer),
         };
         if let Some(stranger) = stranger {
             let own = || vec![token.principal().issuer.clone()];
             let trusted = delegation.actor_issuers.clone().unwrap_or_else(own);
-            let evidence = Evidence::ActorIssuer { iss: (&stranger.issuer).into(), trusted };
+            let evidence = Evidence::ActorIssuer { iss: (&stranger.identity.issuer).into(), trusted };
             return Err(Denial::new(Reason::ActorUntrusted, evidence));
         }
         if !delegation.allow_cycles && token.is_cyclic() {
@@ -74,22 +75,22 @@ impl VerifiedChain {
         self.token.principal()
     }
 
-    /// The software that acts now: the last hop, if there is one.
+    /// The software that acts now, see [`SignedToken::agent`].
     #[must_use]
     pub fn agent(&self) -> Option<&Identity> {
-        self.token.hops().last()
+        self.token.agent()
     }
 
     /// The hops, oldest first.
     #[must_use]
-    pub fn hops(&self) -> &[Identity] {
+    pub fn hops(&self) -> &[Hop] {
         self.token.hops()
     }
 
-    /// The number of hops.
+    /// The number of hops that count.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.token.hops().len()
+        self.token.depth()
     }
 }
 
@@ -102,7 +103,11 @@ fn in_time(token: &SignedToken, now: UnixTime) -> Result<(), Denial> {
         return Err(Denial::new(Reason::TokenExpired, Evidence::Expired { exp_ms, now_ms, clock_skew_s }));
     }
     let latest_start = now.plus_secs(clock_skew_s);
-    let starts = [("iat", Some(token.issued_at())), ("nbf", token.not_before())];
+    if token.issued_at().is_none() {
+        // Nobody knows when it was issued: what is left of it may not be more than a whole life.
+        lifetime(token.issuer().entry(), now, token.expires_at())?;
+    }
+    let starts = [("iat", token.issued_at()), ("nbf", token.not_before())];
     for (claim, from) in starts {
         if let Some(from) = from.filter(|from| *from > latest_start) {
             let evidence = Evidence::NotYetValid { claim, from_ms: UnixMillis(from), now_ms, clock_skew_s };

@@ -2,6 +2,7 @@
 
 use super::reader::{Node, shown};
 use crate::http::{HostPattern, HostPatternError, OWN_PREFIX, is_plain_method, may_be_passed_on};
+use crate::json::{self, Pointer, PointerError};
 use crate::{algorithm::Algorithm, limits};
 
 /// An `iss` or `aud` value (RFC 7519 §2, StringOrURI), as strict as matching byte for byte needs.
@@ -43,6 +44,37 @@ pub(super) fn token_type(node: &Node<'_>) -> Option<String> {
     let (top, sub) = text.split_once('/').unwrap_or(("application", text));
     if !is_token(top) || !is_token(sub) {
         return node.refuse_with("must be a media type", "for example `at+jwt`");
+    }
+    Some(text.to_owned())
+}
+
+/// The same, or `null` for a header without `typ`.
+pub(super) fn token_type_or_null(node: &Node<'_>) -> Option<Option<String>> {
+    if node.value().is_null() { Some(None) } else { token_type(node).map(Some) }
+}
+
+/// A JSON pointer to a claim.
+pub(super) fn pointer(node: &Node<'_>) -> Option<Pointer> {
+    pointer_text(node, node.string(limits::IDENTITY_BYTES)?)
+}
+
+/// The same, as the name of a member.
+pub(super) fn pointer_text(node: &Node<'_>, text: &str) -> Option<Pointer> {
+    match Pointer::parse(text) {
+        Ok(pointer) => Some(pointer),
+        Err(error @ PointerError::NoSlash) => {
+            let escaped = json::pointer_push("", text);
+            node.refuse_with(error.to_string(), format!("write `{}`", shown(&escaped)))
+        }
+        Err(error) => node.refuse(error.to_string()),
+    }
+}
+
+/// A word of a claim: no white space.
+pub(super) fn claim_word(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::IDENTITY_BYTES)?;
+    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return node.refuse("must be one word, without white space or control characters");
     }
     Some(text.to_owned())
 }

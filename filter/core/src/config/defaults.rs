@@ -2,14 +2,20 @@
 
 use crate::limits;
 
+#[cfg(feature = "schema")]
 pub(super) fn token_types() -> Vec<String> {
     vec!["at+jwt".to_owned()]
+}
+
+pub(super) const fn token_bytes() -> usize {
+    limits::TOKEN_BYTES
 }
 
 pub(super) const fn clock_skew_s() -> u64 {
     limits::DEFAULT_CLOCK_SKEW_S
 }
 
+#[cfg(feature = "schema")]
 pub(super) const fn max_lifetime_s() -> u64 {
     limits::DEFAULT_MAX_LIFETIME_S
 }

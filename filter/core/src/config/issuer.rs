@@ -1,5 +1,7 @@
 //! `issuers`: whose tokens are accepted, and where their keys are.
 
+use super::claims::{AgentRule, ChainRule, ClaimMapping};
+use super::provider::Provider;
 use super::checks;
 #[cfg(feature = "schema")]
 use super::{defaults, schema};
@@ -12,13 +14,24 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Issuer {
-    /// Issuer identifier. It must equal the token's `iss` claim byte for byte: a trailing slash makes a difference.
+    /// Issuer identifier. It must equal the token's `iss` claim byte for byte: a trailing slash makes a difference. With the
+    /// provider `jwt_svid` the trust domain (`spiffe://prod.example`): the token's `sub` must be in it, and `iss` is not looked at.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "schema::Identity", extend("examples" = ["https://idp.example"]))
     )]
     pub issuer: String,
+    /// What the tokens of this issuer look like: a preset of the members `token_types`, `claims`, `agent`, `chain` and
+    /// `max_lifetime_s`. A member that is written wins over the preset; `claims`, `claims.require` and `chain` are
+    /// merged member by member, and so is `agent`, unless its `from` is written. `mandate check --expand` prints the result.
+    /// `docs/providers.md` has an example for each.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(default, extend("default" = "rfc9068"), extend("examples" = ["keycloak"]))
+    )]
+    pub provider: Provider,
     /// Accepted audiences. The token's `aud` claim (a string or an array) must contain at least one of them, byte for byte.
+    /// `claims.audience` may name another claim.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -37,18 +50,27 @@ pub struct Issuer {
         )
     )]
     pub algorithms: Vec<Algorithm>,
-    /// Accepted values of `typ` in the token header, compared case-insensitively; a leading `application/` is ignored. A
-    /// token without `typ` is denied. A token of type `at+jwt` must have every claim that RFC 9068 requires. `JWT` is
-    /// accepted only if listed, and then also admits ID tokens of this issuer.
+    /// Accepted values of `typ` in the token header, compared case-insensitively; a leading `application/` is ignored. `null`
+    /// stands for a header without `typ`. `JWT` and `null` are accepted only if listed, and then admit every JWT of this
+    /// issuer, ID tokens too, unless `claims.require` has marks that tell them apart. Default: that of the provider.
     #[cfg_attr(
         feature = "schema",
         schemars(
-            with = "schema::Set<schema::MediaType, 1, { limits::SMALL_LIST }>",
+            with = "schema::Set<schema::MediaTypeOrNull, 1, { limits::SMALL_LIST }>",
             default = "defaults::token_types",
-            extend("examples" = [["at+jwt", "JWT"]])
+            extend("examples" = [["at+jwt", "JWT"], [null]])
         )
     )]
-    pub token_types: Vec<String>,
+    pub token_types: Vec<Option<String>>,
+    /// Where the tokens say what: audience, principal, client, scopes, and marks that they must have.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ClaimMapping>"))]
+    pub claims: ClaimMapping,
+    /// Who the agent is.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<AgentRule>"))]
+    pub agent: AgentRule,
+    /// How the tokens write a delegation chain.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ChainRule>"))]
+    pub chain: ChainRule,
     /// Source of the issuer's public keys.
     pub keys: KeySource,
     /// Tolerated difference between the issuer's clock and the proxy's, in seconds. A token is accepted until
@@ -63,6 +85,7 @@ pub struct Issuer {
     )]
     pub clock_skew_s: u64,
     /// Maximum lifetime of a token (`exp` - `iat`), in seconds. A token with a longer one is denied (`lifetime_too_long`).
+    /// Without `iat` it is the maximum of what is left until `exp`. Default: that of the provider, at most a day.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -72,6 +95,25 @@ pub struct Issuer {
         )
     )]
     pub max_lifetime_s: u64,
+    /// Maximum length of a token, in bytes. A longer one is denied (`token_too_large`). Envoy limits all headers of a request
+    /// together to 60 KiB (`max_request_headers_kb`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::token_bytes",
+            range(min = limits::MIN_TOKEN_BYTES, max = limits::MAX_TOKEN_BYTES),
+            extend("examples" = [32768])
+        )
+    )]
+    pub token_bytes: usize,
+}
+
+impl Issuer {
+    /// Whether the issuer is a SPIFFE trust domain, whose tokens are found by their `sub`.
+    #[must_use]
+    pub fn is_trust_domain(&self) -> bool {
+        self.provider == Provider::JwtSvid
+    }
 }
 
 /// Source of an issuer's public keys: exactly one of `inline` and `remote`.

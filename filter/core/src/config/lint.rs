@@ -1,11 +1,13 @@
 //! Valid settings that are probably mistakes.
 
-use super::{Config, Problem, Route, RouteMatch, same_token_type};
+mod issuers;
+
+use super::{Config, Problem, Route, RouteMatch};
 
 /// Warnings in the order of issuers, delegation, routes, policies, upstream.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    issuers(config, &mut warnings);
+    issuers::warnings(config, &mut warnings);
     if config.delegation.required && config.delegation.max_depth == 0 {
         warnings.push(warning(
             "/delegation/required".to_owned(),
@@ -17,6 +19,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         let earlier =
             config.routes.iter().take(index).position(|earlier| shadows(&earlier.matcher, &route.matcher));
         one_route(index, route, earlier, &mut warnings);
+        warnings.extend(issuers::no_scopes(config, index, route));
         warnings.extend(wildcard(index, route));
         if route.delegation_required && route.max_depth.unwrap_or(config.delegation.max_depth) == 0 {
             warnings.push(warning(
@@ -65,20 +68,6 @@ fn wildcard(index: usize, route: &Route) -> Option<Problem> {
     })
 }
 
-fn issuers(config: &Config, warnings: &mut Vec<Problem>) {
-    for (index, issuer) in config.issuers.iter().enumerate() {
-        for (place, token_type) in issuer.token_types.iter().enumerate() {
-            if same_token_type(token_type, "JWT") {
-                warnings.push(warning(
-                    format!("/issuers/{index}/token_types/{place}"),
-                    "accepts every JWT of this issuer, including ID tokens".to_owned(),
-                    "have the issuer mark access tokens as `at+jwt` (RFC 9068 §2.1)",
-                ));
-            }
-        }
-    }
-}
-
 /// A prefix that is equal to an earlier one, or below it, for a server that ignores letter case.
 fn same_but_for_case(index: usize, route: &Route, config: &Config) -> Option<Problem> {
     let prefix = &route.matcher.path_prefix;
@@ -119,11 +108,11 @@ fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut
                 "name the paths that are public",
             ));
         }
-    } else if route.scopes.is_empty() && route.policies.is_empty() {
+    } else if route.scopes.is_empty() && !route.any_token && route.policies.is_empty() {
         warnings.push(warning(
             format!("/routes/{index}"),
             "every valid token is enough: the route has neither `scopes` nor `policies`".to_owned(),
-            "list the required `scopes`",
+            "list the required `scopes`, or write `\"scopes\": []` if that is meant",
         ));
     }
 }

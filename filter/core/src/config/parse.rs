@@ -1,17 +1,18 @@
 //! From JSON to [`Config`]: the structure of the document and what its parts demand of each other.
 
+mod claims;
 mod issuer;
 mod policy;
 mod route;
 
 use super::reader::{Node, Problems, shown};
-use super::{Audit, AuditLog, Config, Delegation, Preflight, Problem, Upstream, checks};
+use super::{Audit, AuditLog, Config, Delegation, Preflight, Problem, Upstream, checks, provider};
 use crate::json::{self, JsonError};
 use crate::limits;
 use serde_json::Value;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Config, Vec<Problem>> {
-    let document = document(bytes).map_err(|problem| vec![problem])?;
+    let document = expand(bytes).map_err(|problem| vec![problem])?;
     let problems = Problems::default();
     let config = config(&Node::root(&document, &problems));
     let mut list = problems.into_list();
@@ -25,6 +26,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config, Vec<Problem>> {
             Err(list)
         }
     }
+}
+
+/// The document, with what the providers of its issuers say.
+pub(super) fn expand(bytes: &[u8]) -> Result<Value, Problem> {
+    let mut document = document(bytes)?;
+    provider::expand(&mut document);
+    Ok(document)
 }
 
 const fn whole(message: String) -> Problem {

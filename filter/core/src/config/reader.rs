@@ -76,7 +76,7 @@ impl<'a> Node<'a> {
         None
     }
 
-    fn mismatch<T>(&self, wanted: &str) -> Option<T> {
+    pub(super) fn mismatch<T>(&self, wanted: &str) -> Option<T> {
         let found = match self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -98,6 +98,18 @@ impl<'a> Node<'a> {
             }),
             _ => self.mismatch("an object"),
         }
+    }
+
+    /// The members of an object whose names are not known beforehand.
+    pub(super) fn members(&self, most: usize) -> Option<Vec<(&'a str, Self)>> {
+        let Value::Object(members) = self.value else {
+            return self.mismatch("an object");
+        };
+        if members.len() > most {
+            return self.refuse(format!("must not have more than {most} members, but has {}", members.len()));
+        }
+        let member = |(name, value): (&'a String, &'a Value)| (name.as_str(), self.child(&shown(name), value));
+        Some(members.iter().map(member).collect())
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
@@ -245,11 +257,30 @@ impl<'a> Object<'a> {
     ) -> Option<T> {
         match self.member(name) {
             Some(node) => read(&node),
-            None => {
-                self.problems.push(&json::pointer_push(&self.pointer, name), "is required but missing", None);
-                None
-            }
+            None => self.missing(name, None),
         }
+    }
+
+    /// The same, with what to write for a member that is missing.
+    pub(super) fn required_as<T>(
+        &mut self,
+        name: &'static str,
+        suggestion: impl FnOnce() -> String,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> Option<T> {
+        match self.member(name) {
+            Some(node) => read(&node),
+            None => self.missing(name, Some(suggestion())),
+        }
+    }
+
+    fn missing<T>(&self, name: &str, suggestion: Option<String>) -> Option<T> {
+        self.problems.push(
+            &json::pointer_push(&self.pointer, name),
+            "is required but missing",
+            suggestion,
+        );
+        None
     }
 
     /// A member that may be absent; the outer `None` means that it is there and wrong.

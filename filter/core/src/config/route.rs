@@ -20,8 +20,9 @@ pub struct Route {
     /// combined with `scopes`, `max_depth`, `delegation_required` and `policies`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
-    /// Required scopes. The token's `scope` claim must contain every one of them, byte for byte; otherwise the request is
-    /// denied (`scope_insufficient`).
+    /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
+    /// of them, byte for byte; otherwise the request is denied (`scope_insufficient`). An empty list says that every
+    /// valid token is enough; `mandate check` warns if a route has neither this member nor `policies`.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -31,6 +32,9 @@ pub struct Route {
         )
     )]
     pub scopes: Vec<String>,
+    /// Whether the document has an empty list of scopes, and not none.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub any_token: bool,
     /// Maximum number of hops on this route; not more than `delegation.max_depth`. If absent, `delegation.max_depth`
     /// applies.
     #[cfg_attr(

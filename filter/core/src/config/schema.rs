@@ -135,11 +135,77 @@ fn text(pattern: &str, most: usize) -> Schema {
     json_schema!({ "type": "string", "pattern": pattern, "minLength": 1, "maxLength": most })
 }
 
+const MEDIA_TYPE: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$";
+const POINTER: &str = "^(/([^/~]|~[01])*)+$";
+
+fn or_null(schema: Schema) -> Schema {
+    json_schema!({ "oneOf": [schema, { "const": null }] })
+}
+
+/// A value that a mark may ask for; `null`: none.
+fn scalar() -> Schema {
+    json_schema!({ "oneOf": [
+        { "type": "string", "minLength": 1, "maxLength": limits::IDENTITY_BYTES },
+        { "type": "number" },
+        { "type": "boolean" },
+        { "const": null },
+    ] })
+}
+
+fn present() -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["present"],
+        "properties": { "present": { "const": true, "description": "Any value." } },
+        "additionalProperties": false,
+    })
+}
+
 stand_ins! {
     /// A name without white space.
     Identity = text(r"^\S+$", limits::IDENTITY_BYTES);
-    /// A media type.
-    MediaType = text(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$", limits::NAME_BYTES);
+    /// A media type, or `null`.
+    MediaTypeOrNull = or_null(text(MEDIA_TYPE, limits::NAME_BYTES));
+    /// A JSON pointer to a member.
+    Pointer = text(POINTER, limits::IDENTITY_BYTES);
+    /// The same, or `null`.
+    PointerOrNull = or_null(text(POINTER, limits::IDENTITY_BYTES));
+    /// A pointer, or several whose values are joined.
+    JoinedPointers = json_schema!({ "oneOf": [
+        text(POINTER, limits::IDENTITY_BYTES),
+        {
+            "type": "array",
+            "items": text(POINTER, limits::IDENTITY_BYTES),
+            "minItems": 1,
+            "maxItems": limits::CLAIM_POINTERS,
+        },
+    ] });
+    /// Marks by pointer.
+    Marks = json_schema!({
+        "type": "object",
+        "propertyNames": text(POINTER, limits::IDENTITY_BYTES),
+        "maxProperties": limits::CLAIM_POINTERS,
+        "additionalProperties": { "oneOf": [
+            scalar(),
+            { "type": "array", "items": scalar(), "uniqueItems": true, "minItems": 1, "maxItems": limits::SMALL_LIST },
+            present(),
+        ] },
+    });
+    /// Words by pointer.
+    Signs = json_schema!({
+        "type": "object",
+        "propertyNames": text(POINTER, limits::IDENTITY_BYTES),
+        "maxProperties": limits::CLAIM_POINTERS,
+        "additionalProperties": { "oneOf": [text(r"^\S+$", limits::IDENTITY_BYTES), present()] },
+    });
+    /// A list of words, or `null`.
+    WordsOrNull = or_null(json_schema!({
+        "type": "array",
+        "items": text(r"^\S+$", limits::IDENTITY_BYTES),
+        "uniqueItems": true,
+        "minItems": 1,
+        "maxItems": limits::SMALL_LIST,
+    }));
     /// An HTTP method in upper case, as requests may have it.
     Method = text("^[0-9A-Z_-]+$", limits::NAME_BYTES);
     /// A host, or `*.` and a host.

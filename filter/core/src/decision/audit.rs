@@ -3,7 +3,7 @@
 //! It names the token by its `jti`, never by its bytes, and holds no header and no query.
 
 use super::{Decision, Outcome};
-use crate::chain::{Identity, SignedToken};
+use crate::chain::{Hop, Identity, SignedToken};
 use crate::config::{AuditLog, Config};
 use crate::denial::Evidence;
 use crate::http::NormalPath;
@@ -33,9 +33,13 @@ pub struct AuditRecord<'a> {
     route: Option<Route<'a>>,
     /// Principal, then every hop, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    chain: Option<Vec<Hop<'a>>>,
+    chain: Option<Vec<Party<'a>>>,
+    /// How many hops count.
     #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<usize>,
+    /// Who acts now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -52,9 +56,13 @@ struct Route<'a> {
 
 /// A hop, or the principal.
 #[derive(Debug, Serialize)]
-struct Hop<'a> {
+struct Party<'a> {
     iss: &'a str,
     sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_profile: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
 }
 
 /// What a policy asked to be noted.
@@ -76,10 +84,21 @@ struct Token<'a> {
     exp_ms: u64,
 }
 
-impl<'a> From<&'a Identity> for Hop<'a> {
+impl<'a> From<&'a Identity> for Party<'a> {
     fn from(identity: &'a Identity) -> Self {
-        Self { iss: &identity.issuer, sub: &identity.subject }
+        Self { iss: &identity.issuer, sub: &identity.subject, sub_profile: None, client_id: None }
     }
+}
+
+impl<'a> From<&'a Hop> for Party<'a> {
+    fn from(hop: &'a Hop) -> Self {
+        let (sub_profile, client_id) = (hop.sub_profile.as_deref(), hop.client_id.as_deref());
+        Self { sub_profile, client_id, ..(&hop.identity).into() }
+    }
+}
+
+fn chain(token: &SignedToken) -> Vec<Party<'_>> {
+    std::iter::once(token.principal().into()).chain(token.hops().iter().map(Party::from)).collect()
 }
 
 impl<'a> From<&'a SignedToken> for Token<'a> {
@@ -139,8 +158,9 @@ impl<'a> AuditRecord<'a> {
             method: decision.method(),
             path: decision.path().map(NormalPath::as_str),
             route,
-            chain: token.map(|t| t.identities().map(Hop::from).collect()),
-            depth: token.map(|t| t.hops().len()),
+            chain: token.map(chain),
+            depth: token.map(SignedToken::depth),
+            agent: token.and_then(SignedToken::agent).map(|agent| agent.subject.as_str()),
             token: token.map(Token::from),
             policies: decision.policies(),
             obligations,

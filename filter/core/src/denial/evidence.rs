@@ -4,6 +4,7 @@ use super::cause::{ClaimProblem, CredentialProblem, KeysProblem, PathError, Toke
 use crate::limits;
 use crate::time::UnixTime;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// A text from outside, cut to [`limits::EVIDENCE_TEXT_BYTES`].
@@ -71,7 +72,7 @@ pub enum Evidence {
         /// What the header says; `None` if it says nothing.
         unverified_typ: Option<Shown>,
         /// `token_types` of the issuer.
-        accepted: Vec<String>,
+        accepted: Vec<Option<String>>,
         /// `iss` of the token.
         unverified_iss: Shown,
     },
@@ -86,7 +87,7 @@ pub enum Evidence {
     },
     /// No issuer of the configuration has this name.
     Issuer {
-        /// `iss` of the token.
+        /// `iss` of the token; of a token of a SPIFFE trust domain `sub`.
         unverified_iss: Shown,
     },
     /// The issuer has no such key, or the signature is not that key's.
@@ -113,6 +114,16 @@ pub enum Evidence {
         expected: Vec<String>,
         /// What the token says.
         aud: Vec<Shown>,
+    },
+    /// A claim has not the value that `claims.require` asks for.
+    Mark {
+        /// Its JSON pointer.
+        claim: String,
+        /// What was expected, in words.
+        expected: String,
+        /// What the token says, as JSON; absent if it says nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        found: Option<Shown>,
     },
     /// `exp` has passed.
     Expired {
@@ -143,17 +154,17 @@ pub enum Evidence {
     },
     /// A claim is absent or has the wrong form.
     Claim {
-        /// Its name.
-        claim: &'static str,
+        /// Its name, or its JSON pointer if it is inside of another.
+        claim: Cow<'static, str>,
         /// What is wrong with it.
         #[serde(serialize_with = "text")]
         problem: ClaimProblem,
     },
-    /// An `act` is not well-formed.
+    /// An actor is not well-formed.
     Actor {
-        /// How deep it is nested: 1 is the outermost `act`.
+        /// Its place: 1 is the outermost `act`, 2 the one in it or, in the form `okta`, the latest beside it.
         act: usize,
-        /// Its member; `act` itself if it is no object.
+        /// Its member; `act`, `delegated_through` or `origin` if it is no object.
         member: &'static str,
         /// What is wrong with it.
         #[serde(serialize_with = "text")]

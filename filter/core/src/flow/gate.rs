@@ -4,12 +4,12 @@ mod locate;
 
 pub(super) use locate::Denied;
 
-use super::key_problems::{idle_algorithms, key_set_problems, problem, rejected_keys};
+use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
 use crate::chain::{SignedToken, TokenCache};
 use crate::config::{Config, KeySource, PolicyEntry, Problem};
 use crate::denial::{Denial, Evidence, KeysProblem};
 use crate::http::{RequestHead, ReservedHeaders};
-use crate::keys::{KeySet, KeyStore, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
+use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
 use crate::routes::{Asked, Routes};
@@ -26,6 +26,8 @@ pub struct Gate {
     routes: Routes,
     reserved: ReservedHeaders,
     matches_hosts: bool,
+    /// The longest token that any issuer has.
+    token_bytes: usize,
     warnings: Vec<Problem>,
     cache_hits: u64,
     cache_misses: u64,
@@ -63,13 +65,15 @@ impl Gate {
         let mut issuers = Vec::new();
         for (index, issuer) in config.issuers.iter().enumerate() {
             let trusted = Rc::new(TrustedIssuer::new(index, issuer.clone()));
+            let key_use = if issuer.is_trust_domain() { KeyUse::JwtSvid } else { KeyUse::Signatures };
             match &issuer.keys {
                 KeySource::Remote(remote) => {
-                    issuers.push((trusted, KeyStore::Remote(RemoteStore::new(remote.clone(), seed, index))));
+                    let store = RemoteStore::new(remote.clone(), key_use, seed, index);
+                    issuers.push((trusted, KeyStore::Remote(store)));
                 }
                 KeySource::Inline(jwks) => {
                     let pointer = format!("/issuers/{index}/keys/inline");
-                    match KeySet::from_value(jwks) {
+                    match inline_keys(key_use, jwks) {
                         Ok(set) => {
                             let (secret, unusable): (Vec<_>, Vec<_>) =
                                 rejected_keys(&set, &pointer).partition(|(is_secret, _)| *is_secret);
@@ -78,7 +82,7 @@ impl Gate {
                             problems.extend(idle_algorithms(&set, issuer, index));
                             issuers.push((trusted, KeyStore::Inline(set)));
                         }
-                        Err(error) => problems.extend(key_set_problems(&error, jwks, &pointer)),
+                        Err(error) => problems.extend(key_set_problems(&error, &pointer)),
                     }
                 }
             }
@@ -100,6 +104,7 @@ impl Gate {
         let matches_hosts = config.matches_hosts();
         let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
         let cache = TokenCache::new(seed);
+        let token_bytes = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or_default();
         Ok(Self {
             config,
             issuers,
@@ -108,6 +113,7 @@ impl Gate {
             routes,
             reserved,
             matches_hosts,
+            token_bytes,
             warnings,
             cache_hits: 0,
             cache_misses: 0,
@@ -183,7 +189,7 @@ impl Gate {
         if let Some(token) = self.cached(credential.bytes(), now) {
             return Ok(token);
         }
-        let token = ParsedToken::parse(credential.token()?)?;
+        let token = ParsedToken::parse_within(credential.token()?, self.token_bytes)?;
         let key = self.key_for(&token, verifier, now)?;
         let (bytes, generation) = (token.as_str().to_owned(), key.generation);
         let verified = Rc::new(SignedToken::verify(token, &key, verifier)?);
@@ -205,12 +211,8 @@ impl Gate {
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
     ) -> Result<TrustedKey<'_>, Stop> {
-        let name = token.unverified_issuer()?;
-        let found =
-            self.issuers.iter_mut().enumerate().find(|(_, (issuer, _))| issuer.entry().issuer == name);
-        let (index, (issuer, store)) = found.ok_or_else(|| {
-            Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() })
-        })?;
+        let index = self.issuer_of(token)?;
+        let (issuer, store) = self.issuers.get_mut(index).ok_or(Reason::Internal)?;
         let algorithm = token.algorithm_for(issuer.entry())?;
         let unknown = || Denial::new(Reason::KeyUnknown, token.key_evidence(algorithm));
         let (key, generation) = match store.find(token.header().kid.as_deref(), algorithm, now) {
@@ -227,6 +229,27 @@ impl Gate {
         let cost_us = verifier.cost_us(key, algorithm).ok_or_else(unknown)?;
         self.spent_us = self.spent_us.saturating_add(cost_us);
         Ok(TrustedKey { issuer, algorithm, key, generation })
+    }
+
+    /// The entry that a token is looked at by, found by its `iss`, else by the SPIFFE trust domain that its `sub` is in. What it
+    /// says is not believed yet: only a key of that entry then verifies it.
+    ///
+    /// # Errors
+    /// [`Reason::IssuerUnknown`], or what is wrong with `iss`.
+    pub fn issuer_of(&self, token: &ParsedToken) -> Result<usize, Denial> {
+        let named = token.unverified_issuer();
+        let by_iss = named.as_ref().ok().and_then(|name| self.position(name, false));
+        let by_sub = || self.position(token.unverified_trust_domain()?, true);
+        by_iss.or_else(by_sub).ok_or_else(|| match named {
+            Ok(name) => Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }),
+            Err(denial) => denial,
+        })
+    }
+
+    fn position(&self, name: &str, is_trust_domain: bool) -> Option<usize> {
+        self.issuers.iter().position(|(issuer, _)| {
+            issuer.entry().is_trust_domain() == is_trust_domain && issuer.entry().issuer == name
+        })
     }
 
     /// Asks the policies of the request's route: what each said, and what they want done.

@@ -2,17 +2,27 @@
 
 use crate::algorithm::Algorithm;
 use crate::config::{Issuer, Problem};
-use crate::keys::{KeyError, KeySet, KeySetError, PublicKey};
+use crate::keys::{KeyError, KeySet, KeySetError, KeyUse, RejectedKey};
+use serde_json::Value;
 
 pub(super) fn problem(pointer: String, message: String) -> Problem {
     Problem { pointer, message, suggestion: None }
 }
 
+/// The keys that the configuration holds; there must be one.
+pub(super) fn inline_keys(key_use: KeyUse, jwks: &Value) -> Result<KeySet, KeySetError> {
+    let set = KeySet::from_value_for(key_use, jwks)?;
+    if set.keys().is_empty() {
+        return Err(KeySetError::Empty { rejected: set.rejected().to_vec() });
+    }
+    Ok(set)
+}
+
 /// The keys of a set that are not used, and of each whether it is a secret, which belongs in no configuration.
 pub(super) fn rejected_keys(set: &KeySet, pointer: &str) -> impl Iterator<Item = (bool, Problem)> {
-    set.rejected().iter().map(move |(i, error)| {
-        let is_secret = matches!(error, KeyError::Private | KeyError::Symmetric);
-        (is_secret, problem(format!("{pointer}/keys/{i}"), format!("{error}")))
+    set.rejected().iter().map(move |key| {
+        let is_secret = matches!(key.error, KeyError::Private | KeyError::Symmetric);
+        (is_secret, problem(format!("{pointer}/keys/{}", key.position), key.error.to_string()))
     })
 }
 
@@ -29,17 +39,14 @@ pub(super) fn idle_algorithms(set: &KeySet, issuer: &Issuer, index: usize) -> Ve
 }
 
 /// With every key rejected the set is empty; then each key's own fault says more than that.
-pub(super) fn key_set_problems(error: &KeySetError, jwks: &serde_json::Value, pointer: &str) -> Vec<Problem> {
-    let keys =
-        jwks.get("keys").and_then(serde_json::Value::as_array).filter(|_| *error == KeySetError::Empty);
-    let faults: Vec<Problem> = keys
-        .into_iter()
-        .flatten()
-        .enumerate()
-        .filter_map(|(i, key)| {
-            let fault = PublicKey::from_jwk(key).err()?;
-            Some(problem(format!("{pointer}/keys/{i}"), fault.to_string()))
-        })
-        .collect();
-    if faults.is_empty() { vec![problem(pointer.to_owned(), error.to_string())] } else { faults }
+pub(super) fn key_set_problems(error: &KeySetError, pointer: &str) -> Vec<Problem> {
+    match error {
+        KeySetError::Empty { rejected } if !rejected.is_empty() => {
+            let fault = |key: &RejectedKey| {
+                problem(format!("{pointer}/keys/{}", key.position), key.error.to_string())
+            };
+            rejected.iter().map(fault).collect()
+        }
+        _ => vec![problem(pointer.to_owned(), error.to_string())],
+    }
 }

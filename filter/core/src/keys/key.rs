@@ -11,6 +11,16 @@ use rsa::pkcs8::EncodePublicKey as _;
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Map, Value};
 
+/// What a key must be for: its `use` (RFC 7517 §4.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Signatures: `sig`, or nothing is said.
+    #[default]
+    Signatures,
+    /// JWT-SVIDs: `jwt-svid`, as the keys of a SPIFFE bundle have it (JWT-SVID §6). Such a key must have a `kid`.
+    JwtSvid,
+}
+
 /// A public key that can verify, with what its issuer says of it.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
@@ -45,7 +55,7 @@ pub enum KeyError {
     #[error("`kty` and `crv` name no supported key: use OKP Ed25519, EC P-256, EC P-384 or RSA")]
     Unsupported,
     /// `use` or `key_ops` say that the key is for something else.
-    #[error("`use` or `key_ops` say that the key is not for verifying signatures")]
+    #[error("`use` or `key_ops` say that the key is not for verifying these tokens (`use` is `sig` or absent, in a SPIFFE bundle `jwt-svid`)")]
     Purpose,
     /// `alg` is not supported, or not one that this key can be used with.
     #[error("`alg` is not a supported algorithm of this type of key")]
@@ -70,11 +80,19 @@ pub enum KeyError {
 }
 
 impl PublicKey {
-    /// Reads one JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
+    /// Reads one JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2) that is for signatures.
     ///
     /// # Errors
     /// Why the key cannot be used to verify tokens.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
+        Self::from_jwk_for(KeyUse::Signatures, jwk)
+    }
+
+    /// The same, for another use.
+    ///
+    /// # Errors
+    /// Why the key cannot be used to verify tokens.
+    pub fn from_jwk_for(key_use: KeyUse, jwk: &Value) -> Result<Self, KeyError> {
         let jwk = jwk.as_object().ok_or(KeyError::Member("kty"))?;
         let kty = text(jwk, "kty")?.ok_or(KeyError::Member("kty"))?;
         if kty == "oct" {
@@ -85,7 +103,12 @@ impl PublicKey {
             return Err(KeyError::Private);
         }
         // RFC 7517 §4.2 and §4.3.
-        if text(jwk, "use")?.is_some_and(|u| u != "sig") {
+        let is_for = text(jwk, "use")?;
+        let fits = match key_use {
+            KeyUse::Signatures => is_for.is_none_or(|it| it == "sig"),
+            KeyUse::JwtSvid => is_for == Some("jwt-svid"),
+        };
+        if !fits {
             return Err(KeyError::Purpose);
         }
         match jwk.get("key_ops") {
@@ -96,6 +119,9 @@ impl PublicKey {
         let kid = text(jwk, "kid")?;
         if kid.is_some_and(|kid| kid.len() > limits::KID_BYTES) {
             return Err(KeyError::KidTooLong);
+        }
+        if kid.is_none() && key_use == KeyUse::JwtSvid {
+            return Err(KeyError::Member("kid"));
         }
         let (material, spki) = match (kty, text(jwk, "crv")?) {
             ("OKP", Some("Ed25519")) => ed25519(jwk)?,

@@ -14,7 +14,7 @@
 //!
 //! A new configuration takes the last good set over from the one before it, see [`RemoteStore::take_over`].
 
-use super::key::PublicKey;
+use super::key::{KeyUse, PublicKey};
 use super::set::{KeySet, KeySetError};
 use crate::algorithm::Algorithm;
 use crate::config::RemoteKeys;
@@ -134,6 +134,7 @@ impl std::fmt::Debug for Dice {
 #[derive(Debug)]
 pub struct RemoteStore {
     config: RemoteKeys,
+    key_use: KeyUse,
     fetched: Option<Fetched>,
     generation: u64,
     pacing: Pacing,
@@ -143,12 +144,13 @@ pub struct RemoteStore {
 }
 
 impl RemoteStore {
-    /// An empty store. `seed` is random, from the host, and `issuer` the position of the issuer: they decide at which of the
-    /// possible moments this store fetches.
+    /// An empty store for keys of this use. `seed` is random, from the host, and `issuer` the position of the issuer: they
+    /// decide at which of the possible moments this store fetches.
     #[must_use]
-    pub fn new(config: RemoteKeys, seed: [u8; 16], issuer: usize) -> Self {
+    pub fn new(config: RemoteKeys, key_use: KeyUse, seed: [u8; 16], issuer: usize) -> Self {
         Self {
             config,
+            key_use,
             fetched: None,
             generation: 0,
             pacing: Pacing::default(),
@@ -163,14 +165,17 @@ impl RemoteStore {
     pub fn take_over(&mut self, earlier: &Self) {
         // Compared as a pair: joined to one text, other pairs might say the same.
         let place = |store: &Self| (store.config.cluster.clone(), store.config.uri.clone());
-        if place(self) != place(earlier) || self.fetched_at() >= earlier.fetched_at() {
+        if self.key_use != earlier.key_use || place(self) != place(earlier)
+            || self.fetched_at() >= earlier.fetched_at()
+        {
             return;
         }
         let Some(fetched) = earlier.fetched.clone() else { return };
         // A fetch that is under way there is answered there.
         self.pacing = Pacing { busy_until: UnixTime::default(), ..earlier.pacing };
-        self.pacing.refresh_at = self.refresh_after(fetched.at);
+        let at = fetched.at;
         self.fetched = Some(fetched);
+        self.pacing.refresh_at = self.refresh_after(at);
         self.generation = self.generation.wrapping_add(1);
     }
 
@@ -242,9 +247,12 @@ impl RemoteStore {
         now < until && until <= now.plus_millis(limits::KEYS_BACKOFF_MAX_MS)
     }
 
-    /// When a set that was fetched at this time should be fetched again.
+    /// When a set that was fetched at this time should be fetched again: a bundle may ask for it sooner than the
+    /// configuration does.
     fn refresh_after(&mut self, at: UnixTime) -> UnixTime {
-        at.plus_millis(self.dice.late_in(self.config.refresh_s.saturating_mul(1000)))
+        let hint_s = self.set().and_then(KeySet::refresh_hint_s).unwrap_or(u64::MAX);
+        let refresh_s = self.config.refresh_s.min(hint_s.max(*limits::KEYS_REFRESH_S.start()));
+        at.plus_millis(self.dice.late_in(refresh_s.saturating_mul(1000)))
     }
 
     /// Notes that a fetch starts. What comes of it goes to [`accept`](Self::accept) or [`failed`](Self::failed).
@@ -271,7 +279,13 @@ impl RemoteStore {
         match &mut self.fetched {
             Some(fetched) if *fetched.document == *document => fetched.at = at,
             _ => {
-                let set = Rc::new(KeySet::parse(document)?);
+                let set = Rc::new(KeySet::parse_for(self.key_use, document)?);
+                let in_force = self.set().filter(|_| self.is_usable(at)).and_then(KeySet::sequence);
+                if let (Some(sequence), Some(in_force)) = (set.sequence(), in_force)
+                    && sequence < in_force
+                {
+                    return Err(KeySetError::Older { sequence, in_force });
+                }
                 self.fetched = Some(Fetched { set, document: document.into(), at });
                 self.generation = self.generation.wrapping_add(1);
                 is_new = true;

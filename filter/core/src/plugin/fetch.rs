@@ -137,11 +137,8 @@ impl Plugin {
         let Some(gate) = &mut self.gate else { return };
         let name = name(gate.config().issuers.get(issuer));
         let Some(set) = gate.remote_store(issuer).and_then(|store| store.set()) else { return };
-        for (position, error) in set.rejected() {
-            host.say(
-                LogLevel::Warn,
-                &format!("keys of issuer `{name}`: key {position} of the set is not used: {error}"),
-            );
+        for key in set.rejected() {
+            host.say(LogLevel::Warn, &format!("keys of issuer `{name}`: {key}"));
         }
         self.metrics.dropped(host, issuer, set.rejected().len());
     }

@@ -77,7 +77,7 @@ impl<'a> PolicyCall<'a> {
             F::Agent => put_optional_identity(inside, a, request.chain().agent())?,
             F::Hop => {
                 let hop = usize::try_from(a).ok().and_then(|index| request.chain().hops().get(index));
-                put_optional_identity(inside, b, hop)?;
+                put_optional_identity(inside, b, hop.map(|hop| &hop.identity))?;
             }
             F::Scopes => put_texts(inside, a, request.chain().token().scopes())?,
             F::Claim => {

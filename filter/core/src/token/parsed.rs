@@ -11,7 +11,7 @@ use crate::algorithm::Algorithm;
 use crate::config::{Issuer, same_token_type};
 use crate::denial::{ClaimProblem, Denial, Evidence, TokenProblem};
 use crate::json::JsonError;
-use crate::{json, limits, reason::Reason};
+use crate::{json, limits, reason::Reason, spiffe};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -41,17 +41,21 @@ pub struct JoseHeader {
 }
 
 impl ParsedToken {
-    /// Reads a compact JWS.
+    /// Reads a compact JWS of at most [`limits::TOKEN_BYTES`].
     ///
     /// # Errors
-    /// [`Reason::TokenTooLarge`] for more than [`limits::TOKEN_BYTES`], [`Reason::TokenMalformed`] for anything else that is
-    /// not exactly the grammar above, repeats a member, or names a critical extension: none is understood here (RFC 7515
-    /// §4.1.11).
+    /// As [`parse_within`](Self::parse_within).
     pub fn parse(token: &str) -> Result<Self, Denial> {
-        if token.len() > limits::TOKEN_BYTES {
-            let problem = TokenProblem::TooLarge { bytes: token.len(), max: limits::TOKEN_BYTES };
-            return Err(Denial::new(Reason::TokenTooLarge, Evidence::Token { problem }));
-        }
+        Self::parse_within(token, limits::TOKEN_BYTES)
+    }
+
+    /// Reads a compact JWS of at most `max` bytes.
+    ///
+    /// # Errors
+    /// [`Reason::TokenTooLarge`] for more, [`Reason::TokenMalformed`] for anything else that is not exactly the grammar above,
+    /// repeats a member, or names a critical extension: none is understood here (RFC 7515 §4.1.11).
+    pub fn parse_within(token: &str, max: usize) -> Result<Self, Denial> {
+        no_longer_than(max, token)?;
         Self::read(token).map_err(|problem| Denial::new(Reason::TokenMalformed, Evidence::Token { problem }))
     }
 
@@ -98,7 +102,7 @@ impl ParsedToken {
     /// # Errors
     /// [`Reason::ClaimMissing`] if absent, [`Reason::ClaimInvalid`] if it is no string.
     pub fn unverified_issuer(&self) -> Result<&str, Denial> {
-        let refuse = |reason, problem| Err(Denial::new(reason, Evidence::Claim { claim: "iss", problem }));
+        let refuse = |reason, problem| Err(Denial::new(reason, Evidence::Claim { claim: "iss".into(), problem }));
         match self.claims.get("iss") {
             None => refuse(Reason::ClaimMissing, ClaimProblem::Missing),
             Some(Value::String(iss)) => Ok(iss),
@@ -106,12 +110,19 @@ impl ParsedToken {
         }
     }
 
-    /// Checks that the token may come from `issuer` at all, before a key is looked for: its kind and its algorithm. Gives the
-    /// algorithm.
+    /// The trust domain of `sub`, unverified, if it is the SPIFFE id of a workload: good for the same.
+    #[must_use]
+    pub fn unverified_trust_domain(&self) -> Option<&str> {
+        spiffe::trust_domain(self.claims.get("sub")?.as_str()?)
+    }
+
+    /// Checks that the token may come from `issuer` at all, before a key is looked for: its length, its kind and its algorithm.
+    /// Gives the algorithm.
     ///
     /// # Errors
-    /// [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`].
+    /// [`Reason::TokenTooLarge`], [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`].
     pub fn algorithm_for(&self, issuer: &Issuer) -> Result<Algorithm, Denial> {
+        no_longer_than(issuer.token_bytes, &self.token)?;
         let header = &self.header;
         let unverified_iss = || self.unverified_issuer().unwrap_or_default().into();
         if !header.type_is_one_of(&issuer.token_types) {
@@ -178,11 +189,29 @@ impl JoseHeader {
         })
     }
 
-    /// Whether `typ` is one of `accepted`, compared as media types (RFC 7515 §4.1.9). An absent `typ` is never one of them.
+    /// Whether `typ` is one of `accepted`, compared as media types (RFC 7515 §4.1.9). `None` among them is a header without `typ`.
     #[must_use]
-    pub fn type_is_one_of(&self, accepted: &[String]) -> bool {
-        self.typ.as_deref().is_some_and(|typ| accepted.iter().any(|a| same_token_type(typ, a)))
+    pub fn type_is_one_of(&self, accepted: &[Option<String>]) -> bool {
+        accepted.iter().any(|accepted| match (&self.typ, accepted) {
+            (Some(typ), Some(accepted)) => same_token_type(typ, accepted),
+            (None, None) => true,
+            _ => false,
+        })
     }
+
+    /// Whether `typ` says that it is an access token of RFC 9068 (§2.1).
+    #[must_use]
+    pub fn is_access_token(&self) -> bool {
+        self.typ.as_deref().is_some_and(|typ| same_token_type(typ, "at+jwt"))
+    }
+}
+
+fn no_longer_than(max: usize, token: &str) -> Result<(), Denial> {
+    if token.len() <= max {
+        return Ok(());
+    }
+    let problem = TokenProblem::TooLarge { bytes: token.len(), max };
+    Err(Denial::new(Reason::TokenTooLarge, Evidence::Token { problem }))
 }
 
 fn base64url(text: &str, part: &'static str) -> Result<Vec<u8>, TokenProblem> {

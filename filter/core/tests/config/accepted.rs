@@ -29,12 +29,25 @@ pub(crate) fn whole_example() -> Value {
     json!({
         "issuers": [{
             "issuer": "https://idp.example",
+            "provider": "rfc9068",
             "audiences": ["https://tools.example"],
             "algorithms": ["EdDSA", "ES256"],
             "token_types": ["at+jwt"],
+            "claims": {
+                "audience": ["/aud"],
+                "principal": ["/sub"],
+                "client": ["/client_id"],
+                "token_id": ["/jti"],
+                "issued_at": ["/iat"],
+                "scopes": ["/scope"],
+                "require": { "/token_use": "access" }
+            },
+            "agent": { "from": "act" },
+            "chain": { "form": "act", "count": null },
             "keys": { "inline": { "keys": [] } },
             "clock_skew_s": 30,
-            "max_lifetime_s": 3600
+            "max_lifetime_s": 3600,
+            "token_bytes": 8192
         }],
         "delegation": {
             "max_depth": 4,
@@ -44,7 +57,7 @@ pub(crate) fn whole_example() -> Value {
         },
         "routes": [
             { "match": { "path_prefix": "/healthz", "methods": ["GET"] }, "anonymous": true },
-            { "match": { "hosts": ["tools.example", "*.tools.example"], "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2, "policies": ["ticket-guard"] }
+            { "match": { "hosts": ["tools.example", "*.tools.example"], "path_prefix": "/v1/" }, "scopes": ["tickets.read"], "max_depth": 2, "delegation_required": true, "policies": ["ticket-guard"] }
         ],
         "policies": [{
             "name": "ticket-guard",
@@ -92,7 +105,7 @@ fn its_other_key_source_is_accepted_too() {
 fn absent_members_take_the_defaults_of_the_design() {
     let config = config(&least());
     let issuer = &config.issuers[0];
-    assert_eq!(issuer.token_types, ["at+jwt"]);
+    assert_eq!(issuer.token_types, [Some("at+jwt".to_owned())]);
     assert_eq!((issuer.clock_skew_s, issuer.max_lifetime_s), (30, 3600));
     let KeySource::Remote(remote) = &issuer.keys else { panic!("not remote") };
     assert_eq!((remote.timeout_ms, remote.refresh_s, remote.stale_s), (1000, 300, 3600));
@@ -132,7 +145,7 @@ fn an_empty_section_means_its_defaults() {
 fn every_member_is_read() {
     let config = config(&valid());
     assert_eq!(config.issuers.len(), 2);
-    assert_eq!(config.issuers[0].token_types, ["at+jwt", "application/agent+jwt"]);
+    assert_eq!(config.issuers[0].token_types, ["at+jwt", "application/agent+jwt"].map(|it| Some(it.to_owned())));
     assert_eq!(config.policies[0].settings, json!({ "any": [null] }));
     assert_eq!((config.policies[1].policy.as_str(), config.policies[1].mode), ("ticket-guard", Mode::Shadow));
     assert_eq!(

@@ -44,12 +44,21 @@ pub(crate) fn valid() -> Value {
                 "audiences": ["https://tools.example", "tools"],
                 "algorithms": ["EdDSA", "ES256"],
                 "token_types": ["at+jwt", "application/agent+jwt"],
+                "claims": {
+                    "audience": ["/aud"], "principal": [["/tid", "/oid"], "/sub"], "client": ["/client_id", null],
+                    "token_id": [], "issued_at": ["/iat"], "scopes": ["/scope", "/https:~1~1app~1roles"],
+                    "require": { "/kind": "access", "/ver": [1, "1.0", null], "/nonce": null, "/org": { "present": true } }
+                },
+                "agent": { "from": "client", "when": { "/profile": "ai_agent", "/org": { "present": true } } },
+                "chain": { "form": "okta", "count": ["ai_agent"] },
                 "keys": { "inline": { "keys": [] } },
                 "clock_skew_s": 30,
-                "max_lifetime_s": 3600
+                "max_lifetime_s": 3600,
+                "token_bytes": 8192
             },
             {
                 "issuer": "https://other.example",
+                "provider": "zitadel",
                 "audiences": ["tools"],
                 "algorithms": ["RS256"],
                 "keys": { "remote": {
@@ -97,7 +106,11 @@ pub(crate) fn edited(document: &Value, at: &str, to: Option<Value>) -> Value {
             members.remove(&last).unwrap();
         }
         (Value::Array(elements), Some(value)) if last == "-" => elements.push(value),
-        (Value::Array(elements), Some(value)) => elements[last.parse::<usize>().unwrap()] = value,
+        (Value::Array(elements), Some(value)) => {
+            let index = last.parse::<usize>().unwrap();
+            // One past the end appends.
+            if index == elements.len() { elements.push(value) } else { elements[index] = value }
+        }
         (Value::Array(elements), None) => {
             elements.remove(last.parse().unwrap());
         }
@@ -153,7 +166,57 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/algorithms/0", json!("ES256K")),
         (Structural, "/issuers/0/algorithms/0", json!("é")),
         (Structural, "/issuers/0/algorithms/1", json!("EdDSA")),
+        (Structural, "/issuers/0/provider", json!("keycloack")),
+        (Structural, "/issuers/0/provider", json!(null)),
+        (Semantic, "/issuers/1/issuer", json!("https://idp.example")),
+        (Structural, "/issuers/0/claims", json!([])),
+        (Structural, "/issuers/0/claims", json!(null)),
+        (Structural, "/issuers/0/claims/subject", json!(["/sub"])),
+        (Structural, "/issuers/0/claims/audience", json!([])),
+        (Structural, "/issuers/0/claims/audience", json!("/aud")),
+        (Structural, "/issuers/0/claims/audience/0", json!(null)),
+        (Structural, "/issuers/0/claims/audience/0", json!("aud")),
+        (Structural, "/issuers/0/claims/audience/0", json!("")),
+        (Structural, "/issuers/0/claims/audience/0", json!("/a~2")),
+        (Structural, "/issuers/0/claims/audience/1", json!("/aud")),
+        (Structural, "/issuers/0/claims/principal", json!([])),
+        (Structural, "/issuers/0/claims/principal/0", json!([])),
+        (Structural, "/issuers/0/claims/principal/0/1", json!("oid")),
+        (Structural, "/issuers/0/claims/principal/1", json!(null)),
+        (Structural, "/issuers/0/claims/client", json!(null)),
+        (Structural, "/issuers/0/claims/client/0", json!("client_id")),
+        (Structural, "/issuers/0/claims/client/2", json!(null)),
+        (Structural, "/issuers/0/claims/token_id", json!({})),
+        (Structural, "/issuers/0/claims/issued_at/0", json!(7)),
+        (Structural, "/issuers/0/claims/scopes/0", json!(null)),
+        (Structural, "/issuers/0/claims/scopes", json!(vec!["/a"; 17])),
+        (Structural, "/issuers/0/claims/require", json!([])),
+        (Structural, "/issuers/0/claims/require/kind", json!("access")),
+        (Structural, "/issuers/0/claims/require/~1kind", json!([])),
+        (Structural, "/issuers/0/claims/require/~1kind", json!("")),
+
+        (Structural, "/issuers/0/claims/require/~1ver/0", json!({ "present": true })),
+        (Structural, "/issuers/0/claims/require/~1ver/0", json!([1])),
+        (Structural, "/issuers/0/claims/require/~1ver/1", json!(1)),
+        (Structural, "/issuers/0/claims/require/~1org/present", json!(false)),
+        (Structural, "/issuers/0/claims/require/~1org/absent", json!(true)),
+        (Structural, "/issuers/0/agent", json!("client")),
+        (Structural, "/issuers/0/agent/from", json!("azp")),
+        (Structural, "/issuers/0/agent/is", json!("client")),
+        (Structural, "/issuers/0/agent/when", json!(null)),
+        (Structural, "/issuers/0/agent/when/~1profile", json!("ai agent")),
+        (Structural, "/issuers/0/agent/when/~1profile", json!(null)),
+        (Structural, "/issuers/0/agent/when/profile", json!("ai_agent")),
+        (Structural, "/issuers/0/chain", json!(null)),
+        (Structural, "/issuers/0/chain/form", json!("nested")),
+        (Structural, "/issuers/0/chain/count", json!([])),
+        (Structural, "/issuers/0/chain/count/0", json!("ai agent")),
+        (Structural, "/issuers/0/chain/count/1", json!("ai_agent")),
+        (Structural, "/issuers/0/token_bytes", json!(255)),
+        (Structural, "/issuers/0/token_bytes", json!(32_769)),
         (Structural, "/issuers/0/token_types", json!([])),
+        (Structural, "/issuers/0/token_types/0", json!(7)),
+
         (Structural, "/issuers/0/token_types", json!(null)),
         (Structural, "/issuers/0/token_types/1", json!("at+jwt")),
         (Semantic, "/issuers/0/token_types/1", json!("AT+JWT")),
@@ -169,7 +232,7 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/clock_skew_s", json!(29.999_999)),
         (Structural, "/issuers/0/clock_skew_s", json!(-1.0)),
         (Structural, "/issuers/0/max_lifetime_s", json!(0)),
-        (Structural, "/issuers/0/max_lifetime_s", json!(86_401)),
+        (Structural, "/issuers/0/max_lifetime_s", json!(604_801)),
         (Structural, "/issuers/0/max_lifetime_s", json!(u64::MAX)),
         (Structural, "/issuers/0/max_lifetime_s", json!(1e300)),
         // Keys.

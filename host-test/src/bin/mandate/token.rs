@@ -145,7 +145,7 @@ struct Inspect {
 impl Inspect {
     fn run(self) -> Result<bool> {
         let text = given(&self.token)?;
-        let Ok(token) = ParsedToken::parse(&text) else {
+        let Ok(token) = ParsedToken::parse_within(&text, limits::MAX_TOKEN_BYTES) else {
             bail!("this is no token: {}", Reason::TokenMalformed.detail());
         };
         let header = token.header();
@@ -235,7 +235,7 @@ impl Verify {
             self.algorithms.iter().map(|a| a.name()).collect()
         };
         // A set may hold keys for other purposes, which in a configuration would be slips.
-        let is_usable = |position: &usize| keys.rejected().iter().all(|(rejected, _)| rejected != position);
+        let is_usable = |position: &usize| keys.rejected().iter().all(|key| key.position != *position);
         let all = document["keys"].as_array().into_iter().flatten().enumerate();
         let usable: Vec<&Value> = all.filter(|(at, _)| is_usable(at)).map(|(_, key)| key).collect();
         let config = json!({

@@ -1,8 +1,9 @@
 //! `issuers`.
 
 use super::super::reader::{Node, Object};
-use super::super::{Issuer, KeySource, RemoteKeys, checks, defaults, same_token_type};
-use crate::limits;
+use super::super::{Issuer, KeySource, Provider, RemoteKeys, checks, defaults, same_token_type};
+use super::{claims, word};
+use crate::{limits, spiffe};
 use serde_json::Value;
 
 pub(super) fn issuers(node: &Node<'_>) -> Option<Vec<Issuer>> {
@@ -13,35 +14,83 @@ pub(super) fn issuers(node: &Node<'_>) -> Option<Vec<Issuer>> {
 
 fn issuer(node: &Node<'_>) -> Option<Issuer> {
     let mut object = node.object()?;
-    let issuer = object.required("issuer", checks::identity);
-    let audiences =
-        object.required("audiences", |node| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq));
+    let provider = object.defaulted("provider", Provider::default, |node| {
+        let words: Vec<_> = Provider::ALL.iter().map(|provider| (provider.name(), *provider)).collect();
+        word(node, "known provider", &words)
+    });
+    let preset = provider.unwrap_or_default().preset();
+    let issuer = object.required("issuer", |node| issuer_name(node, provider));
+    let audiences = object.required_as(
+        "audiences",
+        || format!("for `{}`: {}", preset.name, preset.audience),
+        |node| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq),
+    );
     // By name: an algorithm may have two, and whoever lists both means that a token may use either.
-    let algorithms = object.required("algorithms", |node| {
-        let named = |node: &Node<'_>| Some((checks::algorithm(node)?, node.value().clone()));
-        let set = node.set(1..=limits::SMALL_LIST, named, |left, right| left.1 == right.1)?;
-        Some(set.into_iter().map(|(algorithm, _)| algorithm).collect())
+    let algorithms = object.required_as(
+        "algorithms",
+        || format!("what the issuer signs with; `{}`: usually `{}`", preset.name, preset.algorithm),
+        |node| {
+            let named = |node: &Node<'_>| Some((checks::algorithm(node)?, node.value().clone()));
+            let set = node.set(1..=limits::SMALL_LIST, named, |left, right| left.1 == right.1)?;
+            Some(set.into_iter().map(|(algorithm, _)| algorithm).collect())
+        },
+    );
+    let same_type = |left: &Option<String>, right: &Option<String>| match (left, right) {
+        (Some(left), Some(right)) => same_token_type(left, right),
+        (left, right) => left.is_none() && right.is_none(),
+    };
+    let token_types = object.required("token_types", |node| {
+        node.set(1..=limits::SMALL_LIST, checks::token_type_or_null, same_type)
     });
-    let token_types = object.defaulted("token_types", defaults::token_types, |node| {
-        node.set(1..=limits::SMALL_LIST, checks::token_type, |left, right| same_token_type(left, right))
-    });
+    let claims = object.required("claims", claims::claims);
+    let agent = object.required("agent", claims::agent);
+    let chain = object.required("chain", claims::chain);
     let keys = object.required("keys", key_source);
     let clock_skew_s = object.defaulted("clock_skew_s", defaults::clock_skew_s, |node| {
         node.integer(&(0..=limits::MAX_CLOCK_SKEW_S))
     });
-    let max_lifetime_s = object.defaulted("max_lifetime_s", defaults::max_lifetime_s, |node| {
-        node.integer(&(1..=limits::MAX_MAX_LIFETIME_S))
+    let max_lifetime_s =
+        object.required("max_lifetime_s", |node| node.integer(&(1..=limits::MAX_MAX_LIFETIME_S)));
+    let token_bytes = object.defaulted("token_bytes", defaults::token_bytes, |node| {
+        let range = (limits::MIN_TOKEN_BYTES as u64)..=(limits::MAX_TOKEN_BYTES as u64);
+        usize::try_from(node.integer(&range)?).ok()
     });
     object.finish();
     Some(Issuer {
         issuer: issuer?,
+        provider: provider?,
         audiences: audiences?,
         algorithms: algorithms?,
         token_types: token_types?,
+        claims: claims?,
+        agent: agent?,
+        chain: chain?,
         keys: keys?,
         clock_skew_s: clock_skew_s?,
         max_lifetime_s: max_lifetime_s?,
+        token_bytes: token_bytes?,
     })
+}
+
+/// The name of an issuer, which must be one that a token of the provider can have.
+fn issuer_name(node: &Node<'_>, provider: Option<Provider>) -> Option<String> {
+    let name = checks::identity(node)?;
+    match provider {
+        Some(Provider::JwtSvid) if !spiffe::is_trust_domain(&name) => node.refuse_with(
+            "must be a SPIFFE trust domain without a path, in lower case",
+            "for example `spiffe://prod.example`",
+        ),
+        // Tokens name the tenant that they are from, also those of an application of many tenants.
+        Some(Provider::Entra | Provider::EntraAgent)
+            if ["common", "organizations", "consumers"].iter().any(|tenant| name.split('/').any(|part| part == *tenant)) =>
+        {
+            node.refuse_with(
+                "names no tenant, and no token has such an `iss`",
+                "write `https://login.microsoftonline.com/<tenant id>/v2.0`, one issuer for each tenant",
+            )
+        }
+        _ => Some(name),
+    }
 }
 
 fn key_source(node: &Node<'_>) -> Option<KeySource> {

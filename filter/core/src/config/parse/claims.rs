@@ -1,0 +1,136 @@
+//! `claims`, `agent` and `chain` of an issuer.
+
+use super::super::reader::{Node, Object};
+use super::super::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign, checks};
+use super::word;
+use crate::json::Pointer;
+use crate::limits;
+use serde_json::Value;
+
+pub(super) fn claims(node: &Node<'_>) -> Option<ClaimMapping> {
+    let mut object = node.object()?;
+    let audience = object.required("audience", |node| pointers(node, 1));
+    let principal = object
+        .required("principal", |node| node.set(1..=limits::CLAIM_POINTERS, joined_pointers, PartialEq::eq));
+    let client = object.optional("client", claim_places);
+    let token_id = object.optional("token_id", claim_places);
+    let issued_at = object.required("issued_at", claim_places);
+    let scopes = object.optional("scopes", |node| pointers(node, 0));
+    let require = object.required("require", |node| by_pointer(node, mark));
+    object.finish();
+    Some(ClaimMapping {
+        audience: audience?,
+        principal: principal?,
+        client: client?,
+        token_id: token_id?,
+        issued_at: issued_at?,
+        scopes: scopes?,
+        require: require?,
+    })
+}
+
+pub(super) fn agent(node: &Node<'_>) -> Option<AgentRule> {
+    let mut object = node.object()?;
+    let from = object.required("from", |node| {
+        let words = [("act", AgentFrom::Act), ("client", AgentFrom::Client), ("subject", AgentFrom::Subject)];
+        word(node, "source of the agent", &words)
+    });
+    let when = object.defaulted("when", Vec::new, |node| by_pointer(node, sign));
+    object.finish();
+    Some(AgentRule { from: from?, when: when? })
+}
+
+pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
+    let mut object = node.object()?;
+    let form = object.required("form", |node| {
+        word(node, "form of a chain", &[("act", ChainForm::Act), ("okta", ChainForm::Okta)])
+    });
+    let count = object.defaulted("count", || None, |node| match node.value() {
+        Value::Null => Some(None),
+        _ => node.set(1..=limits::SMALL_LIST, checks::claim_word, PartialEq::eq).map(Some),
+    });
+    object.finish();
+    Some(ChainRule { form: form?, count: count? })
+}
+
+fn pointers(node: &Node<'_>, least: usize) -> Option<Vec<Pointer>> {
+    node.set(least..=limits::CLAIM_POINTERS, checks::pointer, PartialEq::eq)
+}
+
+fn joined_pointers(node: &Node<'_>) -> Option<Vec<Pointer>> {
+    match node.value() {
+        Value::Array(_) => node.list(1..=limits::CLAIM_POINTERS, checks::pointer),
+        _ => Some(vec![checks::pointer(node)?]),
+    }
+}
+
+fn claim_places(node: &Node<'_>) -> Option<ClaimPlaces> {
+    let list = node.set(0..=limits::CLAIM_POINTERS, pointer_or_null, PartialEq::eq)?;
+    let may_be_absent = list.is_empty() || list.contains(&None);
+    Some(ClaimPlaces { pointers: list.into_iter().flatten().collect(), may_be_absent })
+}
+
+fn pointer_or_null(node: &Node<'_>) -> Option<Option<Pointer>> {
+    match node.value() {
+        Value::Null => Some(None),
+        _ => checks::pointer(node).map(Some),
+    }
+}
+
+/// An object whose members are named by JSON pointers.
+fn by_pointer<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<(Pointer, T)>> {
+    let members = node.members(limits::CLAIM_POINTERS)?;
+    let count = members.len();
+    let read = |(name, node): &(&str, Node<'_>)| {
+        let pointer = checks::pointer_text(node, name);
+        let value = read(node);
+        Some((pointer?, value?))
+    };
+    let list: Vec<_> = members.iter().filter_map(read).collect();
+    (list.len() == count).then_some(list)
+}
+
+fn mark(node: &Node<'_>) -> Option<Mark> {
+    match node.value() {
+        Value::Object(_) => present(node).map(|()| Mark::Present),
+        Value::Array(_) => {
+            let list = node.set(1..=limits::SMALL_LIST, one_value, PartialEq::eq)?;
+            let or_absent = list.contains(&None);
+            Some(Mark::OneOf { values: list.into_iter().flatten().collect(), or_absent })
+        }
+        _ => {
+            let value = one_value(node)?;
+            Some(Mark::OneOf { or_absent: value.is_none(), values: value.into_iter().collect() })
+        }
+    }
+}
+
+/// `None` stands for `null`: the claim is absent.
+fn one_value(node: &Node<'_>) -> Option<Option<Value>> {
+    match node.value() {
+        Value::Null => Some(None),
+        Value::Bool(_) | Value::Number(_) => Some(Some(node.value().clone())),
+        Value::String(_) => node.string(limits::IDENTITY_BYTES).map(|text| Some(text.into())),
+        Value::Array(_) | Value::Object(_) => {
+            node.refuse("must be a string, a number, a boolean or `null`, which stands for an absent claim")
+        }
+    }
+}
+
+fn sign(node: &Node<'_>) -> Option<Sign> {
+    match node.value() {
+        Value::Object(_) => present(node).map(|()| Sign::Present),
+        _ => checks::claim_word(node).map(Sign::Word),
+    }
+}
+
+/// `{"present": true}`.
+fn present(node: &Node<'_>) -> Option<()> {
+    let mut object: Object<'_> = node.object()?;
+    let present = object.required("present", |node| match node.boolean()? {
+        true => Some(()),
+        false => node.refuse_with("must be `true`", "write `null` instead of the object for a claim that must be absent"),
+    });
+    object.finish();
+    present
+}
