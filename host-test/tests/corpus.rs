@@ -12,6 +12,8 @@
 
 #[path = "corpus/cases.rs"]
 mod cases;
+#[path = "corpus/providers.rs"]
+mod providers;
 #[path = "corpus/runners.rs"]
 mod runners;
 mod support;
@@ -72,6 +74,22 @@ fn the_module_in_envoy_decides_as_the_core_does() {
             assert_as_expected("envoy", case, &observed);
             assert_eq!(observed, runners::core(&group.config, case, table.now), "{}", case.name);
         }
+    }
+}
+
+#[test]
+fn every_provider_has_tokens_and_near_misses() {
+    let entries = providers::entries();
+    let count = |member: &str| {
+        let tokens = entries.iter().flat_map(|entry| entry["tokens"].as_array().unwrap());
+        tokens.filter(|row| row.get(member).is_some()).count()
+    };
+    assert!(count("upstream") >= 40 && count("denied") >= 80, "{} {}", count("upstream"), count("denied"));
+    for provider in mandate_core::config::Provider::ALL {
+        let of = |entry: &&serde_json::Value| entry["issuer"].get("provider").and_then(|it| it.as_str()).unwrap_or("rfc9068") == provider.name();
+        let rows: Vec<_> = entries.iter().filter(of).flat_map(|entry| entry["tokens"].as_array().unwrap()).collect();
+        assert!(rows.iter().any(|row| row.get("upstream").is_some()), "{}", provider.name());
+        assert!(rows.iter().any(|row| row.get("denied").is_some()), "{}", provider.name());
     }
 }
 

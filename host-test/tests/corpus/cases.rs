@@ -1,5 +1,6 @@
 //! The table.
 
+use crate::providers;
 use crate::support::{AUDIENCE, ISSUER, claims, key, keys, now, sign, through};
 use mandate_host::decide::RequestFile;
 use mandate_host::tokens::{
@@ -35,7 +36,7 @@ pub struct Table {
 impl Table {
     pub fn new() -> Self {
         let now = now();
-        Self { now, groups: vec![general(now), strict(now), lenient(now)] }
+        Self { now, groups: vec![general(now), strict(now), lenient(now), providers::group(now)] }
     }
 
     pub fn all(&self) -> impl Iterator<Item = (&Value, &Case)> {
@@ -356,7 +357,12 @@ fn delegation(now: u64) -> Vec<Case> {
             claims(now).delegation([Hop::new("https://elsewhere.example", "agent"), Hop::bare("ours")]),
         ),
         case("a cycle", "delegation_cycle", through(now, &["agent:1", "agent:2", "agent:1"])),
-        case("the principal as its own agent", "delegation_cycle", through(now, &["user:alice"])),
+        case("the principal among its agents", "delegation_cycle", through(now, &["agent:1", "user:alice"])),
+        allow(
+            "the principal as its only agent is no delegation",
+            with("/v1/x", &sign(through(now, &["user:alice"]))),
+            &[("x-mandate-depth", Some("0")), ("x-mandate-agent", None)],
+        ),
         allow(
             "depth 0",
             with("/v1/x", &sign(claims(now))),
