@@ -4,7 +4,7 @@
 //! - [`decide`] decides one request file with it; [`filter_log`] reads what it logs.
 //! - [`authoring`] begins a policy, compiles it, tests it, and links it.
 //! - [`oracle`] runs policies that are not linked, to keep the linker honest; [`cases`] are tables of what a policy must say.
-//! - [`reference`] writes the reference of the configuration.
+//! - [`reading`] tells how a token would be read; [`reference`] writes the reference of the configuration.
 //! - [`gateway`] puts it in front of an upstream: in a real Envoy ([`envoy`]) or embedded ([`embedded`]).
 //! - [`issuer`], [`upstream`], [`client`] and [`tokens`] are the other ends, all of them real.
 
@@ -23,6 +23,7 @@ mod loopback;
 pub mod oracle;
 pub mod paths;
 mod policy_build;
+pub mod reading;
 pub mod reference;
 pub mod tokens;
 pub mod upstream;

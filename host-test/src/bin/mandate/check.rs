@@ -2,19 +2,25 @@
 
 use crate::bundle::Policies;
 use crate::output;
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use mandate_core::config::{Config, PolicyEntry, Problem};
 use mandate_core::flow::Gate;
 use mandate_core::policy::Policies as _;
+use mandate_core::time::UnixTime;
 use mandate_host::oracle::Oracle;
+use mandate_host::reading::Reading;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Report every error of a configuration, not only the first.
+/// Report every error of a configuration, or tell how a token would be read under it.
 ///
 /// Each error has its place as a JSON pointer (RFC 6901). Give the policies that the configuration names with `--policy`: they
 /// check their settings. Exit status 1 if the filter would refuse the configuration; warnings alone give 0.
+///
+/// With `--token` it goes through the token claim by claim: issuer, audience, principal, client, agent, chain, scopes and
+/// lifetime, which claim each is read from, and everything that would deny it, not only the first. Exit status 1 if no route would
+/// accept the token.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.
@@ -25,6 +31,18 @@ pub struct Check {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    /// Print the configuration with everything that the `provider` of each issuer stands for.
+    #[arg(long, conflicts_with_all = ["json", "token"])]
+    expand: bool,
+    /// Tell how this token would be read; `-` for standard input.
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// The key set (JWKS) of the token's issuer, to check the signature if the configuration fetches its keys.
+    #[arg(long, value_name = "FILE", requires = "token")]
+    jwks: Option<PathBuf>,
+    /// The time to read the token at, in seconds since the Unix epoch [default: now].
+    #[arg(long, value_name = "SECONDS", requires = "token")]
+    now: Option<u64>,
     /// Print the JSON schema of the configuration instead.
     #[arg(long, conflicts_with_all = ["file", "json"])]
     schema: bool,
@@ -45,11 +63,21 @@ impl Check {
             return Ok(true);
         };
         let text = output::read(&file)?;
+        if self.expand
+            && let Ok(document) = Config::expand(text.as_bytes())
+        {
+            output::json(&document)?;
+        }
         let (mut problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
         let is_yaml = file.extension().is_some_and(|it| it == "yaml" || it == "yml");
         for problem in problems.iter_mut().filter(|problem| is_yaml && problem.pointer.is_empty()) {
             let hint = "in a YAML file of Envoy the configuration is the JSON text below `configuration`: copy it into a file of its own";
             problem.suggestion.get_or_insert_with(|| hint.to_owned());
+        }
+        if let Some(token) = &self.token
+            && problems.is_empty()
+        {
+            return read_token(token, text.as_bytes(), self.jwks.as_deref(), self.now, self.json);
         }
         if self.json {
             let list = |problems: &[Problem]| -> Vec<_> {
@@ -61,11 +89,10 @@ impl Check {
                 &json!({ "valid": problems.is_empty(), "problems": problems_json, "warnings": warnings_json }),
             )?;
         } else {
-            for problem in &problems {
-                output::line(&format!("error: {problem}"))?;
-            }
-            for warning in &warnings {
-                output::line(&format!("warning: {warning}"))?;
+            let lines = problems.iter().map(|problem| format!("error: {problem}"));
+            for line in lines.chain(warnings.iter().map(|warning| format!("warning: {warning}"))) {
+                // What `--expand` prints is a document.
+                if self.expand { eprintln!("{line}") } else { output::line(&line)? }
             }
             let verdict =
                 if problems.is_empty() { "is valid" } else { "is not valid: the filter would refuse it" };
@@ -73,6 +100,57 @@ impl Check {
         }
         Ok(problems.is_empty())
     }
+}
+
+/// `--token`.
+fn read_token(
+    token: &str,
+    config: &[u8],
+    jwks: Option<&Path>,
+    now: Option<u64>,
+    json: bool,
+) -> Result<bool> {
+    let said = |problems: Vec<Problem>| anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default());
+    let config = Config::parse(config).map_err(said)?;
+    let token = output::token(token)?;
+    let now = UnixTime::from_secs(now.map_or_else(output::now, Ok)?);
+    let keys = match jwks {
+        Some(file) => Some(
+            serde_json::from_str(&output::read(file)?).with_context(|| format!("`{}` is no JSON", file.display()))?,
+        ),
+        None => None,
+    };
+    let reading = Reading::of(&token, &config, keys.as_ref(), now)?;
+    if json {
+        let mut value = serde_json::to_value(&reading)?;
+        value["accepted"] = reading.is_accepted().into();
+        output::json(&value)?;
+        return Ok(reading.is_accepted());
+    }
+    let mut table = output::table(&["", "read from", "value", "result"]);
+    for row in &reading.rows {
+        let result = match &row.problem {
+            None => output::verdict(true, "ok"),
+            Some(denied) => output::verdict(false, &denied.to_string()),
+        };
+        table.add_row([row.what.into(), row.from.as_str().into(), row.value.as_str().into(), result]);
+    }
+    output::line(&table.to_string())?;
+    for route in &reading.routes {
+        let answer = match &route.denied {
+            Some(denied) => format!("denied: {denied}"),
+            None if route.policies > 0 => format!("accepted, then its {} policies are asked", route.policies),
+            None => "accepted".to_owned(),
+        };
+        output::line(&format!("route {} ({}): {answer}", route.index, route.path_prefix))?;
+    }
+    for advice in &reading.advice {
+        output::line(&format!("hint: {advice}"))?;
+    }
+    if !reading.signature_checked {
+        output::progress("the signature was not checked: give the issuer's key set with `--jwks`");
+    }
+    Ok(reading.is_accepted())
 }
 
 /// What the filter would refuse, and what is allowed but seldom meant.

@@ -61,6 +61,15 @@ pub fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
+/// A token of the command line: itself, or for `-` what standard input holds. A scheme before it is left out, so that a header's
+/// value can be given.
+pub fn token(token: &str) -> Result<String> {
+    let text = if token == "-" { read("-".as_ref())? } else { token.to_owned() };
+    let text = text.trim();
+    let text = text.strip_prefix("authorization:").or_else(|| text.strip_prefix("Authorization:")).unwrap_or(text).trim();
+    Ok(text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim().to_owned())
+}
+
 /// The host's clock, in seconds since the Unix epoch.
 pub fn now() -> Result<u64> {
     Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())

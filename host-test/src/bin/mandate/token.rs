@@ -144,7 +144,7 @@ struct Inspect {
 
 impl Inspect {
     fn run(self) -> Result<bool> {
-        let text = given(&self.token)?;
+        let text = output::token(&self.token)?;
         let Ok(token) = ParsedToken::parse_within(&text, limits::MAX_TOKEN_BYTES) else {
             bail!("this is no token: {}", Reason::TokenMalformed.detail());
         };
@@ -195,7 +195,7 @@ struct Verify {
 
 impl Verify {
     fn run(self) -> Result<bool> {
-        let text = given(&self.token)?;
+        let text = output::token(&self.token)?;
         let now = UnixTime::from_secs(self.now.map_or_else(output::now, Ok)?);
         let document: Value = serde_json::from_str(&output::read(&self.jwks)?)
             .with_context(|| format!("`{}` is no JSON", self.jwks.display()))?;
@@ -270,12 +270,6 @@ fn verify(token: &str, gate: &mut Gate, now: UnixTime) -> Result<Result<Verified
         Outcome::Allow(permit) => permit.chain().cloned().map(Ok).context("no token was asked for"),
         Outcome::Deny(denial) => Ok(Err(denial.reason)),
     }
-}
-
-/// The token itself, or what standard input holds.
-fn given(token: &str) -> Result<String> {
-    let text = if token == "-" { output::read("-".as_ref())? } else { token.to_owned() };
-    Ok(text.trim().to_owned())
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {

@@ -1,0 +1,513 @@
+//! How a token would be read under a configuration, claim by claim, and what would deny it: for `mandate check --token`.
+//!
+//! The steps are the filter's own; the difference is that it stops at the first problem, and this goes on to the next.
+
+use crate::tokens::{SigningKey, TokenError, jwks};
+use mandate_core::algorithm::Algorithm;
+use mandate_core::chain::{Delegated, Hop, Identity};
+use mandate_core::config::{AgentFrom, ClaimMapping, ClaimPlaces, Config, Issuer, KeySource, Provider};
+use mandate_core::decision::Outcome;
+use mandate_core::denial::{Denial, Evidence};
+use mandate_core::flow::{Flow, Gate, Step, Stop};
+use mandate_core::http::RequestHead;
+use mandate_core::json::Pointer;
+use mandate_core::keys::{InModule, KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::limits;
+use mandate_core::policy::NoPolicies;
+use mandate_core::reason::Reason;
+use mandate_core::time::UnixTime;
+use mandate_core::token::{ClaimReader, ParsedToken};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// How a token is read.
+#[derive(Debug, Serialize)]
+pub struct Reading {
+    /// One for each thing that the filter reads or checks, in its order.
+    pub rows: Vec<Row>,
+    /// What the routes would say, if the token is read at all.
+    pub routes: Vec<RouteAnswer>,
+    /// What to change, most likely first.
+    pub advice: Vec<String>,
+    /// Whether the signature was checked, or could not be for want of the issuer's keys.
+    pub signature_checked: bool,
+}
+
+/// One thing that is read.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// What it is.
+    pub what: &'static str,
+    /// Where it was looked for.
+    pub from: String,
+    /// What was found, for people.
+    pub value: String,
+    /// Why it denies; `None` if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Denied>,
+}
+
+/// A denial, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Denied {
+    /// The reason that the filter would give.
+    pub reason: Reason,
+    /// What led to it, as in the audit record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+}
+
+/// What a route says to the token.
+#[derive(Debug, Serialize)]
+pub struct RouteAnswer {
+    /// Its position in the configuration.
+    pub index: usize,
+    /// Its path prefix.
+    pub path_prefix: String,
+    /// Why it denies; `None` if it allows, as far as its policies do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Denied>,
+    /// How many policies would be asked then.
+    pub policies: usize,
+}
+
+impl From<Denial> for Denied {
+    fn from(denial: Denial) -> Self {
+        let evidence = denial.evidence.and_then(|evidence| serde_json::to_value(&*evidence).ok());
+        Self { reason: denial.reason, evidence }
+    }
+}
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.reason)?;
+        let members = self.evidence.as_ref().and_then(Value::as_object);
+        let told = members.into_iter().flatten().filter(|(name, _)| *name != "kind");
+        for (index, (name, value)) in told.enumerate() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            write!(f, "{}{name}: {value}", if index == 0 { ": " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Reading {
+    /// Whether the token is accepted, by at least one route.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.rows.iter().all(|row| row.problem.is_none())
+            && self.routes.iter().any(|route| route.denied.is_none())
+    }
+
+    /// Reads `token` under `config` at this time. `keys` is the key set of the token's issuer, if its keys are not in the
+    /// configuration itself; without either, the signature is not checked.
+    ///
+    /// # Errors
+    /// If a stand-in for a key cannot be made.
+    pub fn of(token: &str, config: &Config, keys: Option<&Value>, now: UnixTime) -> Result<Self, TokenError> {
+        let mut reading = Self { rows: Vec::new(), routes: Vec::new(), advice: Vec::new(), signature_checked: false };
+        let longest = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or(limits::TOKEN_BYTES);
+        let parsed = match ParsedToken::parse_within(token, longest) {
+            Ok(parsed) => parsed,
+            Err(denial) => {
+                reading.opaque(token, &denial);
+                reading.row("token", "authorization header", format!("{} bytes", token.len()), Err(denial));
+                return Ok(reading);
+            }
+        };
+        reading.row("token", "authorization header", format!("{} bytes", token.len()), Ok(()));
+        let Some(index) = reading.issuer(&parsed, config) else { return Ok(reading) };
+        let Some(entry) = config.issuers.get(index) else { return Ok(reading) };
+        reading.header(&parsed, entry);
+        let keys = keys.cloned().or_else(|| match &entry.keys {
+            KeySource::Inline(set) => Some(set.clone()),
+            KeySource::Remote(_) => None,
+        });
+        reading.signature_checked = keys.is_some();
+        let gate = gate(config, index, &parsed, keys.as_ref())?;
+        reading.claims(&parsed, entry, now);
+        match gate {
+            Ok(mut gate) => {
+                reading.key(&mut gate, &parsed, now);
+                reading.routes(&mut gate, token, now);
+            }
+            Err(problem) => reading.advice.push(format!("the keys cannot be used: {problem}")),
+        }
+        reading.advise(&parsed, entry);
+        Ok(reading)
+    }
+
+    fn row(&mut self, what: &'static str, from: impl Into<String>, value: impl Into<String>, result: Result<(), Denial>) {
+        let problem = result.err().map(Denied::from);
+        self.rows.push(Row { what, from: from.into(), value: value.into(), problem });
+    }
+
+    /// A value that is read, or the problem with it.
+    fn value<T>(
+        &mut self,
+        what: &'static str,
+        from: impl Into<String>,
+        result: Result<T, Denial>,
+        shown: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let value = result.as_ref().map_or_else(|_| String::new(), shown);
+        let (value_of, result) = match result {
+            Ok(value) => (Some(value), Ok(())),
+            Err(denial) => (None, Err(denial)),
+        };
+        self.row(what, from, value, result);
+        value_of
+    }
+
+    fn opaque(&mut self, token: &str, denial: &Denial) {
+        if denial.reason == Reason::TokenTooLarge {
+            self.advice.push(format!("raise `token_bytes` of the issuer, at most {}", limits::MAX_TOKEN_BYTES));
+        } else if token.split('.').count() == 5 {
+            self.advice.push("this is an encrypted token (JWE, five parts): have the issuer sign it only".to_owned());
+        } else if !token.contains('.') {
+            self.advice.push(
+                "this is an opaque token, which only its issuer can read: have it issue JWTs for this API or client".to_owned(),
+            );
+        }
+    }
+
+    fn issuer(&mut self, token: &ParsedToken, config: &Config) -> Option<usize> {
+        let named = token.unverified_issuer().unwrap_or_default().to_owned();
+        let found = find(config, token);
+        let value = match found {
+            Some(index) => format!("{named} (issuer {index} of the configuration)"),
+            None => named.clone(),
+        };
+        let denial = || match token.unverified_issuer() {
+            Ok(name) => Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }),
+            Err(denial) => denial,
+        };
+        let is_svid = found.and_then(|index| config.issuers.get(index)).is_some_and(Issuer::is_trust_domain);
+        let from = if is_svid { "sub" } else { "iss" };
+        let value = if is_svid { token.unverified_trust_domain().unwrap_or_default().to_owned() } else { value };
+        self.row("issuer", from, value, found.map(|_| ()).ok_or_else(denial));
+        if found.is_none() {
+            let known: Vec<&str> = config.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            let same = |name: &&&str| name.trim_end_matches('/').eq_ignore_ascii_case(named.trim_end_matches('/'));
+            self.advice.push(match known.iter().find(same) {
+                Some(near) => format!("`issuer` is `{near}`, and the token says `{named}`: they must be equal byte for byte"),
+                None => format!("add an issuer `{named}`; the configuration has {}", known.join(", ")),
+            });
+            if let Some(provider) = looks_like(token.unverified_claims()) {
+                self.advice.push(looks_like_text(provider));
+            }
+        }
+        found
+    }
+
+    fn header(&mut self, token: &ParsedToken, entry: &Issuer) {
+        let header = token.header();
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "absent".to_owned());
+        self.row("type", "header typ", shown(&header.typ), type_of(token, entry));
+        self.row("algorithm", "header alg", header.alg.clone(), algorithm_of(token, entry));
+        self.row("key id", "header kid", shown(&header.kid), Ok(()));
+    }
+
+    fn claims(&mut self, token: &ParsedToken, entry: &Issuer, now: UnixTime) {
+        let reader = ClaimReader::new(token, entry);
+        let places = |places: Option<&ClaimPlaces>, usual: &str| {
+            places.map_or_else(|| usual.to_owned(), |places| pointers(&places.pointers))
+        };
+        for (pointer, mark) in &entry.claims.require {
+            let one = Issuer {
+                claims: ClaimMapping { require: vec![(pointer.clone(), mark.clone())], ..entry.claims.clone() },
+                ..entry.clone()
+            };
+            let value = pointer.find(reader.claims()).map_or_else(|| "absent".to_owned(), short);
+            self.row("mark", pointer.as_str(), value, ClaimReader::new(token, &one).marks());
+        }
+        let aud = entry.claims.audience.iter().find_map(|pointer| pointer.find(reader.claims()));
+        self.row("audience", pointers(&entry.claims.audience), aud.map(short).unwrap_or_default(), reader.audience());
+        let from = entry.claims.principal.iter().map(|joined| joined.iter().map(Pointer::as_str).collect::<Vec<_>>().join(" + "));
+        let from = from.collect::<Vec<_>>().join(", ");
+        let principal = self.value("principal", from, reader.principal(), |it| it.to_string());
+        let optional = |it: &Option<&str>| it.unwrap_or("none").to_owned();
+        let client = self.value("client", places(entry.claims.client.as_ref(), "/client_id"), reader.client(), optional);
+        self.value("token id", places(entry.claims.token_id.as_ref(), "/jti"), reader.token_id(), optional);
+        let from = format!("{}, nbf, exp", places(Some(&entry.claims.issued_at), "/iat"));
+        self.value("times", from, reader.times(), |times| {
+            let issued = times.issued_at.map_or_else(|| "no time of issue".to_owned(), |at| ago("issued", at, now));
+            format!("{issued}, {}", ago("expires", times.expires_at, now))
+        });
+        self.row("key binding", "cnf", if reader.claims().contains_key("cnf") { "bound" } else { "none" }, reader.unbound());
+        if let (Some(principal), Ok(issuer)) = (principal, reader.issuer_name()) {
+            let principal = Identity { issuer: issuer.to_owned(), subject: principal.into_owned() };
+            let read = Delegated::read(&reader, &principal, client.flatten());
+            let from = match entry.agent.from {
+                AgentFrom::Act => "act",
+                AgentFrom::Client => "act, else the client",
+                AgentFrom::Subject => "act, else the principal",
+            };
+            if let Some(delegated) = self.value("chain", "act", read, |delegated| chain(&principal, delegated)) {
+                let agent = delegated.agent(&principal).map_or("none", |agent| agent.subject.as_str()).to_owned();
+                self.row("agent", from, format!("{agent} (depth {})", delegated.depth), Ok(()));
+            }
+        }
+        let from = entry.claims.scopes.as_ref().map_or_else(|| "/scope".to_owned(), |list| pointers(list));
+        self.value("scopes", from, reader.scopes(), |scopes| {
+            if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
+        });
+    }
+
+    fn key(&mut self, gate: &mut Gate, token: &ParsedToken, now: UnixTime) {
+        let checked = self.signature_checked;
+        let result = match gate.key_for(token, &InModule, now) {
+            Ok(_) => Ok(()),
+            // Of these there is a row already.
+            Err(Stop::Deny(denial)) if denial.reason != Reason::KeyUnknown => return,
+            Err(Stop::Deny(denial)) => Err(denial),
+            Err(Stop::Wait(_)) => return,
+        };
+        let value = if checked { "found" } else { "not looked for: give the key set with --jwks" };
+        let value = if result.is_ok() { value } else { "" };
+        self.row("key", "key set", value, result);
+    }
+
+    fn routes(&mut self, gate: &mut Gate, token: &str, now: UnixTime) {
+        let routes: Vec<_> = gate.config().routes.iter().cloned().enumerate().collect();
+        for (index, route) in routes.into_iter().filter(|(_, route)| !route.anonymous) {
+            let prefix = route.matcher.path_prefix.as_str().to_owned();
+            let method = route.matcher.methods.as_ref().and_then(|methods| methods.first()).map_or("GET", String::as_str);
+            let host = route.matcher.hosts.as_ref().and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
+            let authorization = format!("Bearer {token}");
+            let host = host.unwrap_or_else(|| "host.invalid".to_owned());
+            let head = RequestHead::new(vec![
+                (":method", method),
+                (":path", prefix.as_str()),
+                (":authority", host.as_str()),
+                ("authorization", authorization.as_str()),
+            ]);
+            let verifier: &dyn SignatureVerifier = if self.signature_checked { &InModule } else { &Unchecked };
+            let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, verifier, now) else { continue };
+            // An earlier route may take the request.
+            if decision.route().map(|matched| matched.index()) != Some(index) {
+                continue;
+            }
+            let denied = match decision.outcome() {
+                Outcome::Allow(_) => None,
+                Outcome::Deny(denial) => Some(denial.clone().into()),
+            };
+            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies: route.policies.len() });
+        }
+        // The signature and the time are looked at with every route alike, and belong to the token.
+        let of_token = [Reason::SignatureInvalid, Reason::TokenExpired, Reason::TokenNotYetValid, Reason::LifetimeTooLong];
+        let denied = self.routes.iter().find_map(|route| route.denied.clone().filter(|it| of_token.contains(&it.reason)));
+        let what = match denied.as_ref().map(|denied| denied.reason) {
+            Some(Reason::SignatureInvalid) | None => "signature",
+            _ => "validity",
+        };
+        let value = if !self.signature_checked {
+            "not checked"
+        } else if denied.is_none() {
+            "valid"
+        } else {
+            ""
+        };
+        let known = self.rows.iter().any(|row| row.problem.as_ref() == denied.as_ref() && denied.is_some());
+        let readable = self.rows.iter().all(|row| row.problem.is_none());
+        if !known && (denied.is_some() || readable) {
+            self.rows.push(Row { what, from: "token".to_owned(), value: value.to_owned(), problem: denied });
+        }
+    }
+
+    fn advise(&mut self, token: &ParsedToken, entry: &Issuer) {
+        let claims = token.unverified_claims();
+        let problems: Vec<Denied> = self.rows.iter().filter_map(|row| row.problem.clone()).collect();
+        let about = |denied: &Denied, claim: &str| {
+            let name = denied.evidence.as_ref().and_then(|evidence| evidence["claim"].as_str());
+            name.is_some_and(|name| name.trim_start_matches('/') == claim)
+        };
+        let mut advice = Vec::new();
+        for denied in &problems {
+            match denied.reason {
+                Reason::TokenType => {
+                    let typ = token.header().typ.as_ref().map_or_else(|| "null".to_owned(), |typ| format!("\"{typ}\""));
+                    advice.push(format!("if this is an access token, add `{typ}` to `token_types`, with marks in `claims.require` that ID tokens do not have"));
+                }
+                Reason::AlgorithmNotAllowed => {
+                    advice.push(format!("if the issuer signs with `{}`, add it to `algorithms`", token.header().alg));
+                }
+                Reason::AudienceMismatch => advice.push(format!("if the token is meant for this service, add what it says to `audiences`, which are {}", entry.audiences.join(", "))),
+                Reason::LifetimeTooLong => advice.push("raise `max_lifetime_s`, or have the issuer give shorter tokens".to_owned()),
+                Reason::KeyUnknown => advice.push("the key set has no key with this `kid` and algorithm: is it the set of this issuer, and is `use` right?".to_owned()),
+                Reason::ClaimMissing if about(denied, "client_id") => advice.push("name the claim with the client in `claims.client` (often `/azp`, `/cid` or `/appid`), or add `null` to the list".to_owned()),
+                Reason::ClaimMissing if about(denied, "jti") => advice.push("name the claim with the token's id in `claims.token_id`, or write `[]`".to_owned()),
+                _ => {}
+            }
+        }
+        let lacks_scope = self.routes.iter().any(|route| route.denied.as_ref().is_some_and(|it| it.reason == Reason::ScopeInsufficient));
+        if lacks_scope {
+            for name in ["scope", "scp", "roles", "permissions"] {
+                let mapped = entry.claims.scopes.as_ref().map_or(name == "scope", |list| list.iter().any(|pointer| pointer.name() == name));
+                if let Some(value) = claims.get(name).filter(|_| !mapped) {
+                    advice.push(format!("the token has `{name}` ({}), which `claims.scopes` does not name", short(value)));
+                }
+            }
+        }
+        let something_is_wrong = !problems.is_empty() || lacks_scope;
+        if let Some(provider) = looks_like(claims).filter(|it| something_is_wrong && entry.provider == Provider::Rfc9068 && *it != Provider::Rfc9068) {
+            advice.insert(0, looks_like_text(provider));
+        }
+        for text in advice {
+            if !self.advice.contains(&text) {
+                self.advice.push(text);
+            }
+        }
+    }
+}
+
+/// Takes every signature: for a token whose issuer's keys are not at hand. Nothing but this report depends on it.
+struct Unchecked;
+
+impl SignatureVerifier for Unchecked {
+    fn verify(
+        &self,
+        _: &PublicKey,
+        _: Algorithm,
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<bool, VerifierFailed> {
+        Ok(true)
+    }
+}
+
+/// A gate of the same configuration, without policies, and with keys for the one issuer: its own, or a stand-in.
+fn gate(config: &Config, issuer: usize, token: &ParsedToken, keys: Option<&Value>) -> Result<Result<Gate, String>, TokenError> {
+    let mut config = config.clone();
+    config.policies.clear();
+    for route in &mut config.routes {
+        route.policies.clear();
+    }
+    let keys = match keys {
+        Some(keys) => keys.clone(),
+        None => stand_in(config.issuers.get(issuer), token)?,
+    };
+    for (index, entry) in config.issuers.iter_mut().enumerate() {
+        if index == issuer {
+            entry.keys = KeySource::Inline(keys.clone());
+            // What no key serves is no slip here.
+            let served = KeySet::from_value_for(
+                if entry.is_trust_domain() { KeyUse::JwtSvid } else { KeyUse::Signatures },
+                &keys,
+            );
+            if let Ok(set) = served {
+                let serves = |algorithm: &Algorithm| set.keys().iter().any(|key| key.serves(*algorithm));
+                let some = entry.algorithms.iter().any(|it| serves(it));
+                entry.algorithms.retain(|algorithm| !some || serves(algorithm));
+            }
+        }
+    }
+    // The others are not asked, and neither are policies.
+    if let Some(only) = config.issuers.get(issuer).cloned() {
+        config.issuers = vec![only];
+    }
+    Ok(Gate::new(config, Box::new(NoPolicies), [0; 16])
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+}
+
+/// A key set with one key under the token's `kid`, of a kind that its algorithm takes; it verifies nothing.
+fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, TokenError> {
+    let algorithm = token.header().algorithm.or_else(|| issuer?.algorithms.first().copied()).unwrap_or(Algorithm::Es256);
+    let kid = token.header().kid.clone().unwrap_or_else(|| "stand-in".to_owned());
+    let mut key = if algorithm.is_rsa() {
+        // The key of RFC 7515 §A.2.
+        json!({
+            "kty": "RSA", "kid": kid, "e": "AQAB",
+            "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+        })
+    } else {
+        let set = jwks(&[&SigningKey::generate(algorithm, &kid)?]);
+        set.pointer("/keys/0").cloned().unwrap_or_default()
+    };
+    if issuer.is_some_and(Issuer::is_trust_domain) {
+        key["use"] = json!("jwt-svid");
+    }
+    Ok(json!({ "keys": [key] }))
+}
+
+fn find(config: &Config, token: &ParsedToken) -> Option<usize> {
+    let position = |name: &str, is_trust_domain: bool| {
+        config.issuers.iter().position(|issuer| issuer.is_trust_domain() == is_trust_domain && issuer.issuer == name)
+    };
+    let by_iss = token.unverified_issuer().ok().and_then(|name| position(name, false));
+    by_iss.or_else(|| position(token.unverified_trust_domain()?, true))
+}
+
+/// The type alone, whatever the algorithm.
+fn type_of(token: &ParsedToken, entry: &Issuer) -> Result<(), Denial> {
+    match token.algorithm_for(entry) {
+        Err(denial) if denial.reason == Reason::AlgorithmNotAllowed => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The algorithm alone, whatever the type.
+fn algorithm_of(token: &ParsedToken, entry: &Issuer) -> Result<(), Denial> {
+    let mut any_type = entry.clone();
+    any_type.token_types = vec![token.header().typ.clone()];
+    any_type.token_bytes = usize::MAX;
+    token.algorithm_for(&any_type).map(|_| ())
+}
+
+fn pointers(list: &[Pointer]) -> String {
+    if list.is_empty() { "nowhere".to_owned() } else { list.iter().map(Pointer::as_str).collect::<Vec<_>>().join(", ") }
+}
+
+/// A value, cut for a table.
+fn short(value: &Value) -> String {
+    const MOST: usize = 120;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn chain(principal: &Identity, delegated: &Delegated) -> String {
+    let hop = |hop: &Hop| {
+        let kind = hop.sub_profile.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let not = if hop.counts { "" } else { ", does not count" };
+        format!("{}{kind}{not}", hop.identity.subject)
+    };
+    let parties = std::iter::once(principal.subject.clone()).chain(delegated.hops.iter().map(hop));
+    parties.collect::<Vec<_>>().join(" → ")
+}
+
+fn ago(what: &str, at: UnixTime, now: UnixTime) -> String {
+    if at > now {
+        format!("{what} in {} s", at.millis_since(now) / 1000)
+    } else {
+        format!("{what} {} s ago", now.millis_since(at) / 1000)
+    }
+}
+
+/// The provider whose tokens have such claims, where they give it away.
+fn looks_like(claims: &Map<String, Value>) -> Option<Provider> {
+    let has = |name: &str| claims.contains_key(name);
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    Some(match () {
+        () if text("sub").starts_with("spiffe://") => Provider::JwtSvid,
+        () if has("kubernetes.io") => Provider::Kubernetes,
+        () if has("repository_owner") && has("job_workflow_ref") => Provider::GithubActions,
+        () if has("token_use") => Provider::Cognito,
+        () if has("xms_act_fct") => Provider::EntraAgent,
+        () if has("tid") && has("oid") => Provider::Entra,
+        () if has("delegated_through") => Provider::OktaAgent,
+        () if has("cid") && has("ver") => Provider::Okta,
+        () if has("realm_access") || has("resource_access") => Provider::Keycloak,
+        () if text("iss").contains("zitadel") => Provider::Zitadel,
+        () if has("client_profile") => Provider::Auth0Agent,
+        () if text("iss").contains("auth0.com") || has("gty") => Provider::Auth0,
+        () if text("iss") == "https://accounts.google.com" => Provider::GoogleId,
+        () => return None,
+    })
+}
+
+fn looks_like_text(provider: Provider) -> String {
+    format!("this looks like a token of `{0}`: write `\"provider\": \"{0}\"`", provider.name())
+}
