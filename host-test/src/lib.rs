@@ -4,7 +4,7 @@
 //! - [`decide`] decides one request file with it; [`filter_log`] reads what it logs.
 //! - [`authoring`] begins a policy, compiles it, tests it, and links it.
 //! - [`oracle`] runs policies that are not linked, to keep the linker honest; [`cases`] are tables of what a policy must say.
-//! - [`reading`] tells how a token would be read; [`reference`] writes the reference of the configuration.
+//! - [`init`] writes a first configuration; [`reading`] tells how a token would be read; [`reference`] writes the reference of the configuration.
 //! - [`gateway`] puts it in front of an upstream: in a real Envoy ([`envoy`]) or embedded ([`embedded`]).
 //! - [`issuer`], [`upstream`], [`client`] and [`tokens`] are the other ends, all of them real.
 
@@ -18,6 +18,7 @@ pub mod envoy;
 pub mod filter_build;
 pub mod filter_log;
 pub mod gateway;
+pub mod init;
 pub mod issuer;
 mod loopback;
 pub mod oracle;

@@ -36,7 +36,7 @@ pub fn group(now: u64) -> Group {
 
 /// A key set as they are in the wild: keys without `alg`, one for encryption under the same `kid`, the same key twice, and
 /// kinds that nobody here can use.
-fn with_keys(mut issuer: Value) -> Value {
+pub fn with_keys(mut issuer: Value) -> Value {
     let algorithm = Algorithm::from_name(issuer["algorithms"][0].as_str().unwrap()).unwrap();
     let mut signing = jwks(&[key(algorithm)])["keys"][0].clone();
     signing.as_object_mut().unwrap().remove("alg");

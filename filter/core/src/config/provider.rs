@@ -74,6 +74,18 @@ impl Provider {
         serde_json::from_str(self.preset().members).unwrap_or_default()
     }
 
+    /// What `audiences` are for this provider, in words.
+    #[must_use]
+    pub const fn audience_hint(self) -> &'static str {
+        self.preset().audience
+    }
+
+    /// The algorithm that it usually signs with.
+    #[must_use]
+    pub const fn usual_algorithm(self) -> &'static str {
+        self.preset().algorithm
+    }
+
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) const fn preset(self) -> Preset {
         match self {

@@ -5,6 +5,7 @@ mod bundle;
 mod check;
 mod decide;
 mod demo;
+mod init;
 mod output;
 mod policy;
 mod token;
@@ -26,7 +27,9 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Start here:
   mandate demo                              see it work: real tokens, Envoy, allowed and denied requests
+  mandate init                              write a configuration for your issuer, and the manifest around it
   mandate check mandate.json                report every error of a configuration
+  mandate check mandate.json --token TOKEN  tell how a token is read, and what denies it
   mandate decide --config mandate.json --request request.json
                                             decide one request without a proxy, with the reason
   mandate policy new ticket-guard           start a policy of your own";
@@ -37,6 +40,7 @@ enum Command {
     Up(up::Up),
     Build(build::Build),
     Bundle(bundle::Bundle),
+    Init(init::Init),
     Check(check::Check),
     Decide(decide::Decide),
     Token(token::Token),
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::Up(up) => up.run(),
         Command::Build(build) => build.run(),
         Command::Bundle(bundle) => bundle.run(),
+        Command::Init(init) => init.run(),
         Command::Check(check) => check.run(),
         Command::Decide(decide) => decide.run(),
         Command::Token(token) => token.run(),
