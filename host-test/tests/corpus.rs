@@ -19,6 +19,10 @@ mod runners;
 mod support;
 
 use cases::{Case, Expected, Table};
+use mandate_core::config::Config;
+use mandate_core::time::UnixTime;
+use mandate_host::reading::Reading;
+use serde_json::json;
 use runners::Observed;
 
 fn assert_as_expected(runner: &str, case: &Case, observed: &Observed) {
@@ -73,6 +77,32 @@ fn the_module_in_envoy_decides_as_the_core_does() {
             let observed = gateway.send(case);
             assert_as_expected("envoy", case, &observed);
             assert_eq!(observed, runners::core(&group.config, case, table.now), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn check_token_tells_of_every_token_what_the_core_decides() {
+    let now = support::now();
+    for entry in providers::entries() {
+        let mut route = entry["route"].clone();
+        route["match"] = json!({ "path_prefix": "/" });
+        let config = json!({ "issuers": [providers::with_keys(entry["issuer"].clone())], "routes": [route] });
+        let config = Config::parse(config.to_string().as_bytes()).unwrap();
+        for row in entry["tokens"].as_array().unwrap() {
+            let token = providers::token(&entry, row, now);
+            let reading = Reading::of(&token, &config, None, UnixTime::from_secs(now)).unwrap();
+            let context = format!("{}: {}: {reading:#?}", entry["name"], row["name"]);
+            let of_rows = reading.rows.iter().filter_map(|row| row.problem.as_ref());
+            let of_routes = reading.routes.iter().filter_map(|route| route.denied.as_ref());
+            let reasons: Vec<&str> = of_rows.chain(of_routes).map(|denied| denied.reason.code()).collect();
+            match row.get("denied") {
+                Some(reason) => {
+                    assert!(!reading.is_accepted(), "{context}");
+                    assert!(reasons.contains(&reason.as_str().unwrap()), "{context}");
+                }
+                None => assert!(reading.is_accepted() && reasons.is_empty(), "{context}"),
+            }
         }
     }
 }

@@ -271,3 +271,86 @@ fn help_teaches() {
     }
     assert!(help.contains("mandate policy new"));
 }
+
+/// A configuration whose keys are fetched, and a token that it accepts.
+fn read_token(desk: &Desk, change: impl FnOnce(&mut Value), extra: &[&str], mint: &[&str]) -> (Option<i32>, Value) {
+    let mut config = support::remote_configuration("https://idp.example/jwks.json");
+    config["issuers"][0]["algorithms"] = json!(["EdDSA"]);
+    change(&mut config);
+    desk.write("mandate.json", &config);
+    let token = desk.token(&[&["--scope", "tickets.read"], mint].concat());
+    let output = desk.run(&[&["check", "mandate.json", "--json", "--token", &token], extra].concat());
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}")))
+}
+
+#[test]
+fn check_token_lists_everything_that_denies_and_not_only_the_first() {
+    let desk = Desk::new();
+    let broken = |config: &mut Value| {
+        config["issuers"][0]["audiences"] = json!(["https://other.example"]);
+        config["issuers"][0]["max_lifetime_s"] = json!(10);
+        config["issuers"][0]["claims"] = json!({ "require": { "/token_use": "access" }, "client": ["/azp"] });
+    };
+    let (code, reading) = read_token(&desk, broken, &[], &["--typ", "JWT", "--claim", "cnf={}"]);
+    assert_eq!(code, Some(1));
+    let problems: Vec<(&str, &str)> = reading["rows"].as_array().unwrap().iter()
+        .filter_map(|row| Some((row["what"].as_str()?, row["problem"]["reason"].as_str()?)))
+        .collect();
+    assert_eq!(problems, [
+        ("type", "token_type"),
+        ("mark", "claim_missing"),
+        ("audience", "audience_mismatch"),
+        ("client", "claim_missing"),
+        ("times", "lifetime_too_long"),
+        ("key binding", "claim_invalid"),
+    ]);
+    assert_eq!(reading["accepted"], json!(false));
+}
+
+#[test]
+fn check_token_checks_the_signature_if_it_has_the_keys_and_says_so_if_not() {
+    let desk = Desk::new();
+    let (code, reading) = read_token(&desk, |_| {}, &[], &[]);
+    assert_eq!((code, &reading["accepted"], &reading["signature_checked"]), (Some(0), &json!(true), &json!(false)));
+    let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json"], &[]);
+    assert_eq!((code, &reading["accepted"], &reading["signature_checked"]), (Some(0), &json!(true), &json!(true)));
+    let other = desk.ok(&["token", "keygen", "--key", "other.json", "--kid", "k1"]);
+    std::fs::write(desk.path("other-jwks.json"), other).unwrap();
+    let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "other-jwks.json"], &[]);
+    assert_eq!((code, &reading["accepted"]), (Some(1), &json!(false)));
+    let signature = reading["rows"].as_array().unwrap().iter().find(|row| row["what"] == "signature").unwrap();
+    assert_eq!(signature["problem"]["reason"], "signature_invalid");
+    let (_, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json", "--now", "1000000000"], &[]);
+    assert_eq!(reading["routes"][0]["denied"]["reason"], "token_not_yet_valid");
+}
+
+#[test]
+fn check_token_suggests_the_provider_and_where_the_scopes_are() {
+    let desk = Desk::new();
+    let (_, reading) = read_token(
+        &desk,
+        |config| config["routes"] = json!([{ "match": { "path_prefix": "/" }, "scopes": ["tickets.close"] }]),
+        &[],
+        &["--claim", "scp=[\"tickets.close\"]", "--claim", "cid=0oa", "--claim", "ver=1"],
+    );
+    let advice = reading["advice"].to_string();
+    assert!(advice.contains("\\\"provider\\\": \\\"okta\\\"") && advice.contains("`scp`"), "{advice}");
+    let opaque = desk.run(&["check", "mandate.json", "--token", "Bearer 8f2c1a"]);
+    assert!(String::from_utf8_lossy(&opaque.stdout).contains("opaque"), "{opaque:?}");
+    assert_eq!(opaque.status.code(), Some(1));
+}
+
+#[test]
+fn check_expand_prints_what_a_provider_stands_for() {
+    let desk = Desk::new();
+    let mut config = support::remote_configuration("https://idp.example/jwks.json");
+    config["issuers"][0]["provider"] = json!("cognito");
+    config["issuers"][0]["claims"] = json!({ "require": { "/tenant": "a" } });
+    desk.write("mandate.json", &config);
+    let expanded: Value = serde_json::from_str(&desk.ok(&["check", "mandate.json", "--expand"])).unwrap();
+    let issuer = &expanded["issuers"][0];
+    assert_eq!(issuer["claims"]["audience"], json!(["/client_id"]));
+    assert_eq!(issuer["claims"]["require"], json!({ "/token_use": "access", "/tenant": "a" }));
+    assert_eq!(issuer["token_types"], json!([null, "JWT"]));
+    assert_eq!(expanded["routes"], config["routes"]);
+}
