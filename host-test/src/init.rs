@@ -125,7 +125,9 @@ pub fn usual_jwks_uri(provider: Provider, issuer: &str) -> Option<String> {
     let base = issuer.trim_end_matches('/');
     let at = |path: &str| Some(format!("{base}/{path}"));
     match provider {
-        Provider::Rfc9068 | Provider::Auth0 | Provider::Auth0Agent | Provider::Cognito => at(".well-known/jwks.json"),
+        Provider::Rfc9068 | Provider::Auth0 | Provider::Auth0Agent | Provider::Cognito => {
+            at(".well-known/jwks.json")
+        }
         Provider::Keycloak => at("protocol/openid-connect/certs"),
         Provider::Entra | Provider::EntraAgent => Some(match base.strip_prefix("https://sts.windows.net/") {
             Some(tenant) => format!("https://login.microsoftonline.com/{tenant}/discovery/keys"),
@@ -179,7 +181,9 @@ impl Start {
         let url = Url::parse(&self.jwks_uri)?;
         let cluster = match target {
             Target::Envoy => CLUSTER.to_owned(),
-            Target::IstioWasmPlugin | Target::IstioTrafficExtension => format!("outbound|{}||{}", url.port, url.host),
+            Target::IstioWasmPlugin | Target::IstioTrafficExtension => {
+                format!("outbound|{}||{}", url.port, url.host)
+            }
             Target::EnvoyGateway => "httproute/gateways/idp/rule/0".to_owned(),
         };
         let require: Map<String, Value> = self.require.iter().cloned().collect();
@@ -205,16 +209,32 @@ impl Start {
     ///
     /// # Errors
     /// [`InitError`].
-    pub fn manifest(&self, target: Target, module: &str, upstream: &str, listen: u16) -> Result<String, InitError> {
+    pub fn manifest(
+        &self,
+        target: Target,
+        module: &str,
+        upstream: &str,
+        listen: u16,
+    ) -> Result<String, InitError> {
         let config = self.members(target)?;
         match target {
             Target::Envoy => self.envoy(&self.configuration(target)?, module, upstream, listen),
             Target::IstioWasmPlugin => {
-                let text = kubernetes(include_str!("../../envoy/istio/wasm-plugin.yaml"), "  pluginConfig:", &config, module)?;
+                let text = kubernetes(
+                    include_str!("../../envoy/istio/wasm-plugin.yaml"),
+                    "  pluginConfig:",
+                    &config,
+                    module,
+                )?;
                 Ok(text + &self.service_entry()?)
             }
             Target::IstioTrafficExtension => {
-                let text = kubernetes(include_str!("../../envoy/istio/traffic-extension.yaml"), "    pluginConfig:", &config, module)?;
+                let text = kubernetes(
+                    include_str!("../../envoy/istio/traffic-extension.yaml"),
+                    "    pluginConfig:",
+                    &config,
+                    module,
+                )?;
                 Ok(text + &self.service_entry()?)
             }
             Target::EnvoyGateway => {
@@ -234,10 +254,16 @@ impl Start {
         let template = include_str!("../../envoy/envoy.yaml");
         let admin = template.find("admin:\n").ok_or(InitError::Template("the admin interface"))?;
         let body = template.get(admin..).unwrap_or_default();
-        let body = between(body, "                  value: |\n", "\n          - name: envoy.filters.http.router", "the configuration", |_| {
-            indented(config, 20)
-        })?;
-        let cluster = body.find("  # Where the issuer's keys are fetched from.").ok_or(InitError::Template("the issuer's cluster"))?;
+        let body = between(
+            body,
+            "                  value: |\n",
+            "\n          - name: envoy.filters.http.router",
+            "the configuration",
+            |_| indented(config, 20),
+        )?;
+        let cluster = body
+            .find("  # Where the issuer's keys are fetched from.")
+            .ok_or(InitError::Template("the issuer's cluster"))?;
         let mut text = body.get(..cluster).unwrap_or_default().to_owned();
         for (from, to) in [
             ("target/mandate/mandate.wasm".to_owned(), module.to_owned()),
@@ -254,7 +280,10 @@ impl Start {
         }
         let (upstream_host, _) = upstream.rsplit_once(':').unwrap_or((upstream, ""));
         if upstream_host.parse::<std::net::IpAddr>().is_err() {
-            text = text.replace("  - name: upstream\n    type: STATIC\n", "  - name: upstream\n    type: STRICT_DNS\n");
+            text = text.replace(
+                "  - name: upstream\n    type: STATIC\n",
+                "  - name: upstream\n    type: STRICT_DNS\n",
+            );
         }
         text.push_str("  # Where the issuer's keys are fetched from.\n");
         text.push_str(&Url::parse(&self.jwks_uri)?.cluster());
@@ -289,7 +318,12 @@ impl Start {
 }
 
 /// A manifest of Kubernetes with another configuration and module; the configuration is its end.
-fn kubernetes(template: &str, member: &'static str, config: &Configuration<'_>, module: &str) -> Result<String, InitError> {
+fn kubernetes(
+    template: &str,
+    member: &'static str,
+    config: &Configuration<'_>,
+    module: &str,
+) -> Result<String, InitError> {
     let line = format!("{member}\n");
     let at = template.find(&line).ok_or(InitError::Template("the configuration"))?;
     let head = template.get(..at).unwrap_or_default();

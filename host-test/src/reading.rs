@@ -105,8 +105,10 @@ impl Reading {
     /// # Errors
     /// If a stand-in for a key cannot be made.
     pub fn of(token: &str, config: &Config, keys: Option<&Value>, now: UnixTime) -> Result<Self, TokenError> {
-        let mut reading = Self { rows: Vec::new(), routes: Vec::new(), advice: Vec::new(), signature_checked: false };
-        let longest = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or(limits::TOKEN_BYTES);
+        let mut reading =
+            Self { rows: Vec::new(), routes: Vec::new(), advice: Vec::new(), signature_checked: false };
+        let longest =
+            config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or(limits::TOKEN_BYTES);
         let parsed = match ParsedToken::parse_within(token, longest) {
             Ok(parsed) => parsed,
             Err(denial) => {
@@ -137,7 +139,13 @@ impl Reading {
         Ok(reading)
     }
 
-    fn row(&mut self, what: &'static str, from: impl Into<String>, value: impl Into<String>, result: Result<(), Denial>) {
+    fn row(
+        &mut self,
+        what: &'static str,
+        from: impl Into<String>,
+        value: impl Into<String>,
+        result: Result<(), Denial>,
+    ) {
         let problem = result.err().map(Denied::from);
         self.rows.push(Row { what, from: from.into(), value: value.into(), problem });
     }
@@ -161,9 +169,12 @@ impl Reading {
 
     fn opaque(&mut self, token: &str, denial: &Denial) {
         if denial.reason == Reason::TokenTooLarge {
-            self.advice.push(format!("raise `token_bytes` of the issuer, at most {}", limits::MAX_TOKEN_BYTES));
+            self.advice
+                .push(format!("raise `token_bytes` of the issuer, at most {}", limits::MAX_TOKEN_BYTES));
         } else if token.split('.').count() == 5 {
-            self.advice.push("this is an encrypted token (JWE, five parts): have the issuer sign it only".to_owned());
+            self.advice.push(
+                "this is an encrypted token (JWE, five parts): have the issuer sign it only".to_owned(),
+            );
         } else if !token.contains('.') {
             self.advice.push(
                 "this is an opaque token, which only its issuer can read: have it issue JWTs for this API or client".to_owned(),
@@ -184,13 +195,17 @@ impl Reading {
         };
         let is_svid = found.and_then(|index| config.issuers.get(index)).is_some_and(Issuer::is_trust_domain);
         let from = if is_svid { "sub" } else { "iss" };
-        let value = if is_svid { token.unverified_trust_domain().unwrap_or_default().to_owned() } else { value };
+        let value =
+            if is_svid { token.unverified_trust_domain().unwrap_or_default().to_owned() } else { value };
         self.row("issuer", from, value, found.map(|_| ()).ok_or_else(denial));
         if found.is_none() {
             let known: Vec<&str> = config.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
-            let same = |name: &&&str| name.trim_end_matches('/').eq_ignore_ascii_case(named.trim_end_matches('/'));
+            let same =
+                |name: &&&str| name.trim_end_matches('/').eq_ignore_ascii_case(named.trim_end_matches('/'));
             self.advice.push(match known.iter().find(same) {
-                Some(near) => format!("`issuer` is `{near}`, and the token says `{named}`: they must be equal byte for byte"),
+                Some(near) => format!(
+                    "`issuer` is `{near}`, and the token says `{named}`: they must be equal byte for byte"
+                ),
                 None => format!("add an issuer `{named}`; the configuration has {}", known.join(", ")),
             });
             if let Some(provider) = looks_like(token.unverified_claims()) {
@@ -215,26 +230,49 @@ impl Reading {
         };
         for (pointer, mark) in &entry.claims.require {
             let one = Issuer {
-                claims: ClaimMapping { require: vec![(pointer.clone(), mark.clone())], ..entry.claims.clone() },
+                claims: ClaimMapping {
+                    require: vec![(pointer.clone(), mark.clone())],
+                    ..entry.claims.clone()
+                },
                 ..entry.clone()
             };
             let value = pointer.find(reader.claims()).map_or_else(|| "absent".to_owned(), short);
             self.row("mark", pointer.as_str(), value, ClaimReader::new(token, &one).marks());
         }
         let aud = entry.claims.audience.iter().find_map(|pointer| pointer.find(reader.claims()));
-        self.row("audience", pointers(&entry.claims.audience), aud.map(short).unwrap_or_default(), reader.audience());
-        let from = entry.claims.principal.iter().map(|joined| joined.iter().map(Pointer::as_str).collect::<Vec<_>>().join(" + "));
+        self.row(
+            "audience",
+            pointers(&entry.claims.audience),
+            aud.map(short).unwrap_or_default(),
+            reader.audience(),
+        );
+        let from = entry
+            .claims
+            .principal
+            .iter()
+            .map(|joined| joined.iter().map(Pointer::as_str).collect::<Vec<_>>().join(" + "));
         let from = from.collect::<Vec<_>>().join(", ");
         let principal = self.value("principal", from, reader.principal(), |it| it.to_string());
         let optional = |it: &Option<&str>| it.unwrap_or("none").to_owned();
-        let client = self.value("client", places(entry.claims.client.as_ref(), "/client_id"), reader.client(), optional);
+        let client = self.value(
+            "client",
+            places(entry.claims.client.as_ref(), "/client_id"),
+            reader.client(),
+            optional,
+        );
         self.value("token id", places(entry.claims.token_id.as_ref(), "/jti"), reader.token_id(), optional);
         let from = format!("{}, nbf, exp", places(Some(&entry.claims.issued_at), "/iat"));
         self.value("times", from, reader.times(), |times| {
-            let issued = times.issued_at.map_or_else(|| "no time of issue".to_owned(), |at| ago("issued", at, now));
+            let issued =
+                times.issued_at.map_or_else(|| "no time of issue".to_owned(), |at| ago("issued", at, now));
             format!("{issued}, {}", ago("expires", times.expires_at, now))
         });
-        self.row("key binding", "cnf", if reader.claims().contains_key("cnf") { "bound" } else { "none" }, reader.unbound());
+        self.row(
+            "key binding",
+            "cnf",
+            if reader.claims().contains_key("cnf") { "bound" } else { "none" },
+            reader.unbound(),
+        );
         if let (Some(principal), Ok(issuer)) = (principal, reader.issuer_name()) {
             let principal = Identity { issuer: issuer.to_owned(), subject: principal.into_owned() };
             let read = Delegated::read(&reader, &principal, client.flatten());
@@ -243,8 +281,11 @@ impl Reading {
                 AgentFrom::Client => "act, else the client",
                 AgentFrom::Subject => "act, else the principal",
             };
-            if let Some(delegated) = self.value("chain", "act", read, |delegated| chain(&principal, delegated)) {
-                let agent = delegated.agent(&principal).map_or("none", |agent| agent.subject.as_str()).to_owned();
+            if let Some(delegated) =
+                self.value("chain", "act", read, |delegated| chain(&principal, delegated))
+            {
+                let agent =
+                    delegated.agent(&principal).map_or("none", |agent| agent.subject.as_str()).to_owned();
                 self.row("agent", from, format!("{agent} (depth {})", delegated.depth), Ok(()));
             }
         }
@@ -272,8 +313,18 @@ impl Reading {
         let routes: Vec<_> = gate.config().routes.iter().cloned().enumerate().collect();
         for (index, route) in routes.into_iter().filter(|(_, route)| !route.anonymous) {
             let prefix = route.matcher.path_prefix.as_str().to_owned();
-            let method = route.matcher.methods.as_ref().and_then(|methods| methods.first()).map_or("GET", String::as_str);
-            let host = route.matcher.hosts.as_ref().and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
+            let method = route
+                .matcher
+                .methods
+                .as_ref()
+                .and_then(|methods| methods.first())
+                .map_or("GET", String::as_str);
+            let host = route
+                .matcher
+                .hosts
+                .as_ref()
+                .and_then(|hosts| hosts.first())
+                .map(|host| host.to_string().replacen('*', "any", 1));
             let authorization = format!("Bearer {token}");
             let host = host.unwrap_or_else(|| "host.invalid".to_owned());
             let head = RequestHead::new(vec![
@@ -282,8 +333,11 @@ impl Reading {
                 (":authority", host.as_str()),
                 ("authorization", authorization.as_str()),
             ]);
-            let verifier: &dyn SignatureVerifier = if self.signature_checked { &InModule } else { &Unchecked };
-            let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, verifier, now) else { continue };
+            let verifier: &dyn SignatureVerifier =
+                if self.signature_checked { &InModule } else { &Unchecked };
+            let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, verifier, now) else {
+                continue;
+            };
             // An earlier route may take the request.
             if decision.route().map(|matched| matched.index()) != Some(index) {
                 continue;
@@ -292,11 +346,24 @@ impl Reading {
                 Outcome::Allow(_) => None,
                 Outcome::Deny(denial) => Some(denial.clone().into()),
             };
-            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies: route.policies.len() });
+            self.routes.push(RouteAnswer {
+                index,
+                path_prefix: prefix,
+                denied,
+                policies: route.policies.len(),
+            });
         }
         // The signature and the time are looked at with every route alike, and belong to the token.
-        let of_token = [Reason::SignatureInvalid, Reason::TokenExpired, Reason::TokenNotYetValid, Reason::LifetimeTooLong];
-        let denied = self.routes.iter().find_map(|route| route.denied.clone().filter(|it| of_token.contains(&it.reason)));
+        let of_token = [
+            Reason::SignatureInvalid,
+            Reason::TokenExpired,
+            Reason::TokenNotYetValid,
+            Reason::LifetimeTooLong,
+        ];
+        let denied = self
+            .routes
+            .iter()
+            .find_map(|route| route.denied.clone().filter(|it| of_token.contains(&it.reason)));
         let what = match denied.as_ref().map(|denied| denied.reason) {
             Some(Reason::SignatureInvalid) | None => "signature",
             _ => "validity",
@@ -340,17 +407,29 @@ impl Reading {
                 _ => {}
             }
         }
-        let lacks_scope = self.routes.iter().any(|route| route.denied.as_ref().is_some_and(|it| it.reason == Reason::ScopeInsufficient));
+        let lacks_scope = self
+            .routes
+            .iter()
+            .any(|route| route.denied.as_ref().is_some_and(|it| it.reason == Reason::ScopeInsufficient));
         if lacks_scope {
             for name in ["scope", "scp", "roles", "permissions"] {
-                let mapped = entry.claims.scopes.as_ref().map_or(name == "scope", |list| list.iter().any(|pointer| pointer.name() == name));
+                let mapped = entry
+                    .claims
+                    .scopes
+                    .as_ref()
+                    .map_or(name == "scope", |list| list.iter().any(|pointer| pointer.name() == name));
                 if let Some(value) = claims.get(name).filter(|_| !mapped) {
-                    advice.push(format!("the token has `{name}` ({}), which `claims.scopes` does not name", short(value)));
+                    advice.push(format!(
+                        "the token has `{name}` ({}), which `claims.scopes` does not name",
+                        short(value)
+                    ));
                 }
             }
         }
         let something_is_wrong = !problems.is_empty() || lacks_scope;
-        if let Some(provider) = looks_like(claims).filter(|it| something_is_wrong && entry.provider == Provider::Rfc9068 && *it != Provider::Rfc9068) {
+        if let Some(provider) = looks_like(claims).filter(|it| {
+            something_is_wrong && entry.provider == Provider::Rfc9068 && *it != Provider::Rfc9068
+        }) {
             advice.insert(0, looks_like_text(provider));
         }
         for text in advice {
@@ -365,19 +444,18 @@ impl Reading {
 struct Unchecked;
 
 impl SignatureVerifier for Unchecked {
-    fn verify(
-        &self,
-        _: &PublicKey,
-        _: Algorithm,
-        _: &[u8],
-        _: &[u8],
-    ) -> Result<bool, VerifierFailed> {
+    fn verify(&self, _: &PublicKey, _: Algorithm, _: &[u8], _: &[u8]) -> Result<bool, VerifierFailed> {
         Ok(true)
     }
 }
 
 /// A gate of the same configuration, without policies, and with keys for the one issuer: its own, or a stand-in.
-fn gate(config: &Config, issuer: usize, token: &ParsedToken, keys: Option<&Value>) -> Result<Result<Gate, String>, TokenError> {
+fn gate(
+    config: &Config,
+    issuer: usize,
+    token: &ParsedToken,
+    keys: Option<&Value>,
+) -> Result<Result<Gate, String>, TokenError> {
     let mut config = config.clone();
     config.policies.clear();
     for route in &mut config.routes {
@@ -412,7 +490,8 @@ fn gate(config: &Config, issuer: usize, token: &ParsedToken, keys: Option<&Value
 
 /// A key set with one key under the token's `kid`, of a kind that its algorithm takes; it verifies nothing.
 fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, TokenError> {
-    let algorithm = token.header().algorithm.or_else(|| issuer?.algorithms.first().copied()).unwrap_or(Algorithm::Es256);
+    let algorithm =
+        token.header().algorithm.or_else(|| issuer?.algorithms.first().copied()).unwrap_or(Algorithm::Es256);
     let kid = token.header().kid.clone().unwrap_or_else(|| "stand-in".to_owned());
     let mut key = if algorithm.is_rsa() {
         // The key of RFC 7515 §A.2.
@@ -432,7 +511,10 @@ fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, Token
 
 fn find(config: &Config, token: &ParsedToken) -> Option<usize> {
     let position = |name: &str, is_trust_domain: bool| {
-        config.issuers.iter().position(|issuer| issuer.is_trust_domain() == is_trust_domain && issuer.issuer == name)
+        config
+            .issuers
+            .iter()
+            .position(|issuer| issuer.is_trust_domain() == is_trust_domain && issuer.issuer == name)
     };
     let by_iss = token.unverified_issuer().ok().and_then(|name| position(name, false));
     by_iss.or_else(|| position(token.unverified_trust_domain()?, true))
@@ -455,7 +537,11 @@ fn algorithm_of(token: &ParsedToken, entry: &Issuer) -> Result<(), Denial> {
 }
 
 fn pointers(list: &[Pointer]) -> String {
-    if list.is_empty() { "nowhere".to_owned() } else { list.iter().map(Pointer::as_str).collect::<Vec<_>>().join(", ") }
+    if list.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        list.iter().map(Pointer::as_str).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A value, cut for a table.

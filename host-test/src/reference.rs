@@ -15,7 +15,7 @@ const INTRODUCTION: &str = "\
 
 The plugin configuration is one JSON object. It is read strictly: an unknown member, a wrong type, a value out of range or a name
 given twice is an error, and a configuration with an error is refused as a whole. What happens then is described in
-[operators.md](operators.md#a-wrong-configuration). `null` is never a value of a member: leave the member out instead.
+[operators.md](operators.md#a-wrong-configuration). `null` is a value only where the table says so; elsewhere leave the member out instead.
 
 `mandate check FILE` lists every error with its JSON pointer (RFC 6901), and warnings for settings that are valid but probably a mistake.
 [`envoy/mandate.schema.json`](../envoy/mandate.schema.json) is the JSON Schema (draft 2020-12) for editors and other tools. A complete
@@ -102,7 +102,7 @@ impl Document<'_> {
                 (Some(true), _) => "required".to_owned(),
                 (None, _) => "one of them is required".to_owned(),
                 (_, Some(default)) => format!("`{default}`"),
-                (Some(false), None) => "none".to_owned(),
+                (Some(false), None) => text(&member.schema, "x-default").unwrap_or("none").to_owned(),
             };
             let meaning = self.meaning(&member.schema);
             writeln!(page, "| `{path}` | {} | {} | {} |", cell(&type_name), cell(&default), cell(&meaning))
@@ -144,6 +144,7 @@ impl Document<'_> {
         reference.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema).clone()
     }
 
+    /// An object whose members are described one by one.
     fn is_object(&self, schema: &Value) -> bool {
         let schema = self.resolved(schema);
         let first = schema.pointer("/oneOf/0").unwrap_or(&schema);
@@ -156,6 +157,20 @@ impl Document<'_> {
         if let Some(words) = words(schema) {
             let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             return format!("string, one of {}", quoted.join(", "));
+        }
+        if schema.get("const").is_some_and(Value::is_null) {
+            return "`null`".to_owned();
+        }
+        if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
+            let choices: Vec<String> =
+                choices.iter().map(|choice| self.type_of(&self.resolved(choice))).collect();
+            return choices.join(" or ");
+        }
+        if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
+            return format!("object, by JSON pointer: {}", self.type_of(values));
+        }
+        if schema.pointer("/properties/present/const") == Some(&Value::Bool(true)) {
+            return "`{\"present\": true}`".to_owned();
         }
         match text(schema, "type") {
             Some("array") => {

@@ -22,8 +22,8 @@ use cases::{Case, Expected, Table};
 use mandate_core::config::Config;
 use mandate_core::time::UnixTime;
 use mandate_host::reading::Reading;
-use serde_json::json;
 use runners::Observed;
+use serde_json::json;
 
 fn assert_as_expected(runner: &str, case: &Case, observed: &Observed) {
     let context = format!("{runner}: {}: {observed:?}", case.name);
@@ -116,8 +116,11 @@ fn every_provider_has_tokens_and_near_misses() {
     };
     assert!(count("upstream") >= 40 && count("denied") >= 80, "{} {}", count("upstream"), count("denied"));
     for provider in mandate_core::config::Provider::ALL {
-        let of = |entry: &&serde_json::Value| entry["issuer"].get("provider").and_then(|it| it.as_str()).unwrap_or("rfc9068") == provider.name();
-        let rows: Vec<_> = entries.iter().filter(of).flat_map(|entry| entry["tokens"].as_array().unwrap()).collect();
+        let of = |entry: &&serde_json::Value| {
+            entry["issuer"].get("provider").and_then(|it| it.as_str()).unwrap_or("rfc9068") == provider.name()
+        };
+        let rows: Vec<_> =
+            entries.iter().filter(of).flat_map(|entry| entry["tokens"].as_array().unwrap()).collect();
         assert!(rows.iter().any(|row| row.get("upstream").is_some()), "{}", provider.name());
         assert!(rows.iter().any(|row| row.get("denied").is_some()), "{}", provider.name());
     }

@@ -48,7 +48,8 @@ fn arguments(entry: &Value, provider: Provider, jwks_uri: &str) -> Vec<String> {
     for scope in entry["route"]["scopes"].as_array().unwrap() {
         give("--scope", scope.as_str().unwrap());
     }
-    for (pointer, value) in issuer.pointer("/claims/require").and_then(Value::as_object).into_iter().flatten() {
+    for (pointer, value) in issuer.pointer("/claims/require").and_then(Value::as_object).into_iter().flatten()
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         give("--require", &format!("{pointer}={value}"));
     }
@@ -102,7 +103,9 @@ fn what_is_written_for_each_provider_runs_in_envoy_and_accepts_its_token() {
     let entries = providers::entries();
     for provider in Provider::ALL {
         let context = provider.name();
-        let is_of = |entry: &&Value| entry["issuer"].get("provider").map_or("rfc9068", |it| it.as_str().unwrap()) == provider.name();
+        let is_of = |entry: &&Value| {
+            entry["issuer"].get("provider").map_or("rfc9068", |it| it.as_str().unwrap()) == provider.name()
+        };
         let entry = entries.iter().find(is_of).unwrap();
         let keys = providers::with_keys(entry["issuer"].clone())["keys"]["inline"].clone();
         let issuer = Issuer::named(entry["issuer"]["issuer"].as_str().unwrap(), keys).unwrap();
@@ -110,13 +113,22 @@ fn what_is_written_for_each_provider_runs_in_envoy_and_accepts_its_token() {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut given = arguments(entry, *provider, &issuer.keys_url());
-        given.extend(["--upstream".to_owned(), upstream.address().to_string(), "--port".to_owned(), port.to_string()]);
+        given.extend([
+            "--upstream".to_owned(),
+            upstream.address().to_string(),
+            "--port".to_owned(),
+            port.to_string(),
+        ]);
         let given: Vec<&str> = given.iter().map(String::as_str).collect();
         let output = mandate(folder.path(), &given);
         assert_eq!(output.status.code(), Some(0), "{context}: {output:?}");
 
         let checked = mandate(folder.path(), &["check", "mandate.json"]);
-        assert_eq!((checked.status.code(), checked.stdout.as_slice()), (Some(0), &b""[..]), "{context}: {checked:?}");
+        assert_eq!(
+            (checked.status.code(), checked.stdout.as_slice()),
+            (Some(0), &b""[..]),
+            "{context}: {checked:?}"
+        );
 
         let Some((_envoy, address)) = envoy(folder.path(), port) else { return };
         for row in entry["tokens"].as_array().unwrap() {
@@ -126,14 +138,21 @@ fn what_is_written_for_each_provider_runs_in_envoy_and_accepts_its_token() {
             let log = || std::fs::read_to_string(folder.path().join("envoy.log")).unwrap();
             match row.get("denied") {
                 // The depth of a route is not asked for.
-                Some(reason) if *reason == json!("delegation_too_deep") && entry["route"].get("max_depth").is_some() => {}
-                Some(reason) => assert_eq!(support::reason(&answer).as_ref(), reason.as_str().map(str::to_owned).as_ref(), "{name}"),
+                Some(reason)
+                    if *reason == json!("delegation_too_deep")
+                        && entry["route"].get("max_depth").is_some() => {}
+                Some(reason) => assert_eq!(
+                    support::reason(&answer).as_ref(),
+                    reason.as_str().map(str::to_owned).as_ref(),
+                    "{name}"
+                ),
                 None => {
                     assert_eq!(answer.status, 200, "{name}: {answer:?}\n{}", log());
                     let received = upstream.received();
                     let got = received.last().unwrap();
                     for (header, value) in row["upstream"].as_object().unwrap() {
-                        let header_value = got.header(header).map(|it| String::from_utf8_lossy(it.as_ref()).into_owned());
+                        let header_value =
+                            got.header(header).map(|it| String::from_utf8_lossy(it.as_ref()).into_owned());
                         assert_eq!(header_value.as_deref(), value.as_str(), "{name}: {header}");
                     }
                 }
@@ -150,12 +169,42 @@ fn what_is_missing_is_named_with_what_it_is_for_that_provider() {
         (&["init", "--provider", "oktaa"], "use one of rfc9068, keycloak"),
         (&["init", "--provider", "cognito"], "`--issuer` is missing"),
         (&["init", "--provider", "cognito", "--issuer", "https://a"], "the ids of the app clients"),
-        (&["init", "--provider", "jwt_svid", "--issuer", "spiffe://td", "--audience", "a"], "`--jwks-uri` is missing"),
-        (&["init", "--provider", "jwt_svid", "--issuer", "td", "--audience", "a", "--jwks-uri", "https://a/b"], "trust domain"),
+        (
+            &["init", "--provider", "jwt_svid", "--issuer", "spiffe://td", "--audience", "a"],
+            "`--jwks-uri` is missing",
+        ),
+        (
+            &[
+                "init",
+                "--provider",
+                "jwt_svid",
+                "--issuer",
+                "td",
+                "--audience",
+                "a",
+                "--jwks-uri",
+                "https://a/b",
+            ],
+            "trust domain",
+        ),
         (&["init", "--provider", "github_actions", "--audience", "a"], "/repository_owner=my-organisation"),
         (&["init", "--provider", "google_id", "--audience", "a"], "/email="),
-        (&["init", "--provider", "okta", "--issuer", "https://a", "--audience", "b", "--jwks-uri", "a"], "no URL of a key set"),
-        (&["init", "--provider", "entra", "--issuer", "https://login.microsoftonline.com/common/v2.0", "--audience", "b"], "names no tenant"),
+        (
+            &["init", "--provider", "okta", "--issuer", "https://a", "--audience", "b", "--jwks-uri", "a"],
+            "no URL of a key set",
+        ),
+        (
+            &[
+                "init",
+                "--provider",
+                "entra",
+                "--issuer",
+                "https://login.microsoftonline.com/common/v2.0",
+                "--audience",
+                "b",
+            ],
+            "names no tenant",
+        ),
     ] {
         let output = mandate(folder.path(), given);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -185,8 +234,21 @@ fn the_manifests_for_kubernetes_hold_the_configuration_and_the_name_of_the_clust
     ] {
         let folder = tempfile::tempdir().unwrap();
         let given = [
-            "init", "--provider", "zitadel", "--issuer", "https://idp.example", "--audience", "tools", "--scope", "a",
-            "--jwks-uri", "https://keys.example:8443/k", "--for", target, "--image", "registry.acme.example/mandate:1",
+            "init",
+            "--provider",
+            "zitadel",
+            "--issuer",
+            "https://idp.example",
+            "--audience",
+            "tools",
+            "--scope",
+            "a",
+            "--jwks-uri",
+            "https://keys.example:8443/k",
+            "--for",
+            target,
+            "--image",
+            "registry.acme.example/mandate:1",
         ];
         let output = mandate(folder.path(), &given);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -194,11 +256,16 @@ fn the_manifests_for_kubernetes_hold_the_configuration_and_the_name_of_the_clust
         let mut documents = text.split("---\n");
         let manifest: Value = serde_norway::from_str(documents.next().unwrap()).unwrap();
         let config = manifest.pointer(config).unwrap();
-        let written: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("mandate.json")).unwrap()).unwrap();
+        let written: Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.path().join("mandate.json")).unwrap())
+                .unwrap();
         assert_eq!(*config, written, "{target}");
         assert_eq!(config["issuers"][0]["keys"]["remote"]["cluster"], cluster);
         assert!(Config::parse(config.to_string().as_bytes()).is_ok());
-        assert!(text.contains("registry.acme.example/mandate:1") && !text.contains("registry.example"), "{text}");
+        assert!(
+            text.contains("registry.acme.example/mandate:1") && !text.contains("registry.example"),
+            "{text}"
+        );
         let others: Vec<Value> = documents.map(|text| serde_norway::from_str(text).unwrap()).collect();
         if target != "envoy-gateway" {
             assert_eq!(others[0]["spec"]["hosts"], json!(["keys.example"]));
@@ -210,13 +277,33 @@ fn the_manifests_for_kubernetes_hold_the_configuration_and_the_name_of_the_clust
 #[test]
 fn key_sets_are_where_providers_document_them() {
     for (provider, issuer, uri) in [
-        (Provider::Keycloak, "https://sso.example/realms/a", "https://sso.example/realms/a/protocol/openid-connect/certs"),
-        (Provider::Entra, "https://login.microsoftonline.com/t/v2.0", "https://login.microsoftonline.com/t/discovery/v2.0/keys"),
-        (Provider::EntraAgent, "https://sts.windows.net/t/", "https://login.microsoftonline.com/t/discovery/keys"),
+        (
+            Provider::Keycloak,
+            "https://sso.example/realms/a",
+            "https://sso.example/realms/a/protocol/openid-connect/certs",
+        ),
+        (
+            Provider::Entra,
+            "https://login.microsoftonline.com/t/v2.0",
+            "https://login.microsoftonline.com/t/discovery/v2.0/keys",
+        ),
+        (
+            Provider::EntraAgent,
+            "https://sts.windows.net/t/",
+            "https://login.microsoftonline.com/t/discovery/keys",
+        ),
         (Provider::Okta, "https://a.okta.com/oauth2/default", "https://a.okta.com/oauth2/default/v1/keys"),
         (Provider::Auth0, "https://a.auth0.com/", "https://a.auth0.com/.well-known/jwks.json"),
-        (Provider::Wso2, "https://api.asgardeo.io/t/a/oauth2/token", "https://api.asgardeo.io/t/a/oauth2/jwks"),
-        (Provider::Cognito, "https://cognito-idp.eu-1.amazonaws.com/p", "https://cognito-idp.eu-1.amazonaws.com/p/.well-known/jwks.json"),
+        (
+            Provider::Wso2,
+            "https://api.asgardeo.io/t/a/oauth2/token",
+            "https://api.asgardeo.io/t/a/oauth2/jwks",
+        ),
+        (
+            Provider::Cognito,
+            "https://cognito-idp.eu-1.amazonaws.com/p",
+            "https://cognito-idp.eu-1.amazonaws.com/p/.well-known/jwks.json",
+        ),
     ] {
         assert_eq!(usual_jwks_uri(provider, issuer).as_deref(), Some(uri));
     }

@@ -273,7 +273,12 @@ fn help_teaches() {
 }
 
 /// A configuration whose keys are fetched, and a token that it accepts.
-fn read_token(desk: &Desk, change: impl FnOnce(&mut Value), extra: &[&str], mint: &[&str]) -> (Option<i32>, Value) {
+fn read_token(
+    desk: &Desk,
+    change: impl FnOnce(&mut Value),
+    extra: &[&str],
+    mint: &[&str],
+) -> (Option<i32>, Value) {
     let mut config = support::remote_configuration("https://idp.example/jwks.json");
     config["issuers"][0]["algorithms"] = json!(["EdDSA"]);
     change(&mut config);
@@ -293,17 +298,23 @@ fn check_token_lists_everything_that_denies_and_not_only_the_first() {
     };
     let (code, reading) = read_token(&desk, broken, &[], &["--typ", "JWT", "--claim", "cnf={}"]);
     assert_eq!(code, Some(1));
-    let problems: Vec<(&str, &str)> = reading["rows"].as_array().unwrap().iter()
+    let problems: Vec<(&str, &str)> = reading["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
         .filter_map(|row| Some((row["what"].as_str()?, row["problem"]["reason"].as_str()?)))
         .collect();
-    assert_eq!(problems, [
-        ("type", "token_type"),
-        ("mark", "claim_missing"),
-        ("audience", "audience_mismatch"),
-        ("client", "claim_missing"),
-        ("times", "lifetime_too_long"),
-        ("key binding", "claim_invalid"),
-    ]);
+    assert_eq!(
+        problems,
+        [
+            ("type", "token_type"),
+            ("mark", "claim_missing"),
+            ("audience", "audience_mismatch"),
+            ("client", "claim_missing"),
+            ("times", "lifetime_too_long"),
+            ("key binding", "claim_invalid"),
+        ]
+    );
     assert_eq!(reading["accepted"], json!(false));
 }
 
@@ -311,14 +322,21 @@ fn check_token_lists_everything_that_denies_and_not_only_the_first() {
 fn check_token_checks_the_signature_if_it_has_the_keys_and_says_so_if_not() {
     let desk = Desk::new();
     let (code, reading) = read_token(&desk, |_| {}, &[], &[]);
-    assert_eq!((code, &reading["accepted"], &reading["signature_checked"]), (Some(0), &json!(true), &json!(false)));
+    assert_eq!(
+        (code, &reading["accepted"], &reading["signature_checked"]),
+        (Some(0), &json!(true), &json!(false))
+    );
     let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json"], &[]);
-    assert_eq!((code, &reading["accepted"], &reading["signature_checked"]), (Some(0), &json!(true), &json!(true)));
+    assert_eq!(
+        (code, &reading["accepted"], &reading["signature_checked"]),
+        (Some(0), &json!(true), &json!(true))
+    );
     let other = desk.ok(&["token", "keygen", "--key", "other.json", "--kid", "k1"]);
     std::fs::write(desk.path("other-jwks.json"), other).unwrap();
     let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "other-jwks.json"], &[]);
     assert_eq!((code, &reading["accepted"]), (Some(1), &json!(false)));
-    let signature = reading["rows"].as_array().unwrap().iter().find(|row| row["what"] == "signature").unwrap();
+    let signature =
+        reading["rows"].as_array().unwrap().iter().find(|row| row["what"] == "signature").unwrap();
     assert_eq!(signature["problem"]["reason"], "signature_invalid");
     let (_, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json", "--now", "1000000000"], &[]);
     assert_eq!(reading["routes"][0]["denied"]["reason"], "token_not_yet_valid");

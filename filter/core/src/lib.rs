@@ -21,8 +21,8 @@ pub mod time;
 
 pub mod algorithm;
 pub mod json;
-pub mod spiffe;
 pub mod reason;
+pub mod spiffe;
 
 pub mod denial;
 

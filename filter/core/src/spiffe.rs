@@ -50,10 +50,28 @@ mod tests {
         let long = format!("spiffe://td/{}", "a".repeat(ID_BYTES));
         let long_domain = format!("spiffe://{}/a", "d".repeat(TRUST_DOMAIN_BYTES + 1));
         for id in [
-            "", "td/a", "https://td/a", "SPIFFE://td/a", "spiffe:/td/a", "spiffe://td", "spiffe://td/", "spiffe:///a",
-            "spiffe://TD/a", "spiffe://td:443/a", "spiffe://u@td/a", "spiffe://td/a/", "spiffe://td//a", "spiffe://td/.",
-            "spiffe://td/../a", "spiffe://td/a%2fb", "spiffe://td/a?b", "spiffe://td/a#b", "spiffe://td/a b", "spiffe://td/é",
-            &long, &long_domain,
+            "",
+            "td/a",
+            "https://td/a",
+            "SPIFFE://td/a",
+            "spiffe:/td/a",
+            "spiffe://td",
+            "spiffe://td/",
+            "spiffe:///a",
+            "spiffe://TD/a",
+            "spiffe://td:443/a",
+            "spiffe://u@td/a",
+            "spiffe://td/a/",
+            "spiffe://td//a",
+            "spiffe://td/.",
+            "spiffe://td/../a",
+            "spiffe://td/a%2fb",
+            "spiffe://td/a?b",
+            "spiffe://td/a#b",
+            "spiffe://td/a b",
+            "spiffe://td/é",
+            &long,
+            &long_domain,
         ] {
             assert_eq!(trust_domain(id), None, "{id}");
         }
@@ -73,7 +91,9 @@ mod tests {
     #[test]
     fn a_trust_domain_has_no_path() {
         assert!(is_trust_domain("spiffe://prod.example"));
-        for text in ["prod.example", "spiffe://", "spiffe://td/", "spiffe://td/a", "spiffe://Td", "https://td"] {
+        for text in
+            ["prod.example", "spiffe://", "spiffe://td/", "spiffe://td/a", "spiffe://Td", "https://td"]
+        {
             assert!(!is_trust_domain(text), "{text}");
         }
     }

@@ -488,16 +488,22 @@ proptest! {
 fn a_set_without_a_usable_key_says_of_each_why() {
     let error = set(json!([{ "kty": "oct", "k": "AAAA", "kid": "a" }, null])).unwrap_err();
     let KeySetError::Empty { rejected } = &error else { panic!("{error}") };
-    assert_eq!(rejected.iter().map(|key| &key.error).collect::<Vec<_>>(), [
-        &KeyError::Symmetric,
-        &KeyError::Member("kty")
-    ]);
-    assert!(error.to_string().contains("; key 0: a symmetric key") && error.to_string().contains("; key 1: "), "{error}");
+    assert_eq!(
+        rejected.iter().map(|key| &key.error).collect::<Vec<_>>(),
+        [&KeyError::Symmetric, &KeyError::Member("kty")]
+    );
+    assert!(
+        error.to_string().contains("; key 0: a symmetric key") && error.to_string().contains("; key 1: "),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_rejected_key_is_named_by_its_place_and_the_digest_of_its_kid() {
-    let set = set(json!([ed25519(1), with(ed25519(2), json!({ "use": "enc", "kid": "key-2\n" })), { "kty": "oct" }])).unwrap();
+    let set = set(
+        json!([ed25519(1), with(ed25519(2), json!({ "use": "enc", "kid": "key-2\n" })), { "kty": "oct" }]),
+    )
+    .unwrap();
     let lines: Vec<String> = set.rejected().iter().map(ToString::to_string).collect();
     // `printf 'key-2\n' | sha256sum`
     assert!(lines[0].starts_with("key 1 of the set (SHA-256 of its kid: 2622819df5e9e11b)"), "{lines:?}");
@@ -528,7 +534,9 @@ fn of_a_bundle_only_the_keys_for_jwt_svids_are_taken() {
     assert_eq!((set.sequence(), set.refresh_hint_s()), (Some(7), Some(60)));
     // SPIFFE Trust Domain and Bundle §4.1.3: all keys are revoked.
     assert!(bundle(json!([])).unwrap().keys().is_empty());
-    for odd in [json!({ "keys": [], "spiffe_sequence": "7" }), json!({ "keys": [], "spiffe_refresh_hint": -1 })] {
+    for odd in
+        [json!({ "keys": [], "spiffe_sequence": "7" }), json!({ "keys": [], "spiffe_refresh_hint": -1 })]
+    {
         let error = KeySet::parse_for(KeyUse::JwtSvid, odd.to_string().as_bytes()).unwrap_err();
         assert_eq!(error, KeySetError::Malformed, "{odd}");
         // Elsewhere they mean nothing.

@@ -406,10 +406,7 @@ proptest! {
 
 /// A bundle with this sequence number and refresh hint.
 fn bundle(sequence: Option<u64>, hint_s: Option<u64>) -> Vec<u8> {
-    let key = with(
-        Private::new(Algorithm::Es256, 3).jwk(),
-        json!({ "use": "jwt-svid", "kid": "a" }),
-    );
+    let key = with(Private::new(Algorithm::Es256, 3).jwk(), json!({ "use": "jwt-svid", "kid": "a" }));
     let mut bundle = json!({ "keys": [key] });
     if let Some(sequence) = sequence {
         bundle["spiffe_sequence"] = sequence.into();
@@ -443,7 +440,9 @@ fn an_older_bundle_does_not_replace_the_one_in_force() {
 #[test]
 fn a_bundle_may_ask_to_be_fetched_sooner_and_not_later() {
     let refresh_s = new_store().config().refresh_s;
-    for (hint_s, every_s) in [(None, refresh_s), (Some(10), 10), (Some(refresh_s * 9), refresh_s), (Some(0), 1)] {
+    for (hint_s, every_s) in
+        [(None, refresh_s), (Some(10), 10), (Some(refresh_s * 9), refresh_s), (Some(0), 1)]
+    {
         let mut store = bundle_store();
         store.accept(&bundle(None, hint_s), NOW).unwrap();
         let (earliest, latest) = (every_s * 800 - 1, every_s * 1000);

@@ -19,7 +19,9 @@ use mandate_core::reason::Reason;
 use mandate_core::token::{ClaimReader, ParsedToken};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{ISSUER, NOW_S, config_value, gate, get, issuer, parse_config, token, token_with_header, verify_with, with};
+use support::{
+    ISSUER, NOW_S, config_value, gate, get, issuer, parse_config, token, token_with_header, verify_with, with,
+};
 
 /// An issuer's entry with these members.
 fn entry(members: Value) -> Issuer {
@@ -97,8 +99,14 @@ fn marks_of_the_provider_stay_in_force_beside_written_ones() {
     let access = json!({ "token_use": "access", "tenant": "a" });
     let mark = json!({ "/tenant": "a" });
     assert_eq!(reason(cognito(mark.clone()), access.clone()), None);
-    assert_eq!(reason(cognito(mark.clone()), with(access.clone(), json!({ "tenant": "b" }))), Some(Reason::ClaimInvalid));
-    assert_eq!(reason(cognito(mark), with(access.clone(), json!({ "token_use": "id" }))), Some(Reason::ClaimInvalid));
+    assert_eq!(
+        reason(cognito(mark.clone()), with(access.clone(), json!({ "tenant": "b" }))),
+        Some(Reason::ClaimInvalid)
+    );
+    assert_eq!(
+        reason(cognito(mark), with(access.clone(), json!({ "token_use": "id" }))),
+        Some(Reason::ClaimInvalid)
+    );
     // The same pointer: the written one.
     assert_eq!(reason(cognito(json!({ "/token_use": "id" })), access), Some(Reason::ClaimInvalid));
 }
@@ -106,7 +114,9 @@ fn marks_of_the_provider_stay_in_force_beside_written_ones() {
 #[test]
 fn the_first_that_is_present_counts_and_null_in_the_list_admits_none() {
     let client = |places: Value| json!({ "claims": { "client": places } });
-    let of = |places: Value, claims: Value| read(client(places), claims).map(|token| token.client_id().map(str::to_owned));
+    let of = |places: Value, claims: Value| {
+        read(client(places), claims).map(|token| token.client_id().map(str::to_owned))
+    };
     let some = |text: &str| Ok(Some(text.to_owned()));
     let both = json!({ "azp": "web", "client_id": "app" });
     assert_eq!(of(json!(["/azp", "/client_id"]), both.clone()), some("web"));
@@ -133,7 +143,8 @@ fn a_principal_of_several_claims_needs_all_of_them_and_is_not_mistaken_for_anoth
     assert_eq!(of(json!({ "tid": "t", "oid": "" })), Err(Reason::ClaimInvalid));
     assert_eq!(of(json!({ "tid": "t", "oid": 7 })), Err(Reason::ClaimInvalid));
     let pairs = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "b%2Fc"), ("a%", "2Fb/c")];
-    let names: Vec<String> = pairs.iter().map(|(tid, oid)| of(json!({ "tid": tid, "oid": oid })).unwrap()).collect();
+    let names: Vec<String> =
+        pairs.iter().map(|(tid, oid)| of(json!({ "tid": tid, "oid": oid })).unwrap()).collect();
     for (index, name) in names.iter().enumerate() {
         assert!(!names[..index].contains(name), "{names:?}");
     }
@@ -146,8 +157,14 @@ fn audiences_are_looked_for_where_they_are_named_and_nowhere_else() {
     let cognito = || json!({ "audiences": ["agent-app"], "claims": { "audience": ["/client_id"] } });
     assert_eq!(reason(cognito(), json!({ "aud": null })), None);
     assert_eq!(reason(cognito(), json!({ "client_id": "other" })), Some(Reason::AudienceMismatch));
-    assert_eq!(reason(cognito(), json!({ "aud": "agent-app", "client_id": "other" })), Some(Reason::AudienceMismatch));
-    assert_eq!(reason(cognito(), json!({ "aud": "agent-app", "client_id": null })), Some(Reason::ClaimMissing));
+    assert_eq!(
+        reason(cognito(), json!({ "aud": "agent-app", "client_id": "other" })),
+        Some(Reason::AudienceMismatch)
+    );
+    assert_eq!(
+        reason(cognito(), json!({ "aud": "agent-app", "client_id": null })),
+        Some(Reason::ClaimMissing)
+    );
 }
 
 #[test]
@@ -156,7 +173,9 @@ fn scopes_of_all_named_claims_are_taken_together_and_each_once() {
     assert_eq!(scopes(two(), json!({ "scope": "a b", "permissions": ["b", "c"] })), ["a", "b", "c"]);
     assert_eq!(scopes(two(), json!({ "scope": null, "permissions": [] })), Vec::<String>::new());
     assert_eq!(scopes(two(), json!({ "scope": "", "permissions": "a" })), ["a"]);
-    for bad in [json!(["a", 7]), json!(["a b"]), json!([""]), json!([["a"]]), json!({}), json!(7), json!(["é"])] {
+    for bad in
+        [json!(["a", 7]), json!(["a b"]), json!([""]), json!([["a"]]), json!({}), json!(7), json!(["é"])]
+    {
         assert_eq!(reason(two(), json!({ "permissions": bad })), Some(Reason::ClaimInvalid), "{bad}");
     }
     let many: Vec<String> = (0..=limits::SCOPES).map(|index| format!("s{index}")).collect();
@@ -226,9 +245,17 @@ fn a_client_is_an_agent_where_the_entry_says_so_and_its_words_are_there() {
 
 #[test]
 fn a_subject_is_an_agent_of_depth_0() {
-    let token = read(json!({ "agent": { "from": "subject", "when": { "/sub_profile": "ai_agent" } } }), json!({ "sub_profile": "service ai_agent" })).unwrap();
+    let token = read(
+        json!({ "agent": { "from": "subject", "when": { "/sub_profile": "ai_agent" } } }),
+        json!({ "sub_profile": "service ai_agent" }),
+    )
+    .unwrap();
     assert_eq!((token.agent(), token.depth(), token.hops().len()), (Some(token.principal()), 0, 0));
-    let user = read(json!({ "agent": { "from": "subject", "when": { "/sub_profile": "ai_agent" } } }), json!({ "sub_profile": "user" })).unwrap();
+    let user = read(
+        json!({ "agent": { "from": "subject", "when": { "/sub_profile": "ai_agent" } } }),
+        json!({ "sub_profile": "user" }),
+    )
+    .unwrap();
     assert_eq!(user.agent(), None);
 }
 
@@ -246,7 +273,12 @@ fn an_actor_is_an_agent_only_if_it_has_the_marks_that_are_asked_for() {
 fn only_kinds_that_are_listed_count_and_all_hops_stay() {
     let rule = |count: Value| json!({ "chain": { "count": count } });
     let chain = json!({ "act": { "sub": "c", "sub_profile": "service ai_agent", "act": { "sub": "b", "sub_profile": "browser_app", "act": { "sub": "a" } } } });
-    for (count, depth) in [(json!(null), 3), (json!(["ai_agent"]), 1), (json!(["ai_agent", "browser_app"]), 2), (json!(["agent"]), 0)] {
+    for (count, depth) in [
+        (json!(null), 3),
+        (json!(["ai_agent"]), 1),
+        (json!(["ai_agent", "browser_app"]), 2),
+        (json!(["agent"]), 0),
+    ] {
         let token = read(rule(count.clone()), chain.clone()).unwrap();
         assert_eq!((token.depth(), token.hops().len()), (depth, 3), "{count}");
         assert_eq!(token.identity_headers().depth, depth.to_string());
@@ -289,9 +321,13 @@ fn a_token_of_a_trust_domain_is_found_by_its_subject_and_verified_with_that_doma
             "keys": { "inline": { "keys": [jwk] } },
         })
     };
-    let (ours, theirs) = (support::issuer_key(), support::Private::new(mandate_core::algorithm::Algorithm::EdDsa, 9));
+    let (ours, theirs) =
+        (support::issuer_key(), support::Private::new(mandate_core::algorithm::Algorithm::EdDsa, 9));
     let mut config = config_value();
-    config["issuers"].as_array_mut().unwrap().extend([svid("spiffe://ours", &ours), svid("spiffe://theirs", &theirs)]);
+    config["issuers"]
+        .as_array_mut()
+        .unwrap()
+        .extend([svid("spiffe://ours", &ours), svid("spiffe://theirs", &theirs)]);
     let mut gate = gate(parse_config(&config));
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": support::KID });
     let mut decide = |claims: Value| {
@@ -307,7 +343,10 @@ fn a_token_of_a_trust_domain_is_found_by_its_subject_and_verified_with_that_doma
     // What names an issuer is that issuer's, whatever its subject.
     assert_eq!(decide(workload(json!({ "iss": ISSUER }))).0, Some(Reason::TokenType));
     // A trust domain is no issuer.
-    assert_eq!(decide(workload(json!({ "iss": "spiffe://ours", "sub": "user:alice" }))).0, Some(Reason::IssuerUnknown));
+    assert_eq!(
+        decide(workload(json!({ "iss": "spiffe://ours", "sub": "user:alice" }))).0,
+        Some(Reason::IssuerUnknown)
+    );
 }
 
 #[test]
@@ -322,13 +361,20 @@ fn a_token_may_be_as_long_as_its_issuer_says() {
     let mut refused = |claims: Value| support::decide(&mut gate, get(&token(claims))).reason();
     assert_eq!(refused(with(long(), json!({ "iss": "https://long.example" }))), None);
     assert_eq!(refused(long()), Some(Reason::TokenTooLarge), "the other issuer's limit is not this one's");
-    assert_eq!(refused(json!({ "iss": "https://long.example", "pad": "x".repeat(30_000) })), Some(Reason::TokenTooLarge));
+    assert_eq!(
+        refused(json!({ "iss": "https://long.example", "pad": "x".repeat(30_000) })),
+        Some(Reason::TokenTooLarge)
+    );
 }
 
 #[test]
 fn every_preset_is_a_configuration_of_its_own() {
     for provider in Provider::ALL {
-        let name = if *provider == Provider::JwtSvid { "spiffe://prod.example" } else { "https://idp.example/oauth2/x/" };
+        let name = if *provider == Provider::JwtSvid {
+            "spiffe://prod.example"
+        } else {
+            "https://idp.example/oauth2/x/"
+        };
         let written = json!({
             "issuers": [{
                 "issuer": name, "provider": provider.name(), "audiences": ["a"], "algorithms": ["RS256"],
@@ -368,7 +414,8 @@ fn any_claim() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(2, 12, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("[a-c]", inner, 0..3).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::btree_map("[a-c]", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }

@@ -31,7 +31,10 @@ pub fn group(now: u64) -> Group {
         let tokens = entry["tokens"].as_array().unwrap();
         tokens.iter().map(move |row| case(entry, row, &path(index), now)).collect::<Vec<_>>()
     });
-    Group { config: json!({ "issuers": issuers, "routes": routes, "audit": { "log": "all" } }), cases: cases.collect() }
+    Group {
+        config: json!({ "issuers": issuers, "routes": routes, "audit": { "log": "all" } }),
+        cases: cases.collect(),
+    }
 }
 
 /// A key set as they are in the wild: keys without `alg`, one for encryption under the same `kid`, the same key twice, and

@@ -60,7 +60,11 @@ impl Delegated {
     ///
     /// # Errors
     /// [`Reason::DelegationMalformed`]; [`Reason::ClaimMissing`] if the client must be the agent, and is not named.
-    pub fn read(reader: &ClaimReader<'_>, principal: &Identity, client: Option<&str>) -> Result<Self, Denial> {
+    pub fn read(
+        reader: &ClaimReader<'_>,
+        principal: &Identity,
+        client: Option<&str>,
+    ) -> Result<Self, Denial> {
         let rule = &reader.issuer().agent;
         let mut hops = hops(reader, &principal.issuer)?;
         // The principal may go by another name in the token than the one that `claims.principal` gives it.
@@ -175,8 +179,9 @@ impl Actors<'_> {
         let issuer = member("iss")?.unwrap_or(self.token_issuer);
         let sub_profile = member("sub_profile")?;
         let client_id = member("client_id")?;
-        let is_counted =
-            |count: &[String]| sub_profile.is_some_and(|words| words.split(' ').any(|word| count.iter().any(|it| it == word)));
+        let is_counted = |count: &[String]| {
+            sub_profile.is_some_and(|words| words.split(' ').any(|word| count.iter().any(|it| it == word)))
+        };
         self.hops.push(Hop {
             identity: Identity { issuer: issuer.to_owned(), subject: subject.to_owned() },
             sub_profile: sub_profile.map(str::to_owned),

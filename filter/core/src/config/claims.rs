@@ -7,6 +7,10 @@ use crate::json::Pointer;
 use crate::limits;
 use serde_json::Value;
 
+/// What the reference says of a default that each provider has of its own.
+#[cfg(feature = "schema")]
+const PROVIDERS: &str = "that of the provider";
+
 /// Which claims of the issuer's tokens say what. Claims are named by JSON pointers (RFC 6901): `/sub` is the claim `sub`,
 /// `/realm_access/roles` the member `roles` of the claim `realm_access`, and `/https:~1~1app~1roles` the claim `https://app/roles`.
 /// A claim that is not named here decides nothing.
@@ -21,7 +25,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::Pointer, 1, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [["/client_id"]])
+            extend("x-default" = PROVIDERS, "examples" = [["/client_id"]])
         )
     )]
     pub audience: Vec<Pointer>,
@@ -31,7 +35,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::JoinedPointers, 1, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [[["/tid", "/oid"], "/sub"]])
+            extend("x-default" = PROVIDERS, "examples" = [[["/tid", "/oid"], "/sub"]])
         )
     )]
     pub principal: Vec<Vec<Pointer>>,
@@ -42,7 +46,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::PointerOrNull, 0, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [["/azp", "/appid"], ["/client_id", null]])
+            extend("x-default" = PROVIDERS, "examples" = [["/azp", "/appid"], ["/client_id", null]])
         )
     )]
     pub client: Option<ClaimPlaces>,
@@ -52,7 +56,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::PointerOrNull, 0, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [["/uti", null], []])
+            extend("x-default" = PROVIDERS, "examples" = [["/uti", null], []])
         )
     )]
     pub token_id: Option<ClaimPlaces>,
@@ -63,7 +67,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::PointerOrNull, 0, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [["/iat", null]])
+            extend("x-default" = PROVIDERS, "examples" = [["/iat", null]])
         )
     )]
     pub issued_at: ClaimPlaces,
@@ -74,7 +78,7 @@ pub struct ClaimMapping {
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::Pointer, 0, { limits::CLAIM_POINTERS }>>",
-            extend("examples" = [["/scp", "/roles"]])
+            extend("x-default" = PROVIDERS, "examples" = [["/scp", "/roles"]])
         )
     )]
     pub scopes: Option<Vec<Pointer>>,
@@ -85,7 +89,7 @@ pub struct ClaimMapping {
     /// mark that is written here replaces that of the same pointer.
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "Option<schema::Marks>", extend("examples" = [{ "/token_use": "access", "/nonce": null }]))
+        schemars(with = "Option<schema::Marks>", extend("x-default" = PROVIDERS, "examples" = [{ "/token_use": "access", "/nonce": null }]))
     )]
     pub require: Vec<(Pointer, Mark)>,
 }
@@ -118,14 +122,14 @@ pub enum Mark {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AgentRule {
     /// Who the agent is.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<AgentFrom>", extend("examples" = ["client"])))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<AgentFrom>", extend("x-default" = PROVIDERS, "examples" = ["client"])))]
     pub from: AgentFrom,
     /// Conditions, for each JSON pointer a word: the claim must be that string, or contain it among words separated by spaces
     /// or as an element of an array. `{"present": true}` asks for any value. If one of them does not hold, there is no
     /// agent by this rule. If absent, there are no conditions.
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "Option<schema::Signs>", extend("examples" = [{ "/xms_act_fct": "11" }]))
+        schemars(with = "Option<schema::Signs>", extend("x-default" = PROVIDERS, "examples" = [{ "/xms_act_fct": "11" }]))
     )]
     pub when: Vec<(Pointer, Sign)>,
 }
@@ -156,13 +160,13 @@ pub enum Sign {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ChainRule {
     /// Where the hops are.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<ChainForm>", extend("examples" = ["okta"])))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ChainForm>", extend("x-default" = PROVIDERS, "examples" = ["okta"])))]
     pub form: ChainForm,
     /// Values of `sub_profile`: only hops with one of them count for the depth. The other hops stay in the chain, and are
     /// checked for trusted issuers and cycles like all. `null`: every hop counts.
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "Option<schema::WordsOrNull>", extend("examples" = [["ai_agent"]]))
+        schemars(with = "Option<schema::WordsOrNull>", extend("x-default" = PROVIDERS, "examples" = [["ai_agent"]]))
     )]
     pub count: Option<Vec<String>>,
 }

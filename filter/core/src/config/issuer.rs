@@ -1,8 +1,8 @@
 //! `issuers`: whose tokens are accepted, and where their keys are.
 
+use super::checks;
 use super::claims::{AgentRule, ChainRule, ClaimMapping};
 use super::provider::Provider;
-use super::checks;
 #[cfg(feature = "schema")]
 use super::{defaults, schema};
 use crate::algorithm::Algorithm;
@@ -63,13 +63,13 @@ pub struct Issuer {
     )]
     pub token_types: Vec<Option<String>>,
     /// Where the tokens say what: audience, principal, client, scopes, and marks that they must have.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<ClaimMapping>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ClaimMapping>", extend("x-default" = "that of the provider")))]
     pub claims: ClaimMapping,
     /// Who the agent is.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<AgentRule>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<AgentRule>", extend("x-default" = "that of the provider")))]
     pub agent: AgentRule,
     /// How the tokens write a delegation chain.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<ChainRule>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<ChainRule>", extend("x-default" = "that of the provider")))]
     pub chain: ChainRule,
     /// Source of the issuer's public keys.
     pub keys: KeySource,

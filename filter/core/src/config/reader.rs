@@ -108,7 +108,8 @@ impl<'a> Node<'a> {
         if members.len() > most {
             return self.refuse(format!("must not have more than {most} members, but has {}", members.len()));
         }
-        let member = |(name, value): (&'a String, &'a Value)| (name.as_str(), self.child(&shown(name), value));
+        let member =
+            |(name, value): (&'a String, &'a Value)| (name.as_str(), self.child(&shown(name), value));
         Some(members.iter().map(member).collect())
     }
 
@@ -275,11 +276,7 @@ impl<'a> Object<'a> {
     }
 
     fn missing<T>(&self, name: &str, suggestion: Option<String>) -> Option<T> {
-        self.problems.push(
-            &json::pointer_push(&self.pointer, name),
-            "is required but missing",
-            suggestion,
-        );
+        self.problems.push(&json::pointer_push(&self.pointer, name), "is required but missing", suggestion);
         None
     }
 

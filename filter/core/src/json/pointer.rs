@@ -130,9 +130,26 @@ mod tests {
             "https://app/roles": ["r"], "null": null,
         });
         for text in [
-            "/sub", "/", "/a~1b", "/m~0n", "/~01", "/list/0", "/list/1/x", "/list/01", "/list/-", "/list/2", "/list/+1",
-            "/list/", "/deep/er", "/deep/er/", "/deep/no", "/https:~1~1app~1roles", "/https:~1~1app~1roles/0", "/null",
-            "/sub/0", "/no",
+            "/sub",
+            "/",
+            "/a~1b",
+            "/m~0n",
+            "/~01",
+            "/list/0",
+            "/list/1/x",
+            "/list/01",
+            "/list/-",
+            "/list/2",
+            "/list/+1",
+            "/list/",
+            "/deep/er",
+            "/deep/er/",
+            "/deep/no",
+            "/https:~1~1app~1roles",
+            "/https:~1~1app~1roles/0",
+            "/null",
+            "/sub/0",
+            "/no",
         ] {
             let found = Pointer::parse(text).unwrap();
             assert_eq!(found.find(value.as_object().unwrap()), value.pointer(text), "{text}");
@@ -141,7 +158,9 @@ mod tests {
 
     #[test]
     fn a_member_of_the_object_itself_is_named_without_its_slash() {
-        for (text, name) in [("/sub", "sub"), ("/a~1b", "a/b"), ("/realm_access/roles", "/realm_access/roles")] {
+        for (text, name) in
+            [("/sub", "sub"), ("/a~1b", "a/b"), ("/realm_access/roles", "/realm_access/roles")]
+        {
             assert_eq!(Pointer::parse(text).unwrap().name(), name);
         }
     }

@@ -55,7 +55,9 @@ pub enum KeyError {
     #[error("`kty` and `crv` name no supported key: use OKP Ed25519, EC P-256, EC P-384 or RSA")]
     Unsupported,
     /// `use` or `key_ops` say that the key is for something else.
-    #[error("`use` or `key_ops` say that the key is not for verifying these tokens (`use` is `sig` or absent, in a SPIFFE bundle `jwt-svid`)")]
+    #[error(
+        "`use` or `key_ops` say that the key is not for verifying these tokens (`use` is `sig` or absent, in a SPIFFE bundle `jwt-svid`)"
+    )]
     Purpose,
     /// `alg` is not supported, or not one that this key can be used with.
     #[error("`alg` is not a supported algorithm of this type of key")]

@@ -120,8 +120,10 @@ impl KeySet {
         }
         let mut read: Vec<(usize, PublicKey)> = Vec::new();
         let mut rejected = Vec::new();
-        let reject = |position: usize, error| {
-            RejectedKey { position, kid_hash: list.get(position).and_then(kid_hash), error }
+        let reject = |position: usize, error| RejectedKey {
+            position,
+            kid_hash: list.get(position).and_then(kid_hash),
+            error,
         };
         for (index, jwk) in list.iter().enumerate() {
             match PublicKey::from_jwk_for(key_use, jwk) {

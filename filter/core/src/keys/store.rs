@@ -165,7 +165,8 @@ impl RemoteStore {
     pub fn take_over(&mut self, earlier: &Self) {
         // Compared as a pair: joined to one text, other pairs might say the same.
         let place = |store: &Self| (store.config.cluster.clone(), store.config.uri.clone());
-        if self.key_use != earlier.key_use || place(self) != place(earlier)
+        if self.key_use != earlier.key_use
+            || place(self) != place(earlier)
             || self.fetched_at() >= earlier.fetched_at()
         {
             return;

@@ -119,7 +119,8 @@ impl<'a> ClaimReader<'a> {
     /// If none of the claims is there, or the one that is has the wrong form.
     pub fn principal(&self) -> Result<Cow<'a, str>, Denial> {
         let alternatives = &self.issuer.claims.principal;
-        let present = |joined: &&Vec<Pointer>| joined.iter().all(|pointer| pointer.find(self.claims).is_some());
+        let present =
+            |joined: &&Vec<Pointer>| joined.iter().all(|pointer| pointer.find(self.claims).is_some());
         let joined = alternatives.iter().find(present).ok_or_else(|| {
             let absent = |pointer: &&Pointer| pointer.find(self.claims).is_none();
             let first = alternatives.iter().flatten().find(absent);
@@ -219,7 +220,8 @@ impl<'a> ClaimReader<'a> {
                         Some(Value::String(text)) => add_words(pointer.name(), text, &mut scopes)?,
                         Some(Value::Array(list)) => {
                             for element in list {
-                                let scope = element.as_str().ok_or_else(|| invalid(name(), ClaimProblem::Type))?;
+                                let scope =
+                                    element.as_str().ok_or_else(|| invalid(name(), ClaimProblem::Type))?;
                                 add_scope(pointer.name(), scope, &mut scopes)?;
                             }
                         }
@@ -240,7 +242,9 @@ impl<'a> ClaimReader<'a> {
         self.issuer.agent.when.iter().all(|(pointer, sign)| match (sign, pointer.find(self.claims)) {
             (_, None) => false,
             (Sign::Present, Some(_)) => true,
-            (Sign::Word(word), Some(Value::String(text))) => text == word || text.split(' ').any(|found| found == word),
+            (Sign::Word(word), Some(Value::String(text))) => {
+                text == word || text.split(' ').any(|found| found == word)
+            }
             (Sign::Word(word), Some(Value::Array(list))) => list.iter().any(|found| found == word),
             (Sign::Word(_), Some(_)) => false,
         })
@@ -358,7 +362,8 @@ fn mark_holds(mark: &Mark, found: Option<&Value>) -> bool {
 /// Whether two values are the same; numbers by what they are worth, for `1` and `1.0` are one number to JSON.
 fn same_value(left: &Value, right: &Value) -> bool {
     // Integers are compared as such: as floats, neighbours above 2^53 would be the same.
-    left == right || ((left.is_f64() || right.is_f64()) && left.as_f64().is_some() && left.as_f64() == right.as_f64())
+    left == right
+        || ((left.is_f64() || right.is_f64()) && left.as_f64().is_some() && left.as_f64() == right.as_f64())
 }
 
 fn describe(mark: &Mark) -> String {

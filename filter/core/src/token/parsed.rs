@@ -102,7 +102,8 @@ impl ParsedToken {
     /// # Errors
     /// [`Reason::ClaimMissing`] if absent, [`Reason::ClaimInvalid`] if it is no string.
     pub fn unverified_issuer(&self) -> Result<&str, Denial> {
-        let refuse = |reason, problem| Err(Denial::new(reason, Evidence::Claim { claim: "iss".into(), problem }));
+        let refuse =
+            |reason, problem| Err(Denial::new(reason, Evidence::Claim { claim: "iss".into(), problem }));
         match self.claims.get("iss") {
             None => refuse(Reason::ClaimMissing, ClaimProblem::Missing),
             Some(Value::String(iss)) => Ok(iss),

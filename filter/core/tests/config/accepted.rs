@@ -145,7 +145,10 @@ fn an_empty_section_means_its_defaults() {
 fn every_member_is_read() {
     let config = config(&valid());
     assert_eq!(config.issuers.len(), 2);
-    assert_eq!(config.issuers[0].token_types, ["at+jwt", "application/agent+jwt"].map(|it| Some(it.to_owned())));
+    assert_eq!(
+        config.issuers[0].token_types,
+        ["at+jwt", "application/agent+jwt"].map(|it| Some(it.to_owned()))
+    );
     assert_eq!(config.policies[0].settings, json!({ "any": [null] }));
     assert_eq!((config.policies[1].policy.as_str(), config.policies[1].mode), ("ticket-guard", Mode::Shadow));
     assert_eq!(

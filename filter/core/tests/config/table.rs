@@ -194,7 +194,6 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/claims/require/kind", json!("access")),
         (Structural, "/issuers/0/claims/require/~1kind", json!([])),
         (Structural, "/issuers/0/claims/require/~1kind", json!("")),
-
         (Structural, "/issuers/0/claims/require/~1ver/0", json!({ "present": true })),
         (Structural, "/issuers/0/claims/require/~1ver/0", json!([1])),
         (Structural, "/issuers/0/claims/require/~1ver/1", json!(1)),
@@ -216,7 +215,6 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/token_bytes", json!(32_769)),
         (Structural, "/issuers/0/token_types", json!([])),
         (Structural, "/issuers/0/token_types/0", json!(7)),
-
         (Structural, "/issuers/0/token_types", json!(null)),
         (Structural, "/issuers/0/token_types/1", json!("at+jwt")),
         (Semantic, "/issuers/0/token_types/1", json!("AT+JWT")),

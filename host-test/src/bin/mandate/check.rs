@@ -103,20 +103,16 @@ impl Check {
 }
 
 /// `--token`.
-fn read_token(
-    token: &str,
-    config: &[u8],
-    jwks: Option<&Path>,
-    now: Option<u64>,
-    json: bool,
-) -> Result<bool> {
-    let said = |problems: Vec<Problem>| anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default());
+fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>, json: bool) -> Result<bool> {
+    let said =
+        |problems: Vec<Problem>| anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default());
     let config = Config::parse(config).map_err(said)?;
     let token = output::token(token)?;
     let now = UnixTime::from_secs(now.map_or_else(output::now, Ok)?);
     let keys = match jwks {
         Some(file) => Some(
-            serde_json::from_str(&output::read(file)?).with_context(|| format!("`{}` is no JSON", file.display()))?,
+            serde_json::from_str(&output::read(file)?)
+                .with_context(|| format!("`{}` is no JSON", file.display()))?,
         ),
         None => None,
     };

@@ -93,7 +93,8 @@ impl Init {
             _ => &self.image,
         };
         let manifest = start.manifest(target, module, &self.upstream, self.port)?;
-        let mut files: Vec<(&str, &[u8])> = vec![("mandate.json", text.as_bytes()), (manifest_file, manifest.as_bytes())];
+        let mut files: Vec<(&str, &[u8])> =
+            vec![("mandate.json", text.as_bytes()), (manifest_file, manifest.as_bytes())];
         if target == Target::Envoy {
             files.push(("mandate.wasm", FILTER));
         }
@@ -115,7 +116,10 @@ impl Init {
         let folder = self.output.display();
         match target {
             Target::Envoy => progress(&format!("next: `cd {folder} && envoy -c envoy.yaml`")),
-            _ => progress(&format!("next: push the filter (`mandate build`) to `{}`, and apply {manifest_file}", self.image)),
+            _ => progress(&format!(
+                "next: push the filter (`mandate build`) to `{}`, and apply {manifest_file}",
+                self.image
+            )),
         }
         progress(&format!("`mandate check {folder}/mandate.json --token TOKEN` tells how a token is read"));
         Ok(true)
@@ -146,8 +150,11 @@ impl Init {
         };
         let mut require = self.require.clone();
         if let Some(example) = must_require(provider).filter(|_| require.is_empty()) {
-            let answer = ask("--require", &format!("a mark that says whose tokens are accepted, as in `{example}`"))
-                .with_context(|| format!("tokens of `{}` are given to everybody for any audience", provider.name()))?;
+            let answer =
+                ask("--require", &format!("a mark that says whose tokens are accepted, as in `{example}`"))
+                    .with_context(|| {
+                    format!("tokens of `{}` are given to everybody for any audience", provider.name())
+                })?;
             require.push(mark(&answer).map_err(|error| anyhow::anyhow!(error))?);
         }
         let algorithms = match self.algorithms.as_slice() {
@@ -192,7 +199,8 @@ fn provider(name: &str) -> Result<Provider, String> {
 }
 
 fn mark(text: &str) -> Result<(String, Value), String> {
-    let (pointer, value) = text.split_once('=').ok_or("write POINTER=VALUE, as in `/repository_owner=acme`")?;
+    let (pointer, value) =
+        text.split_once('=').ok_or("write POINTER=VALUE, as in `/repository_owner=acme`")?;
     // `true` and `null` are meant as such; everything else is text, also what looks like a number.
     let value = match value {
         "true" | "false" | "null" => serde_json::from_str(value).unwrap_or_default(),

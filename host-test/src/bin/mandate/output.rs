@@ -66,8 +66,17 @@ pub fn read(path: &Path) -> Result<String> {
 pub fn token(token: &str) -> Result<String> {
     let text = if token == "-" { read("-".as_ref())? } else { token.to_owned() };
     let text = text.trim();
-    let text = text.strip_prefix("authorization:").or_else(|| text.strip_prefix("Authorization:")).unwrap_or(text).trim();
-    Ok(text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim().to_owned())
+    let text = text
+        .strip_prefix("authorization:")
+        .or_else(|| text.strip_prefix("Authorization:"))
+        .unwrap_or(text)
+        .trim();
+    Ok(text
+        .strip_prefix("Bearer ")
+        .or_else(|| text.strip_prefix("bearer "))
+        .unwrap_or(text)
+        .trim()
+        .to_owned())
 }
 
 /// The host's clock, in seconds since the Unix epoch.

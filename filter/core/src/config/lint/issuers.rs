@@ -16,9 +16,10 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         }
         warnings.extend(anybody(index, issuer, config));
         let odd_name = match issuer.provider {
-            Provider::Auth0 | Provider::Auth0Agent if !issuer.issuer.ends_with('/') => {
-                Some(("has no slash at its end, as the `iss` of Auth0 has", format!("write `{}/`", issuer.issuer)))
-            }
+            Provider::Auth0 | Provider::Auth0Agent if !issuer.issuer.ends_with('/') => Some((
+                "has no slash at its end, as the `iss` of Auth0 has",
+                format!("write `{}/`", issuer.issuer),
+            )),
             Provider::Okta | Provider::OktaAgent if !issuer.issuer.contains("/oauth2/") => Some((
                 "is an Okta org server, whose access tokens only Okta can verify",
                 format!("use a custom authorization server, for example `{}/oauth2/default`", issuer.issuer),
@@ -52,7 +53,15 @@ fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
     let (who, claims, example): (_, &[&str], _) = match issuer.provider {
         Provider::GithubActions => (
             "every workflow of every repository",
-            &["/repository", "/repository_id", "/repository_owner", "/repository_owner_id", "/sub", "/job_workflow_ref", "/enterprise"],
+            &[
+                "/repository",
+                "/repository_id",
+                "/repository_owner",
+                "/repository_owner_id",
+                "/sub",
+                "/job_workflow_ref",
+                "/enterprise",
+            ],
             "`\"claims\": { \"require\": { \"/repository_owner\": \"my-organisation\" } }`",
         ),
         Provider::GoogleId => (
@@ -79,7 +88,8 @@ pub(super) fn no_scopes(config: &Config, index: usize, route: &Route) -> Option<
     (!route.scopes.is_empty() && config.issuers.iter().all(has_none)).then(|| {
         warning(
             format!("/routes/{index}/scopes"),
-            "every token is denied: `claims.scopes` of no issuer names a claim that could have them".to_owned(),
+            "every token is denied: `claims.scopes` of no issuer names a claim that could have them"
+                .to_owned(),
             "remove the scopes, or name the claim in `claims.scopes`",
         )
     })

@@ -1,7 +1,9 @@
 //! `claims`, `agent` and `chain` of an issuer.
 
 use super::super::reader::{Node, Object};
-use super::super::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign, checks};
+use super::super::{
+    AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign, checks,
+};
 use super::word;
 use crate::json::Pointer;
 use crate::limits;
@@ -45,10 +47,14 @@ pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
     let form = object.required("form", |node| {
         word(node, "form of a chain", &[("act", ChainForm::Act), ("okta", ChainForm::Okta)])
     });
-    let count = object.defaulted("count", || None, |node| match node.value() {
-        Value::Null => Some(None),
-        _ => node.set(1..=limits::SMALL_LIST, checks::claim_word, PartialEq::eq).map(Some),
-    });
+    let count = object.defaulted(
+        "count",
+        || None,
+        |node| match node.value() {
+            Value::Null => Some(None),
+            _ => node.set(1..=limits::SMALL_LIST, checks::claim_word, PartialEq::eq).map(Some),
+        },
+    );
     object.finish();
     Some(ChainRule { form: form?, count: count? })
 }
@@ -129,7 +135,10 @@ fn present(node: &Node<'_>) -> Option<()> {
     let mut object: Object<'_> = node.object()?;
     let present = object.required("present", |node| match node.boolean()? {
         true => Some(()),
-        false => node.refuse_with("must be `true`", "write `null` instead of the object for a claim that must be absent"),
+        false => node.refuse_with(
+            "must be `true`",
+            "write `null` instead of the object for a claim that must be absent",
+        ),
     });
     object.finish();
     present

@@ -82,7 +82,9 @@ fn issuer_name(node: &Node<'_>, provider: Option<Provider>) -> Option<String> {
         ),
         // Tokens name the tenant that they are from, also those of an application of many tenants.
         Some(Provider::Entra | Provider::EntraAgent)
-            if ["common", "organizations", "consumers"].iter().any(|tenant| name.split('/').any(|part| part == *tenant)) =>
+            if ["common", "organizations", "consumers"]
+                .iter()
+                .any(|tenant| name.split('/').any(|part| part == *tenant)) =>
         {
             node.refuse_with(
                 "names no tenant, and no token has such an `iss`",

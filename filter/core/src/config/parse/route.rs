@@ -29,8 +29,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
     let mut object = node.object()?;
     let matcher = object.required("match", route_match);
     let anonymous = object.defaulted("anonymous", || false, Node::boolean);
-    let scopes =
-        object.optional("scopes", |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
+    let scopes = object.optional("scopes", |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
     let max_depth = object.optional("max_depth", |node| match (depth(node)?, named.max_depth) {
         (depth, Some(most)) if depth > most => {
             node.refuse(format!("must not be more than `delegation.max_depth`, which is {most}"))
