@@ -2,23 +2,25 @@
 //!
 //! The steps are the filter's own; the difference is that it stops at the first problem, and this goes on to the next.
 
-use crate::tokens::{SigningKey, TokenError, jwks};
-use mandate_core::algorithm::Algorithm;
+mod advice;
+mod gate;
+
+use crate::tokens::TokenError;
+use gate::{Unchecked, find, gate};
 use mandate_core::chain::{Delegated, Hop, Identity};
-use mandate_core::config::{AgentFrom, ClaimMapping, ClaimPlaces, Config, Issuer, KeySource, Provider};
+use mandate_core::config::{AgentFrom, ClaimMapping, ClaimPlaces, Config, Issuer, KeySource};
 use mandate_core::decision::Outcome;
 use mandate_core::denial::{Denial, Evidence};
 use mandate_core::flow::{Flow, Gate, Step, Stop};
 use mandate_core::http::RequestHead;
 use mandate_core::json::Pointer;
-use mandate_core::keys::{InModule, KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::limits;
-use mandate_core::policy::NoPolicies;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use mandate_core::token::{ClaimReader, ParsedToken};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// How a token is read.
 #[derive(Debug, Serialize)]
@@ -167,21 +169,6 @@ impl Reading {
         value_of
     }
 
-    fn opaque(&mut self, token: &str, denial: &Denial) {
-        if denial.reason == Reason::TokenTooLarge {
-            self.advice
-                .push(format!("raise `token_bytes` of the issuer, at most {}", limits::MAX_TOKEN_BYTES));
-        } else if token.split('.').count() == 5 {
-            self.advice.push(
-                "this is an encrypted token (JWE, five parts): have the issuer sign it only".to_owned(),
-            );
-        } else if !token.contains('.') {
-            self.advice.push(
-                "this is an opaque token, which only its issuer can read: have it issue JWTs for this API or client".to_owned(),
-            );
-        }
-    }
-
     fn issuer(&mut self, token: &ParsedToken, config: &Config) -> Option<usize> {
         let named = token.unverified_issuer().unwrap_or_default().to_owned();
         let found = find(config, token);
@@ -208,9 +195,7 @@ impl Reading {
                 ),
                 None => format!("add an issuer `{named}`; the configuration has {}", known.join(", ")),
             });
-            if let Some(provider) = looks_like(token.unverified_claims()) {
-                self.advice.push(looks_like_text(provider));
-            }
+            self.advice.extend(advice::provider(token.unverified_claims()));
         }
         found
     }
@@ -381,143 +366,6 @@ impl Reading {
             self.rows.push(Row { what, from: "token".to_owned(), value: value.to_owned(), problem: denied });
         }
     }
-
-    fn advise(&mut self, token: &ParsedToken, entry: &Issuer) {
-        let claims = token.unverified_claims();
-        let problems: Vec<Denied> = self.rows.iter().filter_map(|row| row.problem.clone()).collect();
-        let about = |denied: &Denied, claim: &str| {
-            let name = denied.evidence.as_ref().and_then(|evidence| evidence["claim"].as_str());
-            name.is_some_and(|name| name.trim_start_matches('/') == claim)
-        };
-        let mut advice = Vec::new();
-        for denied in &problems {
-            match denied.reason {
-                Reason::TokenType => {
-                    let typ = token.header().typ.as_ref().map_or_else(|| "null".to_owned(), |typ| format!("\"{typ}\""));
-                    advice.push(format!("if this is an access token, add `{typ}` to `token_types`, with marks in `claims.require` that ID tokens do not have"));
-                }
-                Reason::AlgorithmNotAllowed => {
-                    advice.push(format!("if the issuer signs with `{}`, add it to `algorithms`", token.header().alg));
-                }
-                Reason::AudienceMismatch => advice.push(format!("if the token is meant for this service, add what it says to `audiences`, which are {}", entry.audiences.join(", "))),
-                Reason::LifetimeTooLong => advice.push("raise `max_lifetime_s`, or have the issuer give shorter tokens".to_owned()),
-                Reason::KeyUnknown => advice.push("the key set has no key with this `kid` and algorithm: is it the set of this issuer, and is `use` right?".to_owned()),
-                Reason::ClaimMissing if about(denied, "client_id") => advice.push("name the claim with the client in `claims.client` (often `/azp`, `/cid` or `/appid`), or add `null` to the list".to_owned()),
-                Reason::ClaimMissing if about(denied, "jti") => advice.push("name the claim with the token's id in `claims.token_id`, or write `[]`".to_owned()),
-                _ => {}
-            }
-        }
-        let lacks_scope = self
-            .routes
-            .iter()
-            .any(|route| route.denied.as_ref().is_some_and(|it| it.reason == Reason::ScopeInsufficient));
-        if lacks_scope {
-            for name in ["scope", "scp", "roles", "permissions"] {
-                let mapped = entry
-                    .claims
-                    .scopes
-                    .as_ref()
-                    .map_or(name == "scope", |list| list.iter().any(|pointer| pointer.name() == name));
-                if let Some(value) = claims.get(name).filter(|_| !mapped) {
-                    advice.push(format!(
-                        "the token has `{name}` ({}), which `claims.scopes` does not name",
-                        short(value)
-                    ));
-                }
-            }
-        }
-        let something_is_wrong = !problems.is_empty() || lacks_scope;
-        if let Some(provider) = looks_like(claims).filter(|it| {
-            something_is_wrong && entry.provider == Provider::Rfc9068 && *it != Provider::Rfc9068
-        }) {
-            advice.insert(0, looks_like_text(provider));
-        }
-        for text in advice {
-            if !self.advice.contains(&text) {
-                self.advice.push(text);
-            }
-        }
-    }
-}
-
-/// Takes every signature: for a token whose issuer's keys are not at hand. Nothing but this report depends on it.
-struct Unchecked;
-
-impl SignatureVerifier for Unchecked {
-    fn verify(&self, _: &PublicKey, _: Algorithm, _: &[u8], _: &[u8]) -> Result<bool, VerifierFailed> {
-        Ok(true)
-    }
-}
-
-/// A gate of the same configuration, without policies, and with keys for the one issuer: its own, or a stand-in.
-fn gate(
-    config: &Config,
-    issuer: usize,
-    token: &ParsedToken,
-    keys: Option<&Value>,
-) -> Result<Result<Gate, String>, TokenError> {
-    let mut config = config.clone();
-    config.policies.clear();
-    for route in &mut config.routes {
-        route.policies.clear();
-    }
-    let keys = match keys {
-        Some(keys) => keys.clone(),
-        None => stand_in(config.issuers.get(issuer), token)?,
-    };
-    for (index, entry) in config.issuers.iter_mut().enumerate() {
-        if index == issuer {
-            entry.keys = KeySource::Inline(keys.clone());
-            // What no key serves is no slip here.
-            let served = KeySet::from_value_for(
-                if entry.is_trust_domain() { KeyUse::JwtSvid } else { KeyUse::Signatures },
-                &keys,
-            );
-            if let Ok(set) = served {
-                let serves = |algorithm: &Algorithm| set.keys().iter().any(|key| key.serves(*algorithm));
-                let some = entry.algorithms.iter().any(|it| serves(it));
-                entry.algorithms.retain(|algorithm| !some || serves(algorithm));
-            }
-        }
-    }
-    // The others are not asked, and neither are policies.
-    if let Some(only) = config.issuers.get(issuer).cloned() {
-        config.issuers = vec![only];
-    }
-    Ok(Gate::new(config, Box::new(NoPolicies), [0; 16])
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
-}
-
-/// A key set with one key under the token's `kid`, of a kind that its algorithm takes; it verifies nothing.
-fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, TokenError> {
-    let algorithm =
-        token.header().algorithm.or_else(|| issuer?.algorithms.first().copied()).unwrap_or(Algorithm::Es256);
-    let kid = token.header().kid.clone().unwrap_or_else(|| "stand-in".to_owned());
-    let mut key = if algorithm.is_rsa() {
-        // The key of RFC 7515 §A.2.
-        json!({
-            "kty": "RSA", "kid": kid, "e": "AQAB",
-            "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
-        })
-    } else {
-        let set = jwks(&[&SigningKey::generate(algorithm, &kid)?]);
-        set.pointer("/keys/0").cloned().unwrap_or_default()
-    };
-    if issuer.is_some_and(Issuer::is_trust_domain) {
-        key["use"] = json!("jwt-svid");
-    }
-    Ok(json!({ "keys": [key] }))
-}
-
-fn find(config: &Config, token: &ParsedToken) -> Option<usize> {
-    let position = |name: &str, is_trust_domain: bool| {
-        config
-            .issuers
-            .iter()
-            .position(|issuer| issuer.is_trust_domain() == is_trust_domain && issuer.issuer == name)
-    };
-    let by_iss = token.unverified_issuer().ok().and_then(|name| position(name, false));
-    by_iss.or_else(|| position(token.unverified_trust_domain()?, true))
 }
 
 /// The type alone, whatever the algorithm.
@@ -570,30 +418,4 @@ fn ago(what: &str, at: UnixTime, now: UnixTime) -> String {
     } else {
         format!("{what} {} s ago", now.millis_since(at) / 1000)
     }
-}
-
-/// The provider whose tokens have such claims, where they give it away.
-fn looks_like(claims: &Map<String, Value>) -> Option<Provider> {
-    let has = |name: &str| claims.contains_key(name);
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    Some(match () {
-        () if text("sub").starts_with("spiffe://") => Provider::JwtSvid,
-        () if has("kubernetes.io") => Provider::Kubernetes,
-        () if has("repository_owner") && has("job_workflow_ref") => Provider::GithubActions,
-        () if has("token_use") => Provider::Cognito,
-        () if has("xms_act_fct") => Provider::EntraAgent,
-        () if has("tid") && has("oid") => Provider::Entra,
-        () if has("delegated_through") => Provider::OktaAgent,
-        () if has("cid") && has("ver") => Provider::Okta,
-        () if has("realm_access") || has("resource_access") => Provider::Keycloak,
-        () if text("iss").contains("zitadel") => Provider::Zitadel,
-        () if has("client_profile") => Provider::Auth0Agent,
-        () if text("iss").contains("auth0.com") || has("gty") => Provider::Auth0,
-        () if text("iss") == "https://accounts.google.com" => Provider::GoogleId,
-        () => return None,
-    })
-}
-
-fn looks_like_text(provider: Provider) -> String {
-    format!("this looks like a token of `{0}`: write `\"provider\": \"{0}\"`", provider.name())
 }

@@ -138,7 +138,7 @@ fn text(pattern: &str, most: usize) -> Schema {
 const MEDIA_TYPE: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$";
 const POINTER: &str = "^(/([^/~]|~[01])*)+$";
 
-fn or_null(schema: Schema) -> Schema {
+fn or_null(schema: &Schema) -> Schema {
     json_schema!({ "oneOf": [schema, { "const": null }] })
 }
 
@@ -165,11 +165,11 @@ stand_ins! {
     /// A name without white space.
     Identity = text(r"^\S+$", limits::IDENTITY_BYTES);
     /// A media type, or `null`.
-    MediaTypeOrNull = or_null(text(MEDIA_TYPE, limits::NAME_BYTES));
+    MediaTypeOrNull = or_null(&text(MEDIA_TYPE, limits::NAME_BYTES));
     /// A JSON pointer to a member.
     Pointer = text(POINTER, limits::IDENTITY_BYTES);
     /// The same, or `null`.
-    PointerOrNull = or_null(text(POINTER, limits::IDENTITY_BYTES));
+    PointerOrNull = or_null(&text(POINTER, limits::IDENTITY_BYTES));
     /// A pointer, or several whose values are joined.
     JoinedPointers = json_schema!({ "oneOf": [
         text(POINTER, limits::IDENTITY_BYTES),
@@ -199,7 +199,7 @@ stand_ins! {
         "additionalProperties": { "oneOf": [text(r"^\S+$", limits::IDENTITY_BYTES), present()] },
     });
     /// A list of words, or `null`.
-    WordsOrNull = or_null(json_schema!({
+    WordsOrNull = or_null(&json_schema!({
         "type": "array",
         "items": text(r"^\S+$", limits::IDENTITY_BYTES),
         "uniqueItems": true,

@@ -9,6 +9,7 @@ use mandate_core::policy::Policies as _;
 use mandate_core::time::UnixTime;
 use mandate_host::oracle::Oracle;
 use mandate_host::reading::Reading;
+use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,14 @@ impl Check {
     }
 }
 
+/// What `--token --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    accepted: bool,
+    #[serde(flatten)]
+    reading: &'a Reading,
+}
+
 /// `--token`.
 fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>, json: bool) -> Result<bool> {
     let said =
@@ -118,9 +127,7 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
     };
     let reading = Reading::of(&token, &config, keys.as_ref(), now)?;
     if json {
-        let mut value = serde_json::to_value(&reading)?;
-        value["accepted"] = reading.is_accepted().into();
-        output::json(&value)?;
+        output::json(&Report { accepted: reading.is_accepted(), reading: &reading })?;
         return Ok(reading.is_accepted());
     }
     let mut table = output::table(&["", "read from", "value", "result"]);
