@@ -145,6 +145,12 @@ pub fn usual_jwks_uri(provider: Provider, issuer: &str) -> Option<String> {
     }
 }
 
+/// Whether [`usual_jwks_uri`] is a guess for this provider: each installation has another.
+#[must_use]
+pub fn jwks_uri_is_a_guess(provider: Provider) -> bool {
+    matches!(provider, Provider::Rfc9068 | Provider::Ping | Provider::Kubernetes)
+}
+
 /// The claim that must be narrowed, for providers that give everybody a token for any audience, with an example.
 #[must_use]
 pub fn must_require(provider: Provider) -> Option<&'static str> {
@@ -376,14 +382,20 @@ impl<'a> Url<'a> {
     /// A cluster of Envoy.
     fn cluster(&self) -> String {
         let Self { tls, host, port } = self;
-        let kind = if host.parse::<std::net::IpAddr>().is_ok() { "STATIC" } else { "STRICT_DNS" };
+        let host = host.trim_matches(['[', ']']);
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let kind = if is_address { "STATIC" } else { "STRICT_DNS" };
         let mut text = format!(
-            "  - name: {CLUSTER}\n    type: {kind}\n    connect_timeout: 1s\n    load_assignment:\n      cluster_name: {CLUSTER}\n      endpoints:\n      - lb_endpoints:\n        - endpoint: {{ address: {{ socket_address: {{ address: {host}, port_value: {port} }} }} }}\n"
+            "  - name: {CLUSTER}\n    type: {kind}\n    connect_timeout: 1s\n    load_assignment:\n      cluster_name: {CLUSTER}\n      endpoints:\n      - lb_endpoints:\n        - endpoint: {{ address: {{ socket_address: {{ address: \"{host}\", port_value: {port} }} }} }}\n"
         );
         if *tls {
+            let (sni, san_type) = match is_address {
+                true => (String::new(), "IP_ADDRESS"),
+                false => (format!("        sni: {host}\n"), "DNS"),
+            };
             write!(
                 text,
-                "    transport_socket:\n      name: envoy.transport_sockets.tls\n      typed_config:\n        \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext\n        sni: {host}\n        common_tls_context:\n          validation_context:\n            trusted_ca: {{ filename: /etc/ssl/certs/ca-certificates.crt }}\n            match_typed_subject_alt_names:\n            - {{ san_type: DNS, matcher: {{ exact: {host} }} }}\n"
+                "    transport_socket:\n      name: envoy.transport_sockets.tls\n      typed_config:\n        \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext\n{sni}        common_tls_context:\n          validation_context:\n            trusted_ca: {{ filename: /etc/ssl/certs/ca-certificates.crt }}\n            match_typed_subject_alt_names:\n            - {{ san_type: {san_type}, matcher: {{ exact: \"{host}\" }} }}\n"
             )
             .ok();
         }

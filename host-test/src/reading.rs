@@ -6,16 +6,17 @@ mod advice;
 mod gate;
 
 use crate::tokens::TokenError;
-use gate::{Unchecked, find, gate};
-use mandate_core::chain::{Delegated, Hop, Identity};
-use mandate_core::config::{AgentFrom, ClaimMapping, ClaimPlaces, Config, Issuer, KeySource};
+use gate::{Gates, Unchecked, find};
+use mandate_core::chain::{Delegated, Hop, Identity, SignedToken};
+use mandate_core::config::{AgentFrom, ClaimPlaces, Config, Issuer, KeySource};
 use mandate_core::decision::Outcome;
 use mandate_core::denial::{Denial, Evidence};
-use mandate_core::flow::{Flow, Gate, Step, Stop};
+use mandate_core::flow::{Flow, Step, Stop};
 use mandate_core::http::RequestHead;
 use mandate_core::json::Pointer;
 use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::limits;
+use mandate_core::printable::one_line;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use mandate_core::token::{ClaimReader, ParsedToken};
@@ -47,6 +48,9 @@ pub struct Row {
     /// Why it denies; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Denied>,
+    /// Whether it could not be checked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
 }
 
 /// A denial, for people and programs.
@@ -87,58 +91,70 @@ impl std::fmt::Display for Denied {
         let told = members.into_iter().flatten().filter(|(name, _)| *name != "kind");
         for (index, (name, value)) in told.enumerate() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            write!(f, "{}{name}: {value}", if index == 0 { ": " } else { ", " })?;
+            write!(f, "{}{name}: {}", if index == 0 { ": " } else { ", " }, one_line(&value))?;
         }
         Ok(())
     }
 }
 
 impl Reading {
-    /// Whether the token is accepted, by at least one route.
+    /// Whether the token is accepted, by at least one route. A token whose signature was not checked is not.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        self.rows.iter().all(|row| row.problem.is_none())
+        self.signature_checked
+            && self.rows.iter().all(|row| row.problem.is_none())
             && self.routes.iter().any(|route| route.denied.is_none())
     }
 
-    /// Reads `token` under `config` at this time. `keys` is the key set of the token's issuer, if its keys are not in the
-    /// configuration itself; without either, the signature is not checked.
+    /// Reads `token` under `config` at this time. `keys` is the key set document of the token's issuer, for a configuration that
+    /// fetches its keys; without it, the signature is not checked.
     ///
     /// # Errors
     /// If a stand-in for a key cannot be made.
-    pub fn of(token: &str, config: &Config, keys: Option<&Value>, now: UnixTime) -> Result<Self, TokenError> {
+    pub fn of(token: &str, config: &Config, keys: Option<&[u8]>, now: UnixTime) -> Result<Self, TokenError> {
         let mut reading =
             Self { rows: Vec::new(), routes: Vec::new(), advice: Vec::new(), signature_checked: false };
+        reading.read(token, config, keys, now)?;
+        for text in &mut reading.advice {
+            *text = one_line(text);
+        }
+        Ok(reading)
+    }
+
+    fn read(
+        &mut self,
+        token: &str,
+        config: &Config,
+        keys: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<(), TokenError> {
         let longest =
             config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or(limits::TOKEN_BYTES);
+        let size = format!("{} bytes", token.len());
         let parsed = match ParsedToken::parse_within(token, longest) {
             Ok(parsed) => parsed,
             Err(denial) => {
-                reading.opaque(token, &denial);
-                reading.row("token", "authorization header", format!("{} bytes", token.len()), Err(denial));
-                return Ok(reading);
+                self.opaque(token, &denial);
+                self.row("token", "authorization header", size, Err(denial));
+                return Ok(());
             }
         };
-        reading.row("token", "authorization header", format!("{} bytes", token.len()), Ok(()));
-        let Some(index) = reading.issuer(&parsed, config) else { return Ok(reading) };
-        let Some(entry) = config.issuers.get(index) else { return Ok(reading) };
-        reading.header(&parsed, entry);
-        let keys = keys.cloned().or_else(|| match &entry.keys {
-            KeySource::Inline(set) => Some(set.clone()),
-            KeySource::Remote(_) => None,
-        });
-        reading.signature_checked = keys.is_some();
-        let gate = gate(config, index, &parsed, keys.as_ref())?;
-        reading.claims(&parsed, entry, now);
-        match gate {
-            Ok(mut gate) => {
-                reading.key(&mut gate, &parsed, now);
-                reading.routes(&mut gate, token, now);
-            }
-            Err(problem) => reading.advice.push(format!("the keys cannot be used: {problem}")),
+        self.row("token", "authorization header", size, Ok(()));
+        let Some(index) = self.issuer(&parsed, config) else { return Ok(()) };
+        let Some(entry) = config.issuers.get(index) else { return Ok(()) };
+        self.header(&parsed, entry);
+        self.claims(&parsed, entry, now);
+        let inline = matches!(entry.keys, KeySource::Inline(_));
+        if inline && keys.is_some() {
+            self.advice
+                .push("the configuration has its own keys for this issuer: `--jwks` is not used".to_owned());
         }
-        reading.advise(&parsed, entry);
-        Ok(reading)
+        self.signature_checked = inline || keys.is_some();
+        let gates = Gates::new(config, index, &parsed, keys, now)?;
+        self.signature(&gates, token, now);
+        self.routes(&gates, config, token, now);
+        self.advise(&parsed, entry);
+        Ok(())
     }
 
     fn row(
@@ -149,7 +165,8 @@ impl Reading {
         result: Result<(), Denial>,
     ) {
         let problem = result.err().map(Denied::from);
-        self.rows.push(Row { what, from: from.into(), value: value.into(), problem });
+        let value = one_line(&value.into());
+        self.rows.push(Row { what, from: one_line(&from.into()), value, problem, unchecked: false });
     }
 
     /// A value that is read, or the problem with it.
@@ -170,30 +187,34 @@ impl Reading {
     }
 
     fn issuer(&mut self, token: &ParsedToken, config: &Config) -> Option<usize> {
-        let named = token.unverified_issuer().unwrap_or_default().to_owned();
         let found = find(config, token);
-        let value = match found {
-            Some(index) => format!("{named} (issuer {index} of the configuration)"),
-            None => named.clone(),
-        };
-        let denial = || match token.unverified_issuer() {
-            Ok(name) => Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }),
-            Err(denial) => denial,
-        };
         let is_svid = found.and_then(|index| config.issuers.get(index)).is_some_and(Issuer::is_trust_domain);
-        let from = if is_svid { "sub" } else { "iss" };
-        let value =
-            if is_svid { token.unverified_trust_domain().unwrap_or_default().to_owned() } else { value };
-        self.row("issuer", from, value, found.map(|_| ()).ok_or_else(denial));
+        let (from, named) = match (token.unverified_issuer(), token.unverified_trust_domain()) {
+            (Err(_), Some(domain)) => ("sub", Ok(domain)),
+            (_, Some(domain)) if is_svid => ("sub", Ok(domain)),
+            (named, _) => ("iss", named),
+        };
+        let name = named.as_ref().map_or("", |name| *name).to_owned();
+        let value = match found {
+            Some(index) => format!("{name} (issuer {index} of the configuration)"),
+            None => name.clone(),
+        };
+        let result = match (named, found) {
+            (_, Some(_)) => Ok(()),
+            (Ok(name), None) => {
+                Err(Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }))
+            }
+            (Err(denial), None) => Err(denial),
+        };
+        self.row("issuer", from, value, result);
         if found.is_none() {
             let known: Vec<&str> = config.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
-            let same =
-                |name: &&&str| name.trim_end_matches('/').eq_ignore_ascii_case(named.trim_end_matches('/'));
+            let same = |it: &&&str| it.trim_end_matches('/').eq_ignore_ascii_case(name.trim_end_matches('/'));
             self.advice.push(match known.iter().find(same) {
                 Some(near) => format!(
-                    "`issuer` is `{near}`, and the token says `{named}`: they must be equal byte for byte"
+                    "`issuer` is `{near}`, and the token says `{name}`: they must be equal byte for byte"
                 ),
-                None => format!("add an issuer `{named}`; the configuration has {}", known.join(", ")),
+                None => format!("add an issuer `{name}`; the configuration has {}", known.join(", ")),
             });
             self.advice.extend(advice::provider(token.unverified_claims()));
         }
@@ -214,15 +235,8 @@ impl Reading {
             places.map_or_else(|| usual.to_owned(), |places| pointers(&places.pointers))
         };
         for (pointer, mark) in &entry.claims.require {
-            let one = Issuer {
-                claims: ClaimMapping {
-                    require: vec![(pointer.clone(), mark.clone())],
-                    ..entry.claims.clone()
-                },
-                ..entry.clone()
-            };
             let value = pointer.find(reader.claims()).map_or_else(|| "absent".to_owned(), short);
-            self.row("mark", pointer.as_str(), value, ClaimReader::new(token, &one).marks());
+            self.row("mark", pointer.as_str(), value, reader.mark(pointer, mark));
         }
         let aud = entry.claims.audience.iter().find_map(|pointer| pointer.find(reader.claims()));
         self.row(
@@ -274,44 +288,66 @@ impl Reading {
                 self.row("agent", from, format!("{agent} (depth {})", delegated.depth), Ok(()));
             }
         }
-        let from = entry.claims.scopes.as_ref().map_or_else(|| "/scope".to_owned(), |list| pointers(list));
+        let from = entry.claims.scopes.as_ref().map_or_else(
+            || "/scope".to_owned(),
+            |places| places.iter().map(|place| pointers(place)).collect::<Vec<_>>().join(" and "),
+        );
         self.value("scopes", from, reader.scopes(), |scopes| {
             if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
         });
     }
 
-    fn key(&mut self, gate: &mut Gate, token: &ParsedToken, now: UnixTime) {
-        let checked = self.signature_checked;
-        let result = match gate.key_for(token, &InModule, now) {
-            Ok(_) => Ok(()),
+    /// Whether there is a key, and the signature is that key's.
+    fn signature(&mut self, gates: &Gates, token: &str, now: UnixTime) {
+        let (mut gate, parsed) =
+            match (gates.gate(None), ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES)) {
+                (Ok(gate), Ok(parsed)) => (gate, parsed),
+                (Err(problem), _) => {
+                    self.advice.push(format!("the keys cannot be used: {problem}"));
+                    self.signature_checked = false;
+                    return self.unchecked();
+                }
+                (_, Err(_)) => return,
+            };
+        if !self.signature_checked {
+            return self.unchecked();
+        }
+        match gate.key_for(&parsed, &InModule, now) {
+            Ok(key) => {
+                self.row("key", "key set", "found", Ok(()));
+                // What is wrong with the claims has rows already.
+                let verified = SignedToken::verify(parsed, &key, &InModule).map(|_| ());
+                let result = verified.or_else(|denial| match denial.reason {
+                    Reason::SignatureInvalid => Err(denial),
+                    _ => Ok(()),
+                });
+                let value = if result.is_ok() { "valid" } else { "" };
+                self.row("signature", "token", value, result);
+            }
+            Err(Stop::Deny(denial)) if denial.reason == Reason::KeyUnknown => {
+                self.row("key", "key set", "", Err(denial));
+            }
             // Of these there is a row already.
-            Err(Stop::Deny(denial)) if denial.reason != Reason::KeyUnknown => return,
-            Err(Stop::Deny(denial)) => Err(denial),
-            Err(Stop::Wait(_)) => return,
-        };
-        let value = if checked { "found" } else { "not looked for: give the key set with --jwks" };
-        let value = if result.is_ok() { value } else { "" };
-        self.row("key", "key set", value, result);
+            Err(Stop::Deny(_) | Stop::Wait(_)) => {}
+        }
     }
 
-    fn routes(&mut self, gate: &mut Gate, token: &str, now: UnixTime) {
-        let routes: Vec<_> = gate.config().routes.iter().cloned().enumerate().collect();
-        for (index, route) in routes.into_iter().filter(|(_, route)| !route.anonymous) {
+    fn unchecked(&mut self) {
+        self.row("signature", "token", "not checked: give the issuer's key set with --jwks", Ok(()));
+        self.rows.iter_mut().rev().take(1).for_each(|row| row.unchecked = true);
+    }
+
+    fn routes(&mut self, gates: &Gates, config: &Config, token: &str, now: UnixTime) {
+        for (index, route) in config.routes.iter().enumerate().filter(|(_, route)| !route.anonymous) {
+            let Ok(mut gate) = gates.gate(Some(route)) else { continue };
             let prefix = route.matcher.path_prefix.as_str().to_owned();
-            let method = route
-                .matcher
-                .methods
-                .as_ref()
-                .and_then(|methods| methods.first())
-                .map_or("GET", String::as_str);
-            let host = route
-                .matcher
-                .hosts
-                .as_ref()
-                .and_then(|hosts| hosts.first())
-                .map(|host| host.to_string().replacen('*', "any", 1));
-            let authorization = format!("Bearer {token}");
+            let methods = route.matcher.methods.as_ref();
+            let method = methods.and_then(|methods| methods.first()).map_or("GET", String::as_str);
+            let hosts = route.matcher.hosts.as_ref();
+            let host =
+                hosts.and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
             let host = host.unwrap_or_else(|| "host.invalid".to_owned());
+            let authorization = format!("Bearer {token}");
             let head = RequestHead::new(vec![
                 (":method", method),
                 (":path", prefix.as_str()),
@@ -320,50 +356,31 @@ impl Reading {
             ]);
             let verifier: &dyn SignatureVerifier =
                 if self.signature_checked { &InModule } else { &Unchecked };
-            let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, verifier, now) else {
+            let Step::Done(decision) = Flow::new(String::new(), head).advance(&mut gate, verifier, now)
+            else {
                 continue;
             };
-            // An earlier route may take the request.
-            if decision.route().map(|matched| matched.index()) != Some(index) {
-                continue;
-            }
             let denied = match decision.outcome() {
                 Outcome::Allow(_) => None,
                 Outcome::Deny(denial) => Some(denial.clone().into()),
             };
-            self.routes.push(RouteAnswer {
-                index,
-                path_prefix: prefix,
-                denied,
-                policies: route.policies.len(),
-            });
+            let policies = route.policies.len();
+            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies });
         }
-        // The signature and the time are looked at with every route alike, and belong to the token.
-        let of_token = [
-            Reason::SignatureInvalid,
-            Reason::TokenExpired,
-            Reason::TokenNotYetValid,
-            Reason::LifetimeTooLong,
-        ];
-        let denied = self
-            .routes
-            .iter()
-            .find_map(|route| route.denied.clone().filter(|it| of_token.contains(&it.reason)));
-        let what = match denied.as_ref().map(|denied| denied.reason) {
-            Some(Reason::SignatureInvalid) | None => "signature",
-            _ => "validity",
-        };
-        let value = if !self.signature_checked {
-            "not checked"
-        } else if denied.is_none() {
-            "valid"
-        } else {
-            ""
-        };
-        let known = self.rows.iter().any(|row| row.problem.as_ref() == denied.as_ref() && denied.is_some());
-        let readable = self.rows.iter().all(|row| row.problem.is_none());
-        if !known && (denied.is_some() || readable) {
-            self.rows.push(Row { what, from: "token".to_owned(), value: value.to_owned(), problem: denied });
+        // The time is looked at with every route alike, and belongs to the token.
+        let of_time = [Reason::TokenExpired, Reason::TokenNotYetValid, Reason::LifetimeTooLong];
+        let mut denials = self.routes.iter().filter_map(|route| route.denied.clone());
+        if let Some(denied) = denials.find(|it| of_time.contains(&it.reason))
+            && self.rows.iter().all(|row| row.problem.as_ref() != Some(&denied))
+        {
+            let row = Row {
+                what: "validity",
+                from: "token".to_owned(),
+                value: String::new(),
+                problem: Some(denied),
+                unchecked: false,
+            };
+            self.rows.push(row);
         }
     }
 }

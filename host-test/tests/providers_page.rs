@@ -53,6 +53,8 @@ The default is RFC 9068, and nothing is guessed from a token: what is accepted b
 - **Claims are named by JSON pointers** (RFC 6901): `/sub`, `/realm_access/roles`, `/https:~1~1app~1roles` for the claim `https://app/roles`. Of several,
   the first that is present counts; of scopes, all that are present count together. A claim that is not named decides nothing.
 - **`null` in a list admits absence**: `\"token_types\": [null]` accepts a header without `typ`, `\"client\": [\"/azp\", null]` a token without client.
+- **Scopes of the user are not the agent's.** Where a provider writes what the user may do beside what the client was given (`roles` of Entra, `permissions` of Auth0), a
+  mapping to both lets an agent do everything that its user may do.
 - **Marks** (`claims.require`) keep other kinds of tokens of the same issuer out, ID tokens above all. Presets have marks of claims that their provider
   documents. Marks that you write are added to them.
 - **The principal** may be made of several claims: `\"principal\": [[\"/tid\", \"/oid\"]]` is `tid/oid`. A `/` or `%` in a value is percent-encoded, so that two
@@ -64,11 +66,13 @@ The default is RFC 9068, and nothing is guessed from a token: what is accepted b
 
 With an `act` claim the outermost actor is the agent (RFC 8693 §4.1). Without one, `agent.from` says who is: `act` (nobody), `client` (the OAuth client, which
 becomes a hop) or `subject` (the principal itself, such as a workload; the depth is 0). `agent.when` names words that a claim must contain for that.
-`delegation.required` and `delegation_required` of a route deny requests that no agent makes.
+`delegation.required` and `delegation_required` of a route deny requests that no agent makes; where every principal is an agent (`subject` without `when`), they deny
+nothing.
 
 `x-mandate-agent` is the agent, and is absent if there is none. `x-mandate-chain` is the principal, then every hop, oldest first, the acting one last, each with its issuer
-(`iss`) and, where the token says it, its kind (`sub_profile`) and client (`client_id`). `x-mandate-depth` is the number of hops that count: all, or those whose
-`sub_profile` is in `chain.count`. Trusted issuers and cycles are checked for all of them. An actor that is the principal itself, and the only one, is no
+(`iss`) and, where the token says it, its kind (`sub_profile`) and client (`client_id`). `x-mandate-depth` is the number of hops that count: with
+`chain.count` a hop of another kind (`sub_profile`) than those listed does not count, and is no agent; one that does not say its kind counts. Trusted issuers and cycles
+are checked for all of them, and policies see all of them. An actor that is the principal itself, and the only one, is no
 delegation.
 
 RFC 8693 calls earlier actors informational. Checking their depth, issuers and cycles, as this filter does, is stricter on purpose.
@@ -87,14 +91,14 @@ fn presets() -> String {
     for provider in Provider::ALL {
         let members = provider.members();
         let claims = &members["claims"];
-        let list = |value: &Value| -> String {
+        let joined_by = |value: &Value, joint: &str| -> String {
             let shown = |value: &Value| match value {
                 Value::Null => "or none".to_owned(),
                 Value::Array(joined) => joined
                     .iter()
                     .map(|it| format!("`{}`", it.as_str().unwrap()))
                     .collect::<Vec<_>>()
-                    .join(" + "),
+                    .join(joint),
                 other => format!("`{}`", other.as_str().unwrap()),
             };
             match value {
@@ -103,6 +107,7 @@ fn presets() -> String {
                 other => other.as_array().unwrap().iter().map(shown).collect::<Vec<_>>().join(", "),
             }
         };
+        let list = |value: &Value| joined_by(value, " + ");
         let types = members["token_types"]
             .as_array()
             .unwrap()
@@ -144,7 +149,7 @@ fn presets() -> String {
             list(&claims["principal"]),
             list(&claims["client"]),
             list(&claims["token_id"]),
-            list(&claims["scopes"]),
+            joined_by(&claims["scopes"], " or else "),
             dash(marks.collect::<Vec<_>>().join(", ")),
             agent,
             chain,

@@ -321,11 +321,16 @@ fn check_token_lists_everything_that_denies_and_not_only_the_first() {
 #[test]
 fn check_token_checks_the_signature_if_it_has_the_keys_and_says_so_if_not() {
     let desk = Desk::new();
+    // Nobody knows: anybody could have made it.
     let (code, reading) = read_token(&desk, |_| {}, &[], &[]);
     assert_eq!(
         (code, &reading["accepted"], &reading["signature_checked"]),
-        (Some(0), &json!(true), &json!(false))
+        (Some(1), &json!(false), &json!(false))
     );
+    let signature =
+        reading["rows"].as_array().unwrap().iter().find(|row| row["what"] == "signature").unwrap();
+    assert_eq!(signature["unchecked"], json!(true));
+    assert_eq!(reading["routes"][0].get("denied"), None);
     let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json"], &[]);
     assert_eq!(
         (code, &reading["accepted"], &reading["signature_checked"]),
@@ -371,4 +376,31 @@ fn check_expand_prints_what_a_provider_stands_for() {
     assert_eq!(issuer["claims"]["require"], json!({ "/token_use": "access", "/tenant": "a" }));
     assert_eq!(issuer["token_types"], json!([null, "JWT"]));
     assert_eq!(expanded["routes"], config["routes"]);
+}
+
+#[test]
+fn check_token_tells_of_every_route_and_shows_nothing_that_steers_a_terminal() {
+    let desk = Desk::new();
+    let routes = json!([
+        { "match": { "path_prefix": "/v1", "methods": ["POST"] }, "scopes": ["x"] },
+        { "match": { "path_prefix": "/v1" }, "scopes": [] },
+        { "match": { "path_prefix": "/v1/behind" }, "scopes": ["y"], "policies": ["ticket-guard"] },
+    ]);
+    let (code, reading) = read_token(
+        &desk,
+        |config| {
+            config["routes"] = routes;
+            config["policies"] = json!([]);
+            config["routes"][2].as_object_mut().unwrap().remove("policies");
+        },
+        &["--jwks", "jwks.json"],
+        &["--claim", "sub_profile=a\u{1b}[31m"],
+    );
+    assert_eq!(code, Some(0));
+    let denied: Vec<Value> =
+        reading["routes"].as_array().unwrap().iter().map(|it| it["denied"]["reason"].clone()).collect();
+    assert_eq!(denied, [json!("scope_insufficient"), Value::Null, json!("scope_insufficient")]);
+    let token = desk.token(&["--typ", "a\u{1b}[31m"]);
+    let shown = desk.run(&["check", "mandate.json", "--token", &token]);
+    assert!(!String::from_utf8(shown.stdout).unwrap().contains('\u{1b}'));
 }

@@ -89,7 +89,8 @@ pub struct Delegation {
         )
     )]
     pub max_depth: u8,
-    /// `true`: a token without `act` is denied (`delegation_required`).
+    /// `true`: a request that no agent makes is denied (`delegation_required`). Without an issuer's `agent`, that is one whose
+    /// token has no `act`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub required: bool,
     /// Accepted issuers of the hops (`act.iss`). A hop without `iss` has the issuer of the token. A hop of another issuer

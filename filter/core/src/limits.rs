@@ -13,7 +13,7 @@ pub const MIN_TOKEN_BYTES: usize = 256;
 /// See [`MIN_TOKEN_BYTES`].
 pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
 /// Most claims that one member of `claims` or `agent` names.
-pub const CLAIM_POINTERS: usize = 16;
+pub const CLAIM_POINTERS: usize = 32;
 /// Most hops of a chain, counted or not.
 pub const HOPS: usize = 32;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.

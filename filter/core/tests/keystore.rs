@@ -429,8 +429,10 @@ fn an_older_bundle_does_not_replace_the_one_in_force() {
     assert_eq!(store.accept(&bundle(Some(4), None), NOW.plus_secs(10)), older);
     assert_eq!(store.fetched_at(), Some(NOW));
     assert_eq!(store.accept(&bundle(Some(6), None), NOW.plus_secs(20)), Ok(true));
-    // Nothing says that one without a number is older.
+    // Nothing says that one without a number is older; it does not make an older one acceptable.
     assert_eq!(store.accept(&bundle(None, None), NOW.plus_secs(30)), Ok(true));
+    let older = Err(KeySetError::Older { sequence: 5, in_force: 6 });
+    assert_eq!(store.accept(&bundle(Some(5), None), NOW.plus_secs(35)), older);
     // A server that was set up anew counts from the beginning: what is no longer trusted does not stand in its way.
     assert_eq!(store.accept(&bundle(Some(9), None), NOW.plus_secs(40)), Ok(true));
     let later = NOW.plus_secs(40 + store.config().stale_s);
@@ -467,4 +469,16 @@ fn keys_for_one_use_are_not_taken_over_for_another() {
     let mut later = bundle_store();
     later.take_over(&earlier);
     assert_eq!(later.fetched_at(), None);
+}
+
+#[test]
+fn an_older_bundle_is_not_taken_over_however_late_it_was_fetched() {
+    let (mut own, mut other) = (bundle_store(), bundle_store());
+    own.accept(&bundle(Some(5), None), NOW).unwrap();
+    other.accept(&bundle(Some(4), None), NOW.plus_secs(10)).unwrap();
+    own.take_over(&other);
+    assert_eq!(own.fetched_at(), Some(NOW));
+    other.accept(&bundle(Some(6), None), NOW.plus_secs(20)).unwrap();
+    own.take_over(&other);
+    assert_eq!(own.fetched_at(), Some(NOW.plus_secs(20)));
 }

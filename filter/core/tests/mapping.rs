@@ -59,6 +59,7 @@ fn a_mark_that_is_absent_or_another_denies() {
         (json!(1), json!(2), invalid),
         (json!(1), json!(1.0), None),
         (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64), invalid),
+        (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992.0), invalid),
         (json!(null), json!("x"), invalid),
         (json!(null), json!(null), None),
         (json!(["a", "b"]), json!(null), missing),
@@ -139,6 +140,7 @@ fn a_principal_of_several_claims_needs_all_of_them_and_is_not_mistaken_for_anoth
     let of = |claims: Value| read(joined(), claims).map(|token| token.principal().subject.clone());
     assert_eq!(of(json!({ "tid": "t", "oid": "o" })), Ok("t/o".to_owned()));
     assert_eq!(of(json!({ "tid": "t" })), Ok("user:alice".to_owned()), "the next alternative");
+    assert_eq!(of(json!({ "tid": "t", "sub": "t/o" })), Ok("t%2Fo".to_owned()), "and no other's name");
     assert_eq!(of(json!({ "tid": "t", "sub": null })), Err(Reason::ClaimMissing));
     assert_eq!(of(json!({ "tid": "t", "oid": "" })), Err(Reason::ClaimInvalid));
     assert_eq!(of(json!({ "tid": "t", "oid": 7 })), Err(Reason::ClaimInvalid));
@@ -173,9 +175,15 @@ fn scopes_of_all_named_claims_are_taken_together_and_each_once() {
     assert_eq!(scopes(two(), json!({ "scope": "a b", "permissions": ["b", "c"] })), ["a", "b", "c"]);
     assert_eq!(scopes(two(), json!({ "scope": null, "permissions": [] })), Vec::<String>::new());
     assert_eq!(scopes(two(), json!({ "scope": "", "permissions": "a" })), ["a"]);
-    for bad in
-        [json!(["a", 7]), json!(["a b"]), json!([""]), json!([["a"]]), json!({}), json!(7), json!(["é"])]
-    {
+    // A role that is no scope token cannot be asked for by any route.
+    let roles = json!({ "scope": null, "permissions": ["a", "Ticket Operator", "", "é"] });
+    assert_eq!(scopes(two(), roles), ["a"]);
+    // The first that is present, where claims stand for each other.
+    let either = || json!({ "claims": { "scopes": [["/scp", "/roles"]] } });
+    assert_eq!(scopes(either(), json!({ "scp": "a", "roles": ["b"] })), ["a"]);
+    assert_eq!(scopes(either(), json!({ "roles": ["b"] })), ["b"]);
+    assert_eq!(scopes(either(), json!({ "scp": "", "roles": ["b"] })), Vec::<String>::new());
+    for bad in [json!(["a", 7]), json!([["a"]]), json!({}), json!(7), json!("a  b")] {
         assert_eq!(reason(two(), json!({ "permissions": bad })), Some(Reason::ClaimInvalid), "{bad}");
     }
     let many: Vec<String> = (0..=limits::SCOPES).map(|index| format!("s{index}")).collect();
@@ -270,18 +278,25 @@ fn an_actor_is_an_agent_only_if_it_has_the_marks_that_are_asked_for() {
 }
 
 #[test]
-fn only_kinds_that_are_listed_count_and_all_hops_stay() {
+fn hops_of_another_kind_than_those_listed_do_not_count_and_all_hops_stay() {
     let rule = |count: Value| json!({ "chain": { "count": count } });
-    let chain = json!({ "act": { "sub": "c", "sub_profile": "service ai_agent", "act": { "sub": "b", "sub_profile": "browser_app", "act": { "sub": "a" } } } });
+    let hop =
+        |sub: &str, kind: &str, earlier: Value| json!({ "sub": sub, "sub_profile": kind, "act": earlier });
+    // `a` does not say what it is: it counts, as the most restrictive reading.
+    let chain =
+        json!({ "act": hop("c", "service ai_agent", hop("b", "browser_app", json!({ "sub": "a" }))) });
     for (count, depth) in [
         (json!(null), 3),
-        (json!(["ai_agent"]), 1),
-        (json!(["ai_agent", "browser_app"]), 2),
-        (json!(["agent"]), 0),
+        (json!(["ai_agent"]), 2),
+        (json!(["ai_agent", "browser_app"]), 3),
+        (json!(["ai"]), 1),
     ] {
         let token = read(rule(count.clone()), chain.clone()).unwrap();
         assert_eq!((token.depth(), token.hops().len()), (depth, 3), "{count}");
         assert_eq!(token.identity_headers().depth, depth.to_string());
+        // What does not count is no agent.
+        let is_agent = count != json!(["ai"]);
+        assert_eq!(token.agent().is_some(), is_agent, "{count}");
     }
     for bad in [json!(7), json!(""), json!(["ai_agent"]), json!("a\nb")] {
         let refused = reason(rule(json!(["ai_agent"])), json!({ "act": { "sub": "a", "sub_profile": bad } }));
@@ -290,13 +305,28 @@ fn only_kinds_that_are_listed_count_and_all_hops_stay() {
 }
 
 #[test]
-fn the_principal_is_known_in_the_chain_by_its_sub_too() {
+fn the_principal_is_who_the_mapping_says_and_not_the_subject() {
     let by_mail = || json!({ "claims": { "principal": ["/email"] } });
-    let named = |claims: Value| with(json!({ "email": "alice@acme.example" }), claims);
-    let alone = read(by_mail(), named(json!({ "act": { "sub": "user:alice" } }))).unwrap();
-    assert_eq!((alone.depth(), alone.agent()), (0, None));
-    let twice = json!({ "act": { "sub": "a", "act": { "sub": "user:alice" } } });
+    let named = |claims: Value| with(json!({ "email": "alice@acme.example", "sub": "agent-1" }), claims);
+    // The one who acts is `sub` here: it stays.
+    let token = read(by_mail(), named(json!({ "act": { "sub": "agent-1" } }))).unwrap();
+    assert_eq!((token.depth(), token.agent().map(|it| it.subject.as_str())), (1, Some("agent-1")));
+    let client = with(by_mail(), json!({ "agent": { "from": "client" } }));
+    let token = read(client, named(json!({ "client_id": "agent-1" }))).unwrap();
+    assert_eq!((token.depth(), token.agent().map(|it| it.subject.as_str())), (1, Some("agent-1")));
+    let twice = json!({ "act": { "sub": "a", "act": { "sub": "alice@acme.example" } } });
     assert!(read(by_mail(), named(twice)).unwrap().is_cyclic());
+}
+
+#[test]
+fn earlier_hops_without_one_who_acts_are_malformed() {
+    let okta = || json!({ "chain": { "form": "okta" } });
+    let malformed = Some(Reason::DelegationMalformed);
+    assert_eq!(reason(okta(), json!({ "origin": { "sub": "service" } })), malformed);
+    assert_eq!(reason(okta(), json!({ "delegated_through": [{ "sub": "agent" }] })), malformed);
+    // The principal began it, and nobody acts for it.
+    let alone = read(okta(), json!({ "origin": { "sub": "user:alice" } })).unwrap();
+    assert_eq!((alone.depth(), alone.agent()), (0, None));
 }
 
 #[test]
@@ -339,7 +369,7 @@ fn a_token_of_a_trust_domain_is_found_by_its_subject_and_verified_with_that_doma
     assert_eq!(decide(workload(json!({}))), (None, Some("spiffe://ours".to_owned())));
     assert_eq!(decide(workload(json!({ "iss": "https://oidc.example" }))).0, None);
     assert_eq!(decide(workload(json!({ "sub": "spiffe://theirs/a" }))).0, Some(Reason::SignatureInvalid));
-    assert_eq!(decide(workload(json!({ "sub": "spiffe://nobody/a" }))).0, Some(Reason::ClaimMissing));
+    assert_eq!(decide(workload(json!({ "sub": "spiffe://nobody/a" }))).0, Some(Reason::IssuerUnknown));
     // What names an issuer is that issuer's, whatever its subject.
     assert_eq!(decide(workload(json!({ "iss": ISSUER }))).0, Some(Reason::TokenType));
     // A trust domain is no issuer.
@@ -400,6 +430,8 @@ fn an_agent_whose_source_is_written_has_none_of_the_providers_conditions() {
     let of = |agent: Value| entry(json!({ "provider": "keycloak", "agent": agent })).agent;
     assert_eq!(of(json!({ "from": "client" })).when, []);
     assert_eq!(of(json!({})).when.len(), 1);
+    assert_eq!(of(json!({ "from": "act" })).when.len(), 1, "the same source");
+    assert_eq!(of(json!({ "when": { "/more": "x" } })).when.len(), 2, "conditions add up");
 }
 
 /// Any JSON that a claim may hold.

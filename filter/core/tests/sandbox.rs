@@ -243,6 +243,33 @@ fn a_handle_that_was_not_lent_is_refused_by_every_function() {
 }
 
 #[test]
+fn a_policy_sees_every_hop_also_those_that_do_not_count() {
+    let seen: Rc<RefCell<Vec<String>>> = Rc::default();
+    let told = Rc::clone(&seen);
+    let config = config(|c| {
+        c["issuers"][0]["chain"] = json!({ "count": ["ai_agent"] });
+        c["policies"] = json!([{ "name": "guard" }]);
+        c["routes"] = json!([{ "match": { "path_prefix": "/" }, "policies": ["guard"], "max_depth": 1 }]);
+    });
+    let fake = Fake::checking(move |fake, visit| {
+        let depth = fake.ask(visit, F::Depth, [1, 0, 0, 0])?;
+        for index in 0..u32::try_from(depth).unwrap() {
+            fake.ask(visit, F::Hop, [1, index, 512, 0])?;
+            told.borrow_mut().push(fake.text(524));
+        }
+        abstains(fake, visit)
+    });
+    let mut gate = Gate::new(config, Box::new(LinkedPolicies::new(fake).unwrap()), [7; 16]).unwrap();
+    let browser = json!({ "sub": "browser", "sub_profile": "browser_app" });
+    let act = json!({ "sub": "agent", "sub_profile": "ai_agent", "act": browser });
+    let bearer = format!("Bearer {}", token(json!({ "act": act })));
+    let decision = decide(&mut gate, head("GET", "/", &[("authorization", bearer.as_str())]));
+    assert_eq!(decision.reason(), None);
+    // Its contract says that hop `depth - 1` is the agent.
+    assert_eq!(*seen.borrow(), ["browser", "agent"]);
+}
+
+#[test]
 fn a_question_is_answered_as_the_contract_says() {
     let seen: Rc<RefCell<Vec<String>>> = Rc::default();
     let told = Rc::clone(&seen);

@@ -158,7 +158,7 @@ impl request::HostRequest for State {
     }
 
     fn depth(&mut self, _: Resource<Request>) -> wasmtime::Result<u32> {
-        let answer = read(|request| count(request.chain().depth()))?;
+        let answer = read(|request| count(request.chain().hops().len()))?;
         self.note(HostFunction::Depth, || (vec![], json!(answer)));
         Ok(answer)
     }

@@ -55,11 +55,9 @@ impl Reading {
             .any(|route| route.denied.as_ref().is_some_and(|it| it.reason == Reason::ScopeInsufficient));
         if lacks_scope {
             for name in ["scope", "scp", "roles", "permissions"] {
-                let mapped = entry
-                    .claims
-                    .scopes
-                    .as_ref()
-                    .map_or(name == "scope", |list| list.iter().any(|pointer| pointer.name() == name));
+                let mapped = entry.claims.scopes.as_ref().map_or(name == "scope", |list| {
+                    list.iter().flatten().any(|pointer| pointer.name() == name)
+                });
                 if let Some(value) = claims.get(name).filter(|_| !mapped) {
                     advice.push(format!(
                         "the token has `{name}` ({}), which `claims.scopes` does not name",

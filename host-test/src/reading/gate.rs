@@ -2,10 +2,11 @@
 
 use crate::tokens::{SigningKey, TokenError, jwks};
 use mandate_core::algorithm::Algorithm;
-use mandate_core::config::{Config, Issuer, KeySource};
+use mandate_core::config::{Config, Issuer, Problem, Route};
 use mandate_core::flow::Gate;
-use mandate_core::keys::{KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::keys::{PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::policy::NoPolicies;
+use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use serde_json::{Value, json};
 
@@ -18,43 +19,48 @@ impl SignatureVerifier for Unchecked {
     }
 }
 
-/// A gate of the same configuration, without policies, and with keys for the one issuer: its own, or a stand-in.
-pub(super) fn gate(
-    config: &Config,
-    issuer: usize,
-    token: &ParsedToken,
-    keys: Option<&Value>,
-) -> Result<Result<Gate, String>, TokenError> {
-    let mut config = config.clone();
-    config.policies.clear();
-    for route in &mut config.routes {
-        route.policies.clear();
+/// The one issuer's part of a configuration, without policies, and its keys.
+pub(super) struct Gates {
+    config: Config,
+    /// What is fetched, if anything is.
+    document: Vec<u8>,
+    now: UnixTime,
+}
+
+impl Gates {
+    /// For the issuer at this position. `keys` is what its key set would be fetched as; without it, a stand-in is.
+    pub(super) fn new(
+        config: &Config,
+        issuer: usize,
+        token: &ParsedToken,
+        keys: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<Self, TokenError> {
+        let mut config = config.clone();
+        config.policies.clear();
+        config.routes.iter_mut().for_each(|route| route.policies.clear());
+        config.issuers = config.issuers.into_iter().skip(issuer).take(1).collect();
+        let document = match keys {
+            Some(keys) => keys.to_vec(),
+            None => stand_in(config.issuers.first(), token)?.to_string().into_bytes(),
+        };
+        Ok(Self { config, document, now })
     }
-    let keys = match keys {
-        Some(keys) => keys.clone(),
-        None => stand_in(config.issuers.get(issuer), token)?,
-    };
-    for (index, entry) in config.issuers.iter_mut().enumerate() {
-        if index == issuer {
-            entry.keys = KeySource::Inline(keys.clone());
-            // What no key serves is no slip here.
-            let served = KeySet::from_value_for(
-                if entry.is_trust_domain() { KeyUse::JwtSvid } else { KeyUse::Signatures },
-                &keys,
-            );
-            if let Ok(set) = served {
-                let serves = |algorithm: &Algorithm| set.keys().iter().any(|key| key.serves(*algorithm));
-                let some = entry.algorithms.iter().any(serves);
-                entry.algorithms.retain(|algorithm| !some || serves(algorithm));
-            }
+
+    /// The gate of one route, or of all.
+    pub(super) fn gate(&self, route: Option<&Route>) -> Result<Gate, String> {
+        let mut config = self.config.clone();
+        if let Some(route) = route {
+            config.routes = vec![Route { policies: Vec::new(), ..route.clone() }];
         }
+        let said =
+            |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let mut gate = Gate::new(config, Box::new(NoPolicies), [0; 16]).map_err(said)?;
+        if let Some(store) = gate.remote_store(0) {
+            store.accept(&self.document, self.now).map_err(|error| error.to_string())?;
+        }
+        Ok(gate)
     }
-    // The others are not asked, and neither are policies.
-    if let Some(only) = config.issuers.get(issuer).cloned() {
-        config.issuers = vec![only];
-    }
-    Ok(Gate::new(config, Box::new(NoPolicies), [0; 16])
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
 /// A key set with one key under the token's `kid`, of a kind that its algorithm takes; it verifies nothing.
@@ -78,6 +84,7 @@ fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, Token
     Ok(json!({ "keys": [key] }))
 }
 
+/// The entry that a token is looked at by, see [`Gate::issuer_of`].
 pub(super) fn find(config: &Config, token: &ParsedToken) -> Option<usize> {
     let position = |name: &str, is_trust_domain: bool| {
         config

@@ -65,48 +65,48 @@ impl Delegated {
         principal: &Identity,
         client: Option<&str>,
     ) -> Result<Self, Denial> {
-        let rule = &reader.issuer().agent;
-        let mut hops = hops(reader, &principal.issuer)?;
-        // The principal may go by another name in the token than the one that `claims.principal` gives it.
-        let sub = reader.claims().get("sub").and_then(Value::as_str);
-        let is_principal = |hop: &Hop| {
-            hop.identity.issuer == principal.issuer
-                && (hop.identity.subject == principal.subject || Some(hop.identity.subject.as_str()) == sub)
-        };
-        let begins_with_principal = |hops: &[Hop]| hops.first().is_some_and(is_principal);
-        // An actor that is the principal is no delegation (OAuth actor profile).
-        let mut own = usize::from(hops.len() == 1 && begins_with_principal(&hops));
-        if reader.issuer().chain.form == ChainForm::Okta {
-            own = hops.iter().take_while(|hop| is_principal(hop)).count();
-        }
+        let mut hops = hops(reader, principal)?;
+        let own = own_hops(&hops, principal, reader.issuer().chain.form);
         hops.drain(..own);
-        if !hops.is_empty() {
-            let is_agent = rule.from != AgentFrom::Act || reader.agent_condition();
-            let actor = if is_agent { Actor::LastHop } else { Actor::Nobody };
-            let cyclic = hops.iter().any(is_principal) || has_pair(&hops);
-            let depth = hops.iter().filter(|hop| hop.counts).count();
-            return Ok(Self { hops, depth, actor, cyclic });
+        if hops.is_empty() {
+            return Self::without_hops(reader, principal, client);
         }
+        let is_principal = |hop: &Hop| hop.identity == *principal;
+        let cyclic = hops.iter().any(is_principal) || has_pair(&hops);
+        let depth = hops.iter().filter(|hop| hop.counts).count();
+        // What does not count for the depth is no agent, and neither is an actor without the marks of one.
+        let counts = hops.last().is_some_and(|hop| hop.counts);
+        let is_agent = counts && (reader.issuer().agent.from != AgentFrom::Act || reader.agent_condition());
+        let actor = if is_agent { Actor::LastHop } else { Actor::Nobody };
+        Ok(Self { hops, depth, actor, cyclic })
+    }
+
+    /// Who acts where the token names no actor.
+    fn without_hops(
+        reader: &ClaimReader<'_>,
+        principal: &Identity,
+        client: Option<&str>,
+    ) -> Result<Self, Denial> {
         let alone = |actor| Ok(Self { hops: Vec::new(), depth: 0, actor, cyclic: false });
-        if rule.from == AgentFrom::Act || !reader.agent_condition() {
+        if !reader.agent_condition() {
             return alone(Actor::Nobody);
         }
-        if rule.from == AgentFrom::Subject {
-            return alone(Actor::Principal);
+        match reader.issuer().agent.from {
+            AgentFrom::Act => return alone(Actor::Nobody),
+            AgentFrom::Subject => return alone(Actor::Principal),
+            AgentFrom::Client => {}
         }
         let client = client.ok_or_else(|| {
             let evidence = Evidence::Claim { claim: "client_id".into(), problem: ClaimProblem::Missing };
             Denial::new(Reason::ClaimMissing, evidence)
         })?;
-        let hop = Hop {
-            identity: Identity { issuer: principal.issuer.clone(), subject: client.to_owned() },
-            sub_profile: identifier_in(reader.claims(), "client_profile").ok().flatten().map(str::to_owned),
-            client_id: Some(client.to_owned()),
-            counts: true,
-        };
-        if is_principal(&hop) {
+        let identity = Identity { issuer: principal.issuer.clone(), subject: client.to_owned() };
+        if identity == *principal {
             return alone(Actor::Principal);
         }
+        let sub_profile = identifier_in(reader.claims(), "client_profile").ok().flatten().map(str::to_owned);
+        // The configuration says that it is an agent: it counts, whatever kind it is.
+        let hop = Hop { identity, sub_profile, client_id: Some(client.to_owned()), counts: true };
         Ok(Self { hops: vec![hop], depth: 1, actor: Actor::LastHop, cyclic: false })
     }
 
@@ -121,6 +121,16 @@ impl Delegated {
     }
 }
 
+/// How many of the oldest hops are the principal itself: an actor that is the principal, and the only one, is no delegation (OAuth
+/// actor profile); the form `okta` also names the principal as the one with whom the chain began.
+fn own_hops(hops: &[Hop], principal: &Identity, form: ChainForm) -> usize {
+    let own = hops.iter().take_while(|hop| hop.identity == *principal).count();
+    match form {
+        ChainForm::Act if hops.len() > 1 => 0,
+        ChainForm::Act | ChainForm::Okta => own,
+    }
+}
+
 /// A chain is bounded by [`limits::HOPS`] and looked at once per token, so each is compared with each.
 fn has_pair(hops: &[Hop]) -> bool {
     let is_later = |i: usize, hop: &Hop| hops.iter().skip(i + 1).any(|later| later.identity == hop.identity);
@@ -129,8 +139,12 @@ fn has_pair(hops: &[Hop]) -> bool {
 
 /// RFC 8693 §4.1: the outermost `act` is the current actor, the deepest the oldest. Other members of an `act` (`exp`,
 /// `nbf`, `aud` among them) mean nothing there. Oldest first.
-fn hops(reader: &ClaimReader<'_>, token_issuer: &str) -> Result<Vec<Hop>, Denial> {
-    let mut list = Actors { token_issuer, count: reader.issuer().chain.count.as_deref(), hops: Vec::new() };
+fn hops(reader: &ClaimReader<'_>, principal: &Identity) -> Result<Vec<Hop>, Denial> {
+    let mut list = Actors {
+        token_issuer: &principal.issuer,
+        count: reader.issuer().chain.count.as_deref(),
+        hops: Vec::new(),
+    };
     let claims = reader.claims();
     let mut next = claims.get("act");
     // The nesting is bounded by `limits::JSON_DEPTH`: all hops are read, none is cut off.
@@ -138,6 +152,7 @@ fn hops(reader: &ClaimReader<'_>, token_issuer: &str) -> Result<Vec<Hop>, Denial
         next = list.read(act, "act")?.get("act");
     }
     if reader.issuer().chain.form == ChainForm::Okta {
+        let has_actor = !list.hops.is_empty();
         match claims.get("delegated_through") {
             None => {}
             Some(Value::Array(earlier)) => {
@@ -149,6 +164,11 @@ fn hops(reader: &ClaimReader<'_>, token_issuer: &str) -> Result<Vec<Hop>, Denial
         }
         if let Some(origin) = claims.get("origin") {
             list.read(origin, "origin")?;
+        }
+        // Earlier hops without one who acts now: none of them may be taken for it.
+        if !has_actor && list.hops.iter().any(|hop| hop.identity != *principal) {
+            list.hops.clear();
+            return Err(list.malformed("act", ClaimProblem::Missing));
         }
     }
     let mut hops = list.hops;
@@ -179,8 +199,9 @@ impl Actors<'_> {
         let issuer = member("iss")?.unwrap_or(self.token_issuer);
         let sub_profile = member("sub_profile")?;
         let client_id = member("client_id")?;
+        // Whose kind is not said counts: only one that is said to be another does not.
         let is_counted = |count: &[String]| {
-            sub_profile.is_some_and(|words| words.split(' ').any(|word| count.iter().any(|it| it == word)))
+            sub_profile.is_none_or(|words| words.split(' ').any(|word| count.iter().any(|it| it == word)))
         };
         self.hops.push(Hop {
             identity: Identity { issuer: issuer.to_owned(), subject: subject.to_owned() },

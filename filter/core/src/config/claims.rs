@@ -30,12 +30,13 @@ pub struct ClaimMapping {
     )]
     pub audience: Vec<Pointer>,
     /// Claims with the principal, which are strings: the first that is present. An array in the array joins several claims, which must
-    /// all be present: the values are separated by `/`, and a `/` or `%` in a value is percent-encoded.
+    /// all be present: the values are separated by `/`. Where any claims are joined, a `/` or `%` in a value is percent-encoded,
+    /// so that no two principals look the same.
     #[cfg_attr(
         feature = "schema",
         schemars(
             with = "Option<schema::Set<schema::JoinedPointers, 1, { limits::CLAIM_POINTERS }>>",
-            extend("x-default" = PROVIDERS, "examples" = [[["/tid", "/oid"], "/sub"]])
+            extend("x-default" = PROVIDERS, "examples" = [[["/tid", "/oid"]], ["/email"]])
         )
     )]
     pub principal: Vec<Vec<Pointer>>,
@@ -71,22 +72,23 @@ pub struct ClaimMapping {
         )
     )]
     pub issued_at: ClaimPlaces,
-    /// Claims with scopes, each a string of scopes separated by single spaces or an array of such scopes: those of all that are
-    /// present, together. An empty list: tokens have no scopes. If neither this member nor the provider says anything: the
+    /// Claims with scopes, each a string of scopes separated by single spaces or an array: those of all that are present,
+    /// together. An array in the array stands for the first of its claims that is present. Elements that are no scopes (RFC
+    /// 6749 §3.3), such as a role with a space, are left out. An empty list: tokens have no scopes. If neither this member nor the provider says anything: the
     /// string `scope` (RFC 8693 §4.2).
     #[cfg_attr(
         feature = "schema",
         schemars(
-            with = "Option<schema::Set<schema::Pointer, 0, { limits::CLAIM_POINTERS }>>",
-            extend("x-default" = PROVIDERS, "examples" = [["/scp", "/roles"]])
+            with = "Option<schema::Set<schema::JoinedPointers, 0, { limits::CLAIM_POINTERS }>>",
+            extend("x-default" = PROVIDERS, "examples" = [["/scope", "/permissions"], [["/scp", "/roles"]]])
         )
     )]
-    pub scopes: Option<Vec<Pointer>>,
+    pub scopes: Option<Vec<Vec<Pointer>>>,
     /// Marks that a token must have, so that no other kind of token of the same issuer is accepted: for each JSON pointer
     /// the value of the claim (a string, a number or a boolean), `null` if the claim must be absent, an array of accepted values
     /// (with `null` in it, absence is accepted), or `{"present": true}` for any value. A token that lacks a mark is denied
-    /// (`claim_missing`, or `claim_invalid` if the claim has another value). Marks of the provider stay in force; a
-    /// mark that is written here replaces that of the same pointer.
+    /// (`claim_missing`, or `claim_invalid` if the claim has another value). Marks of the provider stay in force and count for
+    /// the limit; a mark that is written here replaces that of the same pointer.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<schema::Marks>", extend("x-default" = PROVIDERS, "examples" = [{ "/token_use": "access", "/nonce": null }]))
@@ -126,7 +128,7 @@ pub struct AgentRule {
     pub from: AgentFrom,
     /// Conditions, for each JSON pointer a word: the claim must be that string, or contain it among words separated by spaces
     /// or as an element of an array. `{"present": true}` asks for any value. If one of them does not hold, there is no
-    /// agent by this rule. If absent, there are no conditions.
+    /// agent by this rule. If absent, there are those of the provider, unless another `from` than the provider's is written.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<schema::Signs>", extend("x-default" = PROVIDERS, "examples" = [{ "/xms_act_fct": "11" }]))
@@ -162,8 +164,8 @@ pub struct ChainRule {
     /// Where the hops are.
     #[cfg_attr(feature = "schema", schemars(with = "Option<ChainForm>", extend("x-default" = PROVIDERS, "examples" = ["okta"])))]
     pub form: ChainForm,
-    /// Values of `sub_profile`: only hops with one of them count for the depth. The other hops stay in the chain, and are
-    /// checked for trusted issuers and cycles like all. `null`: every hop counts.
+    /// Values of `sub_profile`: hops with another one do not count for the depth, and are no agents. They stay in the chain, and
+    /// are checked for trusted issuers and cycles like all. A hop without `sub_profile` counts. `null`: every hop counts.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<schema::WordsOrNull>", extend("x-default" = PROVIDERS, "examples" = [["ai_agent"]]))

@@ -22,8 +22,9 @@ pub struct Issuer {
     )]
     pub issuer: String,
     /// What the tokens of this issuer look like: a preset of the members `token_types`, `claims`, `agent`, `chain` and
-    /// `max_lifetime_s`. A member that is written wins over the preset; `claims`, `claims.require` and `chain` are
-    /// merged member by member, and so is `agent`, unless its `from` is written. `mandate check --expand` prints the result.
+    /// `max_lifetime_s`. A member that is written wins over the preset; `claims`, `claims.require`, `chain`, `agent` and
+    /// `agent.when` are merged member by member. With another `agent.from` than the preset's, the preset's `agent.when` does not
+    /// apply. `mandate check --expand` prints the result.
     /// `docs/providers.md` has an example for each.
     #[cfg_attr(
         feature = "schema",

@@ -2,13 +2,15 @@
 
 mod issuers;
 
-use super::{Config, Problem, Route, RouteMatch};
+use super::{AgentFrom, Config, Problem, Route, RouteMatch};
 
 /// Warnings in the order of issuers, delegation, routes, policies, upstream.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
     issuers::warnings(config, &mut warnings);
-    if config.delegation.required && config.delegation.max_depth == 0 {
+    // An agent that is the principal itself has no hop.
+    let needs_hop = config.issuers.iter().all(|issuer| issuer.agent.from != AgentFrom::Subject);
+    if config.delegation.required && config.delegation.max_depth == 0 && needs_hop {
         warnings.push(warning(
             "/delegation/required".to_owned(),
             "every token is denied: it must have a hop, and `max_depth` 0 allows none".to_owned(),
@@ -21,7 +23,8 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         one_route(index, route, earlier, &mut warnings);
         warnings.extend(issuers::no_scopes(config, index, route));
         warnings.extend(wildcard(index, route));
-        if route.delegation_required && route.max_depth.unwrap_or(config.delegation.max_depth) == 0 {
+        let max_depth = route.max_depth.unwrap_or(config.delegation.max_depth);
+        if route.delegation_required && max_depth == 0 && needs_hop {
             warnings.push(warning(
                 format!("/routes/{index}/delegation_required"),
                 "every token is denied: it must have a hop, and `max_depth` 0 allows none".to_owned(),

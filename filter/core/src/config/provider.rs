@@ -25,7 +25,7 @@ pub enum Provider {
     Auth0,
     /// Auth0, agents as principal.
     Auth0Agent,
-    /// `PingFederate` and `PingOne`.
+    /// `PingFederate`.
     Ping,
     /// Amazon Cognito user pools. The audience is the client id.
     Cognito,
@@ -109,7 +109,7 @@ impl Provider {
                     "claims": {
                         "audience": ["/aud"], "principal": ["/sub"], "client": ["/azp", "/client_id", null], "token_id": ["/jti"],
                         "issued_at": ["/iat"], "scopes": ["/scope"],
-                        "require": { "/typ": ["Bearer", "DPoP", null], "/nonce": null, "/at_hash": null, "/c_hash": null }
+                        "require": { "/typ": ["Bearer", "DPoP", null], "/at_hash": null, "/c_hash": null }
                     },
                     "agent": { "from": "act", "when": { "/act/client_id": { "present": true } } },
                     "chain": { "form": "act", "count": null }, "max_lifetime_s": 3600
@@ -118,14 +118,15 @@ impl Provider {
                 algorithm: "RS256",
             },
             // ID tokens have neither `azp` nor `appid`. `sub` differs from application to application; `tid` and `oid` do
-            // not. Lifetimes are 60 to 90 minutes.
+            // not. `roles` are an application's own permissions, and beside `scp` those of the user, which the application was
+            // not given. Lifetimes are 60 to 90 minutes.
             Self::Entra => Preset {
                 name: "entra",
                 members: r#"{
                     "token_types": ["JWT"],
                     "claims": {
                         "audience": ["/aud"], "principal": [["/tid", "/oid"]], "client": ["/azp", "/appid"],
-                        "token_id": ["/uti", null], "issued_at": ["/iat"], "scopes": ["/scp", "/roles"],
+                        "token_id": ["/uti", null], "issued_at": ["/iat"], "scopes": [["/scp", "/roles"]],
                         "require": { "/nonce": null, "/at_hash": null, "/c_hash": null }
                     },
                     "agent": { "from": "act" }, "chain": { "form": "act", "count": null }, "max_lifetime_s": 7200
@@ -140,7 +141,7 @@ impl Provider {
                     "token_types": ["JWT"],
                     "claims": {
                         "audience": ["/aud"], "principal": [["/tid", "/oid"]], "client": ["/azp", "/appid"],
-                        "token_id": ["/uti", null], "issued_at": ["/iat"], "scopes": ["/scp", "/roles"],
+                        "token_id": ["/uti", null], "issued_at": ["/iat"], "scopes": [["/scp", "/roles"]],
                         "require": { "/nonce": null, "/at_hash": null, "/c_hash": null }
                     },
                     "agent": { "from": "client", "when": { "/xms_act_fct": "11" } },
@@ -149,7 +150,7 @@ impl Provider {
                 audience: "the application (client) id of your API, or its application id URI for tokens of version 1",
                 algorithm: "RS256",
             },
-            // ID tokens have no `cid`.
+            // ID tokens have no `cid`. Tokens of agents, with hops beside `act`, are `okta_agent`'s.
             Self::Okta => Preset {
                 name: "okta",
                 members: r#"{
@@ -157,7 +158,10 @@ impl Provider {
                     "claims": {
                         "audience": ["/aud"], "principal": ["/sub"], "client": ["/cid"], "token_id": ["/jti", null],
                         "issued_at": ["/iat"], "scopes": ["/scp"],
-                        "require": { "/nonce": null, "/at_hash": null, "/c_hash": null, "/idp": null }
+                        "require": {
+                            "/cid": { "present": true }, "/nonce": null, "/at_hash": null, "/c_hash": null, "/idp": null,
+                            "/delegated_through": null, "/origin": null
+                        }
                     },
                     "agent": { "from": "act" }, "chain": { "form": "act", "count": null }, "max_lifetime_s": 3600
                 }"#,
@@ -173,7 +177,7 @@ impl Provider {
                         "token_id": ["/jti", null], "issued_at": ["/iat"], "scopes": ["/scp", "/scope"],
                         "require": { "/nonce": null, "/at_hash": null, "/c_hash": null, "/idp": null, "/amr": null }
                     },
-                    "agent": { "from": "act" }, "chain": { "form": "okta", "count": null }, "max_lifetime_s": 3600
+                    "agent": { "from": "act" }, "chain": { "form": "okta", "count": ["ai_agent"] }, "max_lifetime_s": 3600
                 }"#,
                 audience: "the resource URL of the agent or service, as the custom authorization server writes it to `aud`",
                 algorithm: "RS256",
@@ -193,14 +197,15 @@ impl Provider {
                 audience: "the identifier of the API",
                 algorithm: "RS256",
             },
-            // One exchange makes two hops, of which one is the application that the user sat at.
+            // One exchange makes two hops, of which one is the application that the user sat at. `permissions`, all that the
+            // user may do, are not the agent's.
             Self::Auth0Agent => Preset {
                 name: "auth0_agent",
                 members: r#"{
                     "token_types": ["at+jwt"],
                     "claims": {
                         "audience": ["/aud"], "principal": ["/sub"], "client": ["/client_id", "/azp"],
-                        "token_id": ["/jti", null], "issued_at": ["/iat"], "scopes": ["/scope", "/permissions"], "require": {}
+                        "token_id": ["/jti", null], "issued_at": ["/iat"], "scopes": ["/scope"], "require": {}
                     },
                     "agent": { "from": "subject", "when": { "/sub_profile": "ai_agent" } },
                     "chain": { "form": "act", "count": ["ai_agent"] }, "max_lifetime_s": 86400
@@ -334,8 +339,8 @@ impl Provider {
     }
 }
 
-/// Adds to every issuer of a configuration what its provider says. What is written wins; `claims`, the marks in it, `agent` and
-/// `chain` are looked at member by member.
+/// Adds to every issuer of a configuration what its provider says. What is written wins; `claims`, the marks in it, `agent` with
+/// its conditions, and `chain` are looked at member by member.
 pub(super) fn expand(document: &mut Value) {
     let issuers = document.get_mut("issuers").and_then(Value::as_array_mut);
     for issuer in issuers.into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -353,9 +358,11 @@ fn merge(written: &mut Map<String, Value>, preset: Map<String, Value>) {
                 written.insert(name, value);
             }
             // Another agent than the provider's has none of the provider's conditions.
-            (Some(Value::Object(written)), _) if name == "agent" && written.contains_key("from") => {}
+            (Some(Value::Object(written)), preset)
+                if name == "agent"
+                    && written.get("from").is_some_and(|from| Some(from) != preset.get("from")) => {}
             (Some(Value::Object(written)), Value::Object(preset))
-                if matches!(name.as_str(), "claims" | "require" | "agent" | "chain") =>
+                if matches!(name.as_str(), "claims" | "require" | "agent" | "when" | "chain") =>
             {
                 merge(written, preset);
             }

@@ -42,8 +42,8 @@ pub struct Route {
         schemars(range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))
     )]
     pub max_depth: Option<u8>,
-    /// `true`: a token without any hop is denied on this route (`delegation_required`), as `delegation.required` does for all
-    /// routes.
+    /// `true`: a request that no agent makes is denied on this route (`delegation_required`), as `delegation.required` does for
+    /// all routes.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub delegation_required: bool,
     /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The

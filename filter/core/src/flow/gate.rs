@@ -240,9 +240,11 @@ impl Gate {
         let named = token.unverified_issuer();
         let by_iss = named.as_ref().ok().and_then(|name| self.position(name, false));
         let by_sub = || self.position(token.unverified_trust_domain()?, true);
-        by_iss.or_else(by_sub).ok_or_else(|| match named {
-            Ok(name) => Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }),
-            Err(denial) => denial,
+        let unknown =
+            |name: &str| Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() });
+        by_iss.or_else(by_sub).ok_or_else(|| match (named, token.unverified_trust_domain()) {
+            (Ok(name), _) | (Err(_), Some(name)) => unknown(name),
+            (Err(denial), None) => denial,
         })
     }
 

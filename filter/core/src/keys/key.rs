@@ -189,7 +189,9 @@ impl PublicKey {
     }
 
     pub(super) fn collides(&self, other: &Self) -> bool {
-        self.kid == other.kid && Algorithm::ALL.into_iter().any(|a| self.serves(a) && other.serves(a))
+        self.kid == other.kid
+            && self.spki != other.spki
+            && Algorithm::ALL.into_iter().any(|a| self.serves(a) && other.serves(a))
     }
 }
 

@@ -154,13 +154,13 @@ impl KeySet {
     }
 
     /// The key for a token's `kid` and algorithm. Without a `kid` there must be exactly one key that fits: guessing
-    /// among several is how a token gets verified with the wrong one.
+    /// among several is how a token gets verified with the wrong one. The same key more than once is one.
     #[must_use]
     pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
         let mut fitting =
             self.keys.iter().filter(|key| key.serves(algorithm) && (kid.is_none() || key.kid() == kid));
         let first = fitting.next()?;
-        fitting.next().is_none().then_some(first)
+        fitting.all(|other| other.spki_der() == first.spki_der()).then_some(first)
     }
 
     /// The keys that can verify.

@@ -136,6 +136,8 @@ pub struct RemoteStore {
     config: RemoteKeys,
     key_use: KeyUse,
     fetched: Option<Fetched>,
+    /// The highest sequence number of a bundle that was in force while this one is.
+    sequence: Option<u64>,
     generation: u64,
     pacing: Pacing,
     dice: Dice,
@@ -152,6 +154,7 @@ impl RemoteStore {
             config,
             key_use,
             fetched: None,
+            sequence: None,
             generation: 0,
             pacing: Pacing::default(),
             dice: Dice { key: seed, issuer, thrown: 0 },
@@ -172,6 +175,11 @@ impl RemoteStore {
             return;
         }
         let Some(fetched) = earlier.fetched.clone() else { return };
+        // Fetched later, and yet an older bundle: from a server that lags behind.
+        if earlier.sequence < self.sequence {
+            return;
+        }
+        self.sequence = earlier.sequence;
         // A fetch that is under way there is answered there.
         self.pacing = Pacing { busy_until: UnixTime::default(), ..earlier.pacing };
         let at = fetched.at;
@@ -281,12 +289,14 @@ impl RemoteStore {
             Some(fetched) if *fetched.document == *document => fetched.at = at,
             _ => {
                 let set = Rc::new(KeySet::parse_for(self.key_use, document)?);
-                let in_force = self.set().filter(|_| self.is_usable(at)).and_then(KeySet::sequence);
+                let in_force = self.sequence.filter(|_| self.is_usable(at));
                 if let (Some(sequence), Some(in_force)) = (set.sequence(), in_force)
                     && sequence < in_force
                 {
                     return Err(KeySetError::Older { sequence, in_force });
                 }
+                // One without a number does not make an older one acceptable.
+                self.sequence = set.sequence().or(in_force);
                 self.fetched = Some(Fetched { set, document: document.into(), at });
                 self.generation = self.generation.wrapping_add(1);
                 is_new = true;

@@ -85,7 +85,10 @@ impl<'a> PolicyCall<'a> {
                 put_claim(inside, c, request.claim(&pointer))?;
             }
             F::Route => put_route(inside, a, request.route())?,
-            F::Depth => return Ok(u64::from(u32::try_from(request.chain().depth()).unwrap_or(u32::MAX))),
+            // All of them, counted or not: `hop(depth - 1)` is the current actor.
+            F::Depth => {
+                return Ok(u64::from(u32::try_from(request.chain().hops().len()).unwrap_or(u32::MAX)));
+            }
             F::HasScope => {
                 let wanted = Self::text(inside, a, b)?;
                 return Ok(u64::from(request.chain().token().scopes().contains(&wanted)));

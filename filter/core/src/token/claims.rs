@@ -71,18 +71,24 @@ impl<'a> ClaimReader<'a> {
     /// Checks the marks that a token of this issuer must have.
     ///
     /// # Errors
-    /// [`Reason::ClaimMissing`] or [`Reason::ClaimInvalid`] for the first that it lacks.
+    /// As [`mark`](Self::mark), for the first that it lacks.
     pub fn marks(&self) -> Result<(), Denial> {
-        for (pointer, mark) in &self.issuer.claims.require {
-            let found = pointer.find(self.claims);
-            if !mark_holds(mark, found) {
-                let reason = if found.is_none() { Reason::ClaimMissing } else { Reason::ClaimInvalid };
-                let found = found.map(|value| value.to_string().into());
-                let evidence = Evidence::Mark { claim: pointer.to_string(), expected: describe(mark), found };
-                return Err(Denial::new(reason, evidence));
-            }
+        self.issuer.claims.require.iter().try_for_each(|(pointer, mark)| self.mark(pointer, mark))
+    }
+
+    /// Checks one mark.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimMissing`] or [`Reason::ClaimInvalid`].
+    pub fn mark(&self, pointer: &Pointer, mark: &Mark) -> Result<(), Denial> {
+        let found = pointer.find(self.claims);
+        if mark_holds(mark, found) {
+            return Ok(());
         }
-        Ok(())
+        let reason = if found.is_none() { Reason::ClaimMissing } else { Reason::ClaimInvalid };
+        let found = found.map(|value| value.to_string().into());
+        let evidence = Evidence::Mark { claim: pointer.to_string(), expected: describe(mark), found };
+        Err(Denial::new(reason, evidence))
     }
 
     /// Checks that the token is meant for us (RFC 7519 §4.1.3): a string or an array of strings, compared exactly; one of ours
@@ -126,13 +132,13 @@ impl<'a> ClaimReader<'a> {
             let first = alternatives.iter().flatten().find(absent);
             invalid(first.map_or("sub", Pointer::name).to_owned(), ClaimProblem::Missing)
         })?;
-        if let [only] = joined.as_slice() {
+        // Where any are joined, also a single one is escaped, so that no two principals are the same text.
+        if let ([only], true) = (joined.as_slice(), alternatives.iter().all(|joined| joined.len() == 1)) {
             return self.text(only).map(Cow::Borrowed);
         }
         let mut principal = String::new();
         for pointer in joined {
             let part = self.text(pointer)?;
-            // So that no two lists of parts are the same text.
             let part = part.replace('%', "%25").replace('/', "%2F");
             principal.push_str(if principal.is_empty() { "" } else { "/" });
             principal.push_str(&part);
@@ -212,20 +218,23 @@ impl<'a> ClaimReader<'a> {
                 Some(_) => return Err(invalid("scope", ClaimProblem::Type)),
                 None => {}
             },
-            Some(pointers) => {
-                for pointer in pointers {
-                    let name = || pointer.name().to_owned();
-                    match pointer.find(self.claims) {
-                        None => {}
-                        Some(Value::String(text)) => add_words(pointer.name(), text, &mut scopes)?,
-                        Some(Value::Array(list)) => {
+            Some(places) => {
+                let found = places.iter().filter_map(|place| self.first(place));
+                for (name, value) in found {
+                    match value {
+                        Value::String(text) => add_words(name, text, &mut scopes)?,
+                        Value::Array(list) => {
                             for element in list {
-                                let scope =
-                                    element.as_str().ok_or_else(|| invalid(name(), ClaimProblem::Type))?;
-                                add_scope(pointer.name(), scope, &mut scopes)?;
+                                let scope = element
+                                    .as_str()
+                                    .ok_or_else(|| invalid(name.to_owned(), ClaimProblem::Type))?;
+                                // Such as a role with a space: no route can ask for it.
+                                if is_scope(scope) {
+                                    add_scope(name, scope, &mut scopes)?;
+                                }
                             }
                         }
-                        Some(_) => return Err(invalid(name(), ClaimProblem::Type)),
+                        _ => return Err(invalid(name.to_owned(), ClaimProblem::Type)),
                     }
                 }
                 // Claims often repeat each other, `scope` and `permissions` for example.
@@ -242,9 +251,7 @@ impl<'a> ClaimReader<'a> {
         self.issuer.agent.when.iter().all(|(pointer, sign)| match (sign, pointer.find(self.claims)) {
             (_, None) => false,
             (Sign::Present, Some(_)) => true,
-            (Sign::Word(word), Some(Value::String(text))) => {
-                text == word || text.split(' ').any(|found| found == word)
-            }
+            (Sign::Word(word), Some(Value::String(text))) => text.split(' ').any(|found| found == word),
             (Sign::Word(word), Some(Value::Array(list))) => list.iter().any(|found| found == word),
             (Sign::Word(_), Some(_)) => false,
         })
@@ -343,12 +350,17 @@ fn add_scope(name: &str, scope: &str, scopes: &mut Vec<String>) -> Result<(), De
     if scopes.len() >= limits::SCOPES {
         return Err(invalid(name.to_owned(), ClaimProblem::TooMany { max: limits::SCOPES }));
     }
-    let valid = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if scope.is_empty() || !scope.bytes().all(valid) {
+    if !is_scope(scope) {
         return Err(invalid(name.to_owned(), ClaimProblem::Scopes));
     }
     scopes.push(scope.to_owned());
     Ok(())
+}
+
+/// A scope-token (RFC 6749 §3.3).
+fn is_scope(text: &str) -> bool {
+    let valid = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    !text.is_empty() && text.bytes().all(valid)
 }
 
 fn mark_holds(mark: &Mark, found: Option<&Value>) -> bool {
@@ -361,9 +373,10 @@ fn mark_holds(mark: &Mark, found: Option<&Value>) -> bool {
 
 /// Whether two values are the same; numbers by what they are worth, for `1` and `1.0` are one number to JSON.
 fn same_value(left: &Value, right: &Value) -> bool {
-    // Integers are compared as such: as floats, neighbours above 2^53 would be the same.
-    left == right
-        || ((left.is_f64() || right.is_f64()) && left.as_f64().is_some() && left.as_f64() == right.as_f64())
+    /// From here on neighbours are the same as floats.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let worth = |value: &Value| value.as_f64().filter(|number| number.abs() < EXACT);
+    left == right || worth(left).is_some_and(|left| Some(left) == worth(right))
 }
 
 fn describe(mark: &Mark) -> String {

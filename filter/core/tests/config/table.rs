@@ -189,7 +189,7 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/claims/token_id", json!({})),
         (Structural, "/issuers/0/claims/issued_at/0", json!(7)),
         (Structural, "/issuers/0/claims/scopes/0", json!(null)),
-        (Structural, "/issuers/0/claims/scopes", json!(vec!["/a"; 17])),
+        (Structural, "/issuers/0/claims/scopes", json!(vec!["/a"; 33])),
         (Structural, "/issuers/0/claims/require", json!([])),
         (Structural, "/issuers/0/claims/require/kind", json!("access")),
         (Structural, "/issuers/0/claims/require/~1kind", json!([])),

@@ -116,3 +116,94 @@ fn open_doors_are_pointed_at() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn what_takes_a_providers_marks_away_is_pointed_at() {
+    let of = |provider: &str, member: &str, value: Value| {
+        let document = edited(&valid(), "/issuers/1/provider", Some(json!(provider)));
+        let name = if provider.starts_with("auth0") { "https://a/" } else { "https://a/oauth2/b" };
+        let document = edited(&document, "/issuers/1/issuer", Some(json!(name)));
+        warned(&edited(&document, &format!("/issuers/1/{member}"), Some(value)))
+    };
+    let types = json!(["at+jwt", "JWT"]);
+    for provider in ["ping", "wso2", "duende", "auth0_agent"] {
+        assert_eq!(of(provider, "token_types", types.clone()), ["/issuers/1/token_types/1"], "{provider}");
+    }
+    assert_eq!(of("zitadel", "token_types", types), Vec::<String>::new());
+    for (provider, mark) in [
+        ("keycloak", json!({ "/typ": { "present": true } })),
+        ("keycloak", json!({ "/typ": ["Bearer", "ID"] })),
+        ("cognito", json!({ "/token_use": ["access", null] })),
+        ("okta", json!({ "/nonce": ["x", null] })),
+    ] {
+        assert_eq!(
+            of(provider, "claims", json!({ "require": mark })),
+            ["/issuers/1/claims/require"],
+            "{provider}"
+        );
+    }
+    assert_eq!(
+        of("keycloak", "claims", json!({ "require": { "/typ": "Bearer", "/x": 1 } })),
+        Vec::<String>::new()
+    );
+    for provider in ["entra", "entra_agent", "okta", "auth0"] {
+        for client in [json!([]), json!(["/azp", null])] {
+            assert_eq!(
+                of(provider, "claims", json!({ "client": client }))[0],
+                "/issuers/1/claims/client",
+                "{provider}"
+            );
+        }
+        assert_eq!(of(provider, "claims", json!({ "client": ["/x"] })), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_mark_that_narrows_nothing_does_not_say_whose_tokens_are_accepted() {
+    let open = edited(&edited(&valid(), "/policies", None), "/routes/1/policies", None);
+    let of = |provider: &str, issuer: &str, require: Value| {
+        let document = edited(&open, "/issuers/1/provider", Some(json!(provider)));
+        let document = edited(&document, "/issuers/1/issuer", Some(json!(issuer)));
+        warned(&edited(&document, "/issuers/1/claims", Some(json!({ "require": require }))))
+    };
+    for require in [
+        json!({ "/repository_owner": { "present": true } }),
+        json!({ "/enterprise": null }),
+        json!({ "/repository": ["acme/a", null] }),
+        json!({ "/ref": "refs/heads/main" }),
+    ] {
+        assert_eq!(of("github_actions", "https://a", require.clone()), ["/issuers/1/claims"], "{require}");
+        let by_name = of("zitadel", "https://token.actions.githubusercontent.com", require.clone());
+        assert_eq!(by_name, ["/issuers/1/claims"], "{require}");
+    }
+}
+
+#[test]
+fn a_delegation_that_needs_no_hop_may_have_a_depth_of_0() {
+    let workloads = |document: Value| {
+        let document = edited(&document, "/issuers/0/agent", Some(json!({ "from": "subject" })));
+        edited(
+            &edited(&document, "/routes/1/delegation_required", Some(json!(true))),
+            "/routes/1/max_depth",
+            Some(json!(0)),
+        )
+    };
+    assert_eq!(warned(&workloads(valid())), Vec::<String>::new());
+}
+
+#[test]
+fn one_bundle_for_two_trust_domains_is_pointed_at() {
+    let svid = |name: &str| {
+        let document = edited(&valid(), "/issuers/1/provider", Some(json!("jwt_svid")));
+        edited(&document, "/issuers/1/issuer", Some(json!(name)))["issuers"][1].clone()
+    };
+    let document = edited(&valid(), "/issuers/1", Some(svid("spiffe://a")));
+    let document = edited(&document, "/issuers/-", Some(svid("spiffe://b")));
+    assert_eq!(warned(&document), ["/issuers/2/keys/remote/uri"]);
+}
+
+#[test]
+fn a_client_that_acts_and_is_nowhere_is_pointed_at() {
+    let document = edited(&valid(), "/issuers/0/claims/client", Some(json!([])));
+    assert_eq!(warned(&document), ["/issuers/0/claims/client"]);
+}

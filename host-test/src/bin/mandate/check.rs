@@ -2,7 +2,7 @@
 
 use crate::bundle::Policies;
 use crate::output;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use mandate_core::config::{Config, PolicyEntry, Problem};
 use mandate_core::flow::Gate;
 use mandate_core::policy::Policies as _;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 ///
 /// With `--token` it goes through the token claim by claim: issuer, audience, principal, client, agent, chain, scopes and
 /// lifetime, which claim each is read from, and everything that would deny it, not only the first. Exit status 1 if no route would
-/// accept the token.
+/// accept the token, or its signature could not be checked.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.
@@ -64,12 +64,14 @@ impl Check {
             return Ok(true);
         };
         let text = output::read(&file)?;
+        let (mut problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
+        // With an unknown provider it would be the expansion of another.
         if self.expand
+            && problems.iter().all(|problem| !problem.pointer.ends_with("/provider"))
             && let Ok(document) = Config::expand(text.as_bytes())
         {
             output::json(&document)?;
         }
-        let (mut problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
         let is_yaml = file.extension().is_some_and(|it| it == "yaml" || it == "yml");
         for problem in problems.iter_mut().filter(|problem| is_yaml && problem.pointer.is_empty()) {
             let hint = "in a YAML file of Envoy the configuration is the JSON text below `configuration`: copy it into a file of its own";
@@ -118,14 +120,8 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
     let config = Config::parse(config).map_err(said)?;
     let token = output::token(token)?;
     let now = UnixTime::from_secs(now.map_or_else(output::now, Ok)?);
-    let keys = match jwks {
-        Some(file) => Some(
-            serde_json::from_str(&output::read(file)?)
-                .with_context(|| format!("`{}` is no JSON", file.display()))?,
-        ),
-        None => None,
-    };
-    let reading = Reading::of(&token, &config, keys.as_ref(), now)?;
+    let keys = jwks.map(output::read).transpose()?;
+    let reading = Reading::of(&token, &config, keys.as_ref().map(String::as_bytes), now)?;
     if json {
         output::json(&Report { accepted: reading.is_accepted(), reading: &reading })?;
         return Ok(reading.is_accepted());
@@ -133,6 +129,7 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
     let mut table = output::table(&["", "read from", "value", "result"]);
     for row in &reading.rows {
         let result = match &row.problem {
+            None if row.unchecked => output::verdict(false, "not checked"),
             None => output::verdict(true, "ok"),
             Some(denied) => output::verdict(false, &denied.to_string()),
         };
@@ -143,7 +140,8 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
         let answer = match &route.denied {
             Some(denied) => format!("denied: {denied}"),
             None if route.policies > 0 => format!("accepted, then its {} policies are asked", route.policies),
-            None => "accepted".to_owned(),
+            None if reading.signature_checked => "accepted".to_owned(),
+            None => "accepted if the signature is valid".to_owned(),
         };
         output::line(&format!("route {} ({}): {answer}", route.index, route.path_prefix))?;
     }
@@ -151,7 +149,9 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
         output::line(&format!("hint: {advice}"))?;
     }
     if !reading.signature_checked {
-        output::progress("the signature was not checked: give the issuer's key set with `--jwks`");
+        output::progress(
+            "whether the token is accepted is not known, because its signature was not checked: give the issuer's key set with `--jwks`",
+        );
     }
     Ok(reading.is_accepted())
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use mandate_core::config::{Config, Provider};
 use mandate_host::FILTER;
-use mandate_host::init::{Start, Target, must_require, usual_issuer, usual_jwks_uri};
+use mandate_host::init::{Start, Target, jwks_uri_is_a_guess, must_require, usual_issuer, usual_jwks_uri};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Init {
     /// What the tokens are for; may be repeated.
     #[arg(long)]
     audience: Vec<String>,
-    /// The URL of the issuer's key set [default: where the provider documents it].
+    /// The URL of the issuer's key set [default: where the provider documents it; for rfc9068, ping and kubernetes a guess].
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
     /// The algorithms that the issuer signs with, separated by commas [default: what the provider usually does].
@@ -112,6 +112,15 @@ impl Init {
         }
         for warning in config.warnings() {
             progress(&format!("warning: {warning}"));
+        }
+        if self.scope.is_empty() {
+            progress("every valid token is enough, because no `--scope` was given");
+        }
+        if self.jwks_uri.is_none() && jwks_uri_is_a_guess(start.provider) {
+            progress(&format!(
+                "the URL of the key set is a guess: is it {}? Otherwise give `--jwks-uri`",
+                start.jwks_uri
+            ));
         }
         let folder = self.output.display();
         match target {

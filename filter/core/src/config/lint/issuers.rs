@@ -1,8 +1,9 @@
 //! What about an issuer is probably a mistake.
 
-use super::super::{Issuer, Provider, same_token_type};
+use super::super::{AgentFrom, Issuer, KeySource, Mark, Provider, same_token_type};
 use super::{Config, Problem, Route, warning};
 use crate::limits;
+use serde_json::Value;
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
     for (index, issuer) in config.issuers.iter().enumerate() {
@@ -15,30 +16,22 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
             ));
         }
         warnings.extend(anybody(index, issuer, config));
-        let odd_name = match issuer.provider {
-            Provider::Auth0 | Provider::Auth0Agent if !issuer.issuer.ends_with('/') => Some((
-                "has no slash at its end, as the `iss` of Auth0 has",
-                format!("write `{}/`", issuer.issuer),
-            )),
-            Provider::Okta | Provider::OktaAgent if !issuer.issuer.contains("/oauth2/") => Some((
-                "is an Okta org server, whose access tokens only Okta can verify",
-                format!("use a custom authorization server, for example `{}/oauth2/default`", issuer.issuer),
-            )),
-            _ => None,
-        };
-        if let Some((message, suggestion)) = odd_name {
-            warnings.push(warning(format!("/issuers/{index}/issuer"), message.to_owned(), &suggestion));
-        }
+        warnings.extend(odd_name(index, issuer));
+        warnings.extend(nobody_to_act(index, issuer));
+        warnings.extend(shared_bundle(index, issuer, config));
     }
 }
 
-/// A type that every kind of token has, and no mark that tells them apart. The presets have what their providers document.
+/// Kinds of tokens that cannot be told apart any more: by their type, by a mark of the provider, or by the client.
 fn any_kind_of_token(index: usize, issuer: &Issuer, warnings: &mut Vec<Problem>) {
-    if issuer.provider != Provider::Rfc9068 || !issuer.claims.require.is_empty() {
-        return;
-    }
+    let preset = issuer.provider.members();
+    let is_of_preset = |it: &Option<String>| {
+        let types = preset.get("token_types").and_then(Value::as_array).into_iter().flatten();
+        types.into_iter().any(|known| known.as_str() == it.as_deref())
+    };
     for (place, token_type) in issuer.token_types.iter().enumerate() {
-        if token_type.as_ref().is_none_or(|it| same_token_type(it, "JWT")) {
+        let is_generic = token_type.as_ref().is_none_or(|it| same_token_type(it, "JWT"));
+        if is_generic && issuer.claims.require.is_empty() && !is_of_preset(token_type) {
             warnings.push(warning(
                 format!("/issuers/{index}/token_types/{place}"),
                 "accepts every JWT of this issuer, including ID tokens".to_owned(),
@@ -46,12 +39,52 @@ fn any_kind_of_token(index: usize, issuer: &Issuer, warnings: &mut Vec<Problem>)
             ));
         }
     }
+    let marks = preset.get("claims").and_then(|claims| claims.get("require")).and_then(Value::as_object);
+    for (pointer, mark) in marks.into_iter().flatten() {
+        let own = issuer.claims.require.iter().find(|(own, _)| own.as_str() == pointer);
+        if own.is_some_and(|(_, own)| is_looser(own, mark)) {
+            warnings.push(warning(
+                format!("/issuers/{index}/claims/require"),
+                format!("the mark `{pointer}` admits more than that of `{}`, by which its access tokens are told from others", issuer.provider.name()),
+                "leave it out: the provider's mark is in force then",
+            ));
+        }
+    }
+    // These providers write the client to access tokens only.
+    let by_client =
+        matches!(issuer.provider, Provider::Entra | Provider::EntraAgent | Provider::Okta | Provider::Auth0);
+    if by_client && issuer.claims.client.as_ref().is_none_or(|client| client.may_be_absent) {
+        warnings.push(warning(
+            format!("/issuers/{index}/claims/client"),
+            format!("accepts tokens of `{}` without a client, which ID tokens are", issuer.provider.name()),
+            "leave the member out, or name a claim that only access tokens have, without `null`",
+        ));
+    }
+}
+
+/// Whether a mark admits a value that the preset's does not.
+fn is_looser(own: &Mark, preset: &Value) -> bool {
+    let admits = |value: &Value| match preset {
+        Value::Array(list) => list.contains(value),
+        Value::Object(_) => !value.is_null(),
+        one => one == value,
+    };
+    match own {
+        Mark::Present => !preset.is_object(),
+        Mark::OneOf { values, or_absent } => {
+            values.iter().any(|value| !admits(value)) || (*or_absent && !admits(&Value::Null))
+        }
+    }
 }
 
 /// These issuers give everybody a token for any audience.
 fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
-    let (who, claims, example): (_, &[&str], _) = match issuer.provider {
-        Provider::GithubActions => (
+    let is = |provider, url| issuer.provider == provider || issuer.issuer == url;
+    let (who, claims, example): (_, &[&str], _) = if is(
+        Provider::GithubActions,
+        "https://token.actions.githubusercontent.com",
+    ) {
+        (
             "every workflow of every repository",
             &[
                 "/repository",
@@ -63,15 +96,23 @@ fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
                 "/enterprise",
             ],
             "`\"claims\": { \"require\": { \"/repository_owner\": \"my-organisation\" } }`",
-        ),
-        Provider::GoogleId => (
+        )
+    } else if is(Provider::GoogleId, "https://accounts.google.com") {
+        (
             "every Google account and every service account of every project",
             &["/email", "/sub", "/hd", "/azp"],
-            "`\"claims\": { \"require\": { \"/email\": \"caller@my-project.iam.gserviceaccount.com\" } }`",
-        ),
-        _ => return None,
+            "`\"claims\": { \"require\": { \"/email\": \"caller@my-project.iam.gserviceaccount.com\", \"/email_verified\": true } }`",
+        )
+    } else {
+        return None;
     };
-    let is_narrowed = issuer.claims.require.iter().any(|(pointer, _)| claims.contains(&pointer.as_str()));
+    let narrows =
+        |mark: &Mark| matches!(mark, Mark::OneOf { values, or_absent: false } if !values.is_empty());
+    let is_narrowed = issuer
+        .claims
+        .require
+        .iter()
+        .any(|(pointer, mark)| claims.contains(&pointer.as_str()) && narrows(mark));
     let open = |route: &Route| !route.anonymous && route.policies.is_empty();
     (!is_narrowed && config.routes.iter().any(open)).then(|| {
         warning(
@@ -80,6 +121,53 @@ fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
             &format!("add for example {example}, or a policy to every route"),
         )
     })
+}
+
+fn odd_name(index: usize, issuer: &Issuer) -> Option<Problem> {
+    let name = &issuer.issuer;
+    let (message, suggestion) = match issuer.provider {
+        Provider::Auth0 | Provider::Auth0Agent if !name.ends_with('/') => {
+            ("has no slash at its end, as the `iss` of Auth0 has", format!("write `{name}/`"))
+        }
+        Provider::Okta | Provider::OktaAgent if !name.contains("/oauth2/") => (
+            "is an Okta org server, whose access tokens only Okta can verify",
+            format!("use a custom authorization server, for example `{name}/oauth2/default`"),
+        ),
+        _ => return None,
+    };
+    Some(warning(format!("/issuers/{index}/issuer"), message.to_owned(), &suggestion))
+}
+
+/// The client is the agent, and nothing says who the client is.
+fn nobody_to_act(index: usize, issuer: &Issuer) -> Option<Problem> {
+    let nowhere = issuer.claims.client.as_ref().is_some_and(|client| client.pointers.is_empty());
+    (issuer.agent.from == AgentFrom::Client && nowhere).then(|| {
+        warning(
+            format!("/issuers/{index}/claims/client"),
+            "every token without `act` is denied: the client is the agent, and no claim has it".to_owned(),
+            "name the claim with the client",
+        )
+    })
+}
+
+/// Either of two trust domains with the same bundle can sign for the other.
+fn shared_bundle(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
+    let bundle = |issuer: &Issuer| match &issuer.keys {
+        KeySource::Remote(remote) => Some((remote.cluster.clone(), remote.uri.clone())),
+        KeySource::Inline(_) => None,
+    };
+    let same = |other: &&Issuer| {
+        other.is_trust_domain() && bundle(other).is_some() && bundle(other) == bundle(issuer)
+    };
+    let earlier = config.issuers.iter().take(index).find(same).filter(|_| issuer.is_trust_domain())?;
+    Some(warning(
+        format!("/issuers/{index}/keys/remote/uri"),
+        format!(
+            "is also the bundle of `{}`: each of the two trust domains can sign for the other",
+            earlier.issuer
+        ),
+        "give the bundle of this trust domain",
+    ))
 }
 
 /// Scopes that no token can have.

@@ -11,13 +11,15 @@ use serde_json::Value;
 
 pub(super) fn claims(node: &Node<'_>) -> Option<ClaimMapping> {
     let mut object = node.object()?;
-    let audience = object.required("audience", |node| pointers(node, 1));
+    let audience = object
+        .required("audience", |node| node.set(1..=limits::CLAIM_POINTERS, checks::pointer, PartialEq::eq));
     let principal = object
         .required("principal", |node| node.set(1..=limits::CLAIM_POINTERS, joined_pointers, PartialEq::eq));
     let client = object.optional("client", claim_places);
     let token_id = object.optional("token_id", claim_places);
     let issued_at = object.required("issued_at", claim_places);
-    let scopes = object.optional("scopes", |node| pointers(node, 0));
+    let scopes = object
+        .optional("scopes", |node| node.set(0..=limits::CLAIM_POINTERS, joined_pointers, PartialEq::eq));
     let require = object.required("require", |node| by_pointer(node, mark));
     object.finish();
     Some(ClaimMapping {
@@ -59,10 +61,7 @@ pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
     Some(ChainRule { form: form?, count: count? })
 }
 
-fn pointers(node: &Node<'_>, least: usize) -> Option<Vec<Pointer>> {
-    node.set(least..=limits::CLAIM_POINTERS, checks::pointer, PartialEq::eq)
-}
-
+/// One pointer, or several that belong together.
 fn joined_pointers(node: &Node<'_>) -> Option<Vec<Pointer>> {
     match node.value() {
         Value::Array(_) => node.list(1..=limits::CLAIM_POINTERS, checks::pointer),
