@@ -1,6 +1,7 @@
 //! Presets: what the tokens of one kind of issuer look like. Each is a row of one table, written as the configuration would
 //! write it; `docs/providers.md` has an example of each, and the corpus of the tests has tokens for each.
 
+use crate::{json, limits};
 use serde_json::{Map, Value};
 
 /// A kind of token issuer: the defaults of the members `token_types`, `claims`, `agent`, `chain` and `max_lifetime_s`.
@@ -71,7 +72,10 @@ impl Provider {
     #[must_use]
     pub fn members(self) -> Map<String, Value> {
         // INVARIANT: the rows are objects (a test reads each); an issuer without them would be refused for what it lacks.
-        serde_json::from_str(self.preset().members).unwrap_or_default()
+        match json::parse(self.preset().members.as_bytes(), limits::JSON_DEPTH) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        }
     }
 
     /// What `audiences` are for this provider, in words.

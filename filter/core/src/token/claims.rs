@@ -8,7 +8,6 @@ use crate::time::UnixTime;
 use crate::{limits, reason::Reason, spiffe};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// The claims of one token, as an issuer's entry reads them. Whether the issuer signed them is another question: decisions use
 /// [`SignedToken`](crate::chain::SignedToken); a desk tool shows what would be read.
@@ -237,9 +236,15 @@ impl<'a> ClaimReader<'a> {
                         _ => return Err(invalid(name.to_owned(), ClaimProblem::Type)),
                     }
                 }
-                // Claims often repeat each other, `scope` and `permissions` for example.
-                let mut seen = HashSet::new();
-                scopes.retain(|scope: &String| seen.insert(scope.clone()));
+                // Claims often repeat each other, `scope` and `permissions` for example. The first of each stays; there are at
+                // most `limits::SCOPES`, so each is compared with each.
+                let mut kept: Vec<String> = Vec::with_capacity(scopes.len());
+                for scope in scopes {
+                    if !kept.contains(&scope) {
+                        kept.push(scope);
+                    }
+                }
+                return Ok(kept);
             }
         }
         Ok(scopes)
