@@ -5,7 +5,7 @@
 
 use crate::{NOW, PATH, Setup, headers};
 use mandate_harness::{Filter, Request, VerifySignature, Vm};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmtime::error::Context as _;
 use wasmtime::{Result, ensure};
 
@@ -19,6 +19,7 @@ impl Counter {
     /// If it does not start.
     pub fn new(module: &[u8], configuration: &Value, signatures: VerifySignature) -> Result<Self> {
         let vm = Filter::compile_counting(module)?.vm().configuration(configuration.to_string()).now(NOW);
+        let vm = vm.allow_on_headers_stop_iteration(configuration.to_string().contains("\"mcp\""));
         Ok(Self(vm.verify_signature(signatures).start()?))
     }
 
@@ -27,8 +28,12 @@ impl Counter {
     /// # Errors
     /// If it is not.
     pub fn request(&mut self, headers: Vec<(String, Vec<u8>)>) -> Result<u64> {
+        self.send(Request { headers, ..Request::default() })
+    }
+
+    fn send(&mut self, request: Request) -> Result<u64> {
         let before = self.instructions()?;
-        let exchange = self.0.send(Request { headers, ..Request::default() })?;
+        let exchange = self.0.send(request)?;
         ensure!(exchange.outcome.forwarded().is_some(), "it was not let through: {:?}", exchange.outcome);
         Ok(self.instructions()? - before)
     }
@@ -48,6 +53,37 @@ pub fn known(module: &[u8], configuration: &Value, headers: &[(String, Vec<u8>)]
     counter.request(headers.to_vec())?;
     counter.request(headers.to_vec())?;
     counter.request(headers.to_vec())
+}
+
+/// What a call of a tool takes whose token was seen before, with a message of about so many bytes, of which two arguments are
+/// looked at.
+///
+/// # Errors
+/// If it is not let through.
+pub fn tool_call(module: &[u8], setup: &Setup, bytes: usize) -> Result<u64> {
+    let mut configuration = setup.configuration.clone();
+    let rule =
+        json!({ "name": "tickets.close", "arguments": { "/env": ["staging"], "/force": [false, null] } });
+    configuration["routes"] = json!([{ "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [rule] } }]);
+    let mut headers = headers_for("/mcp", &setup.authorization(0)?, 0);
+    for (_, value) in headers.iter_mut().filter(|(name, _)| name == ":method") {
+        *value = b"POST".to_vec();
+    }
+    let lines: Vec<String> = (0..bytes / 64).map(|line| format!("{line:060}")).collect();
+    let arguments = json!({ "env": "staging", "id": 7, "lines": lines });
+    let params = json!({ "name": "tickets.close", "arguments": arguments });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let mut counter = Counter::new(module, &configuration, VerifySignature::Real)?;
+    let mut one = || {
+        counter.send(Request {
+            headers: headers.clone(),
+            body: Some(body.clone().into()),
+            ..Request::default()
+        })
+    };
+    one()?;
+    one()?;
+    one()
 }
 
 /// What the first request of a token takes.

@@ -6,7 +6,7 @@
 )]
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use mandate_benches::count::{first_sight, known};
+use mandate_benches::count::{first_sight, known, tool_call};
 use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
 use mandate_benches::{NOW, Setup, headers};
 use mandate_harness::VerifySignature;
@@ -30,6 +30,10 @@ fn main() -> Result<()> {
         ("known token, three policies".to_owned(), known(&bundle, &three, &usual)?),
         ("the same, adding no headers".to_owned(), known(&bundle, &nothing_added, &usual)?),
     ];
+    for bytes in [1024, 65_536] {
+        let taken = tool_call(FILTER, &setup, bytes)?;
+        rows.push((format!("known token, a tool call of about {bytes} bytes"), taken));
+    }
     for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
         let setup = Setup::new(algorithm)?;
         let mut row = |what: &str, signatures| -> Result<()> {

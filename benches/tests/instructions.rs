@@ -1,7 +1,7 @@
 //! What a request may take of the module, in instructions: a guard against what no clock on a busy machine would show.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use mandate_benches::count::{Counter, headers_for, known};
+use mandate_benches::count::{Counter, headers_for, known, tool_call};
 use mandate_benches::proxy::bundle::{copies, five_policies, with_three_policies};
 use mandate_benches::{ISSUER, NOW, PATH, Setup, headers};
 use mandate_harness::VerifySignature;
@@ -28,6 +28,15 @@ fn a_known_token_takes_few() {
     let bundle = five_policies(FILTER).unwrap();
     let three = known(&bundle, &with_three_policies(&setup.configuration), &usual).unwrap();
     assert!(three < 42_000, "{three} with three policies");
+}
+
+#[test]
+fn a_message_takes_no_more_than_its_length() {
+    let setup = setup();
+    let points = [1024_u64, 65_536]
+        .map(|bytes| (bytes, tool_call(FILTER, &setup, usize::try_from(bytes).unwrap()).unwrap()));
+    assert!(points[0].1 < 100_000, "{points:?}");
+    grows("bytes of a message", points, 30);
 }
 
 #[test]

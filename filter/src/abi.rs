@@ -88,8 +88,8 @@ extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(context: u32, _: usize, _: u32) -> u32 {
-    action_number(with(|module| module.request_body(context)))
+extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
+    action_number(with(|module| module.request_body(&Proxy, context, size, end != 0)))
 }
 
 #[unsafe(no_mangle)]

@@ -51,6 +51,7 @@ const fn level_number(level: LogLevel) -> u32 {
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 enum Buffer {
+    RequestBody = 0,
     CallBody = 4,
     PluginConfiguration = 7,
 }
@@ -265,6 +266,14 @@ impl Host for Proxy {
 
     fn plugin_configuration(&self, max: usize) -> HostResult<Vec<u8>> {
         buffer(Buffer::PluginConfiguration, max)
+    }
+
+    fn request_body(&self, max: usize) -> HostResult<Vec<u8>> {
+        match buffer(Buffer::RequestBody, max) {
+            // Of a request whose body is empty there is no buffer. An empty message is denied.
+            Err(HostError { status: NOT_FOUND, .. }) => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::filter_log::Entry;
+use mandate_core::config::Config;
 use mandate_harness::{Exchange, Filter, HarnessError, Headers, LogLevel, Outcome, Request, Response, Vm};
 
 /// A request as a file: what `mandate decide` reads.
@@ -143,7 +144,8 @@ pub fn decide(
     now: u64,
     jwks: Option<&[u8]>,
 ) -> Result<Decided, HarnessError> {
-    let mut vm = filter.vm().configuration(with_audit(configuration)).now(now).go_on_refused(true).start()?;
+    let vm = filter.vm().configuration(with_audit(configuration)).now(now).go_on_refused(true);
+    let mut vm = vm.allow_on_headers_stop_iteration(body_bytes(configuration).is_some()).start()?;
     let exchange = settle(&mut vm, request.to_request(), jwks)?;
     Ok(Decided::of(&exchange, &vm))
 }
@@ -174,6 +176,11 @@ pub fn settle(vm: &mut Vm, request: Request, jwks: Option<&[u8]>) -> Result<Exch
         vm.advance(ROUND);
     }
     if exchange.outcome.is_final() { Ok(exchange) } else { vm.finish(exchange.stream) }
+}
+
+/// Maximum length of the bodies that the filter reads. `None`: it reads none, or refuses its configuration.
+pub(crate) fn body_bytes(configuration: &str) -> Option<usize> {
+    Config::parse(configuration.as_bytes()).ok()?.body_bytes()
 }
 
 /// The same configuration, with an audit record of every decision: at the desk it is always wanted, and it decides

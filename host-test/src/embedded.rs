@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::client;
+use crate::decide::body_bytes;
 use crate::loopback::{Answer, Received, Server, lock};
 use mandate_harness::{
     Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, Response, StreamId, Timestamp, Vm,
@@ -77,7 +78,12 @@ impl Embedded {
         let (events, inbox) = mpsc::channel();
         let log = Arc::new(Mutex::new(String::new()));
         let names: Vec<String> = clusters.iter().map(|(name, _)| name.clone()).collect();
-        let builder = filter.vm().configuration(configuration).clusters(names).now(clock());
+        let builder = filter
+            .vm()
+            .configuration(configuration)
+            .clusters(names)
+            .allow_on_headers_stop_iteration(body_bytes(configuration).is_some())
+            .now(clock());
         let vm = builder.start()?;
         if !vm.startup().configured() {
             let lines: Vec<&str> = vm.logs().iter().map(|line| line.message.as_str()).collect();

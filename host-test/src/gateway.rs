@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mandate_core::config::{Config, KeySource};
 
+use crate::decide::body_bytes;
 use crate::embedded::{Embedded, EmbeddedError};
 use crate::envoy::{DEFAULT_VERSION, Envoy, EnvoyBinary, EnvoyError, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_harness::Filter;
@@ -98,6 +99,9 @@ impl Gateway {
                 let path = module.path().join("mandate.wasm");
                 std::fs::write(&path, setup.wasm)?;
                 let mut envoy = EnvoySetup::new(setup.upstream).filter(path, setup.configuration).guarded();
+                if let Some(bytes) = body_bytes(setup.configuration) {
+                    envoy = envoy.shows_held_bodies(bytes);
+                }
                 envoy.listen = setup.listen;
                 for (name, address) in &setup.clusters {
                     envoy = envoy.cluster(name, *address);

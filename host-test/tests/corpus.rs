@@ -135,6 +135,11 @@ fn every_reason_is_in_the_table_or_has_an_excuse() {
         "keys_unavailable",   // tests/keys.rs
         "config_invalid",     // tests/configuration.rs
         "internal",           // tests/faults.rs
+        "action_denied",      // tests/mcp.rs
+        "argument_denied",    // the same
+        "body_malformed",     // the same
+        "body_too_large",     // tests/shipped.rs
+        "protocol_mismatch",  // tests/mcp.rs
         "connection_invalid", // tests/upstreams.rs: the Envoy of this table refuses every upgrade itself
     ];
     let table = Table::new();

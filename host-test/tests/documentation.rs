@@ -147,8 +147,10 @@ fn the_problem_documents_that_are_shown_are_such_as_are_sent() {
         blocks(&page, language).into_iter().filter(|block| block.contains("\"code\"")).map(body).collect()
     };
     let shown = [bodies("http"), bodies("json")].concat();
-    assert_eq!(shown.len(), 3);
-    for problem in shown {
+    assert_eq!(shown.len(), 4);
+    for shown in shown {
+        // Of MCP it is part of an error of JSON-RPC.
+        let problem = shown.pointer("/error/data").unwrap_or(&shown);
         let reason = Reason::from_code(problem["code"].as_str().unwrap()).unwrap();
         assert_eq!(problem["type"], "about:blank");
         assert_eq!(problem["title"], reason.title());
@@ -179,7 +181,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(u8 u32 u64 usize);
+shown!(u8 u32 u64 usize f64);
 
 impl Shown for RangeInclusive<u64> {
     fn shown(&self) -> String {
@@ -197,6 +199,7 @@ macro_rules! named {
 fn every_limit_has_its_row_with_its_value() {
     let listed = named! {
         JSON_DEPTH TOKEN_VALUES KID_BYTES IDENTITY_BYTES AUDIENCES SCOPES PATH_BYTES HOST_BYTES
+        BODY_VALUES BODY_WAIT_MS BODY_COMPLETE_MS HELD_REQUESTS MAX_SAFE_INTEGER ACTION_RULES
         KEY_SET_BYTES KEY_SET_VALUES KEYS RSA_MIN_BITS RSA_MAX_BITS RSA_IN_MODULE_MAX_BITS UNKNOWN_KID_REFETCH_S
         KEYS_BACKOFF_MAX_MS KEYS_FETCH_GRACE_MS REPORTED_BYTES REPORTED_KEYS HOPS CLAIM_POINTERS
         WAITING_REQUESTS WAITING_BYTES WAITING_SOURCE_REQUESTS WAITING_SOURCE_BYTES SETTLE_AT_ONCE_US SETTLE_ONE_US
@@ -209,6 +212,7 @@ fn every_limit_has_its_row_with_its_value() {
     };
     // Defaults and ranges of members of the configuration stand there.
     let configurable = named! {
+        BODY_BYTES MAX_BODY_BYTES
         TOKEN_BYTES MIN_TOKEN_BYTES MAX_TOKEN_BYTES LONG_LIFETIME_S DEFAULT_CLOCK_SKEW_S MAX_CLOCK_SKEW_S DEFAULT_MAX_LIFETIME_S MAX_MAX_LIFETIME_S DEFAULT_MAX_DEPTH MAX_MAX_DEPTH
         DEFAULT_KEYS_TIMEOUT_MS KEYS_TIMEOUT_MS DEFAULT_KEYS_REFRESH_S KEYS_REFRESH_S DEFAULT_KEYS_STALE_S KEYS_STALE_S
         DEFAULT_POLICY_FUEL POLICY_FUEL DEFAULT_POLICY_MEMORY_BYTES POLICY_MEMORY_BYTES DEFAULT_POLICY_OUTPUT_BYTES

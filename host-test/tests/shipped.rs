@@ -58,6 +58,9 @@ fn every_shipped_configuration_is_valid_and_without_warnings() {
     let config = envoy.pointer(FILTERS).unwrap();
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    let for_mcp = yaml("envoy-mcp.yaml");
+    let config = for_mcp.pointer(FILTERS).unwrap()["configuration"]["value"].as_str().unwrap();
+    assert_is_clean("envoy-mcp.yaml", config);
 
     let configs = manifests().map(|manifest| {
         let mut config = manifest.parsed["spec"].pointer(manifest.config).unwrap().clone();
@@ -172,8 +175,8 @@ fn every_manifest_has_the_fields_of_its_kind_and_denies_when_the_filter_fails() 
 
 /// Its ports are taken by chance on a machine of tests, so they are replaced; its access log goes to a file, where a test
 /// can read it. Nothing else is changed.
-fn at_the_desk(folder: &Path, upstream: SocketAddr, issuer: SocketAddr) -> Value {
-    let mut config = yaml("envoy.yaml");
+fn at_the_desk(name: &str, folder: &Path, upstream: SocketAddr, issuer: SocketAddr) -> Value {
+    let mut config = yaml(name);
     let mut port = |pointer: &str, port: u16| *config.pointer_mut(pointer).unwrap() = json!(port);
     port("/admin/address/socket_address/port_value", 0);
     port("/static_resources/listeners/0/address/socket_address/port_value", 0);
@@ -195,9 +198,13 @@ fn at_the_desk(folder: &Path, upstream: SocketAddr, issuer: SocketAddr) -> Value
 
 /// The shipped configuration in a real Envoy, its keys at this issuer. `None`: no Envoy here.
 fn run_shipped(upstream: SocketAddr, issuer: &Issuer) -> Option<(Envoy, SocketAddr, tempfile::TempDir)> {
+    run("envoy.yaml", upstream, issuer)
+}
+
+fn run(name: &str, upstream: SocketAddr, issuer: &Issuer) -> Option<(Envoy, SocketAddr, tempfile::TempDir)> {
     let binary = support::envoy()?;
     let folder = tempfile::tempdir().unwrap();
-    let config = at_the_desk(folder.path(), upstream, issuer.address());
+    let config = at_the_desk(name, folder.path(), upstream, issuer.address());
     let access_log_path = folder.path().join("access.log");
     let options = EnvoyOptions { access_log_path, ..EnvoyOptions::default() };
     let envoy = Envoy::start(&binary, &config.to_string(), &options).unwrap();
@@ -345,6 +352,52 @@ fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes()
     let underscore = client::Request::get("/").header("x_mandate_agent", "agent:1");
     assert_eq!(client::blocking::send(listener, &underscore).unwrap().status, 400);
     assert_streams(listener, &client::Request::get("/"), &events);
+}
+
+#[test]
+fn the_configuration_for_mcp_differs_in_what_bodies_need_and_in_its_rules() {
+    let (mut plain, mut for_mcp) = (yaml("envoy.yaml"), yaml("envoy-mcp.yaml"));
+    for config in [&mut plain, &mut for_mcp] {
+        let filter = config.pointer_mut(FILTERS).unwrap().as_object_mut().unwrap();
+        filter.remove("configuration");
+        filter.remove("allow_on_headers_stop_iteration");
+        config
+            .pointer_mut(LISTENER)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove("per_connection_buffer_limit_bytes");
+    }
+    assert_eq!(plain, for_mcp);
+    let for_mcp = yaml("envoy-mcp.yaml");
+    assert_eq!(for_mcp.pointer(FILTERS).unwrap()["allow_on_headers_stop_iteration"], true);
+    let buffer = for_mcp.pointer(LISTENER).unwrap()["per_connection_buffer_limit_bytes"].as_u64().unwrap();
+    assert!(
+        usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES,
+        "else Envoy denies, and nobody knows why"
+    );
+}
+
+#[test]
+fn the_configuration_for_mcp_lets_a_tool_be_called_and_another_not() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    let Some((envoy, listener, _folder)) = run("envoy-mcp.yaml", upstream.address(), &issuer) else { return };
+    let token = sign(claims(support::now()));
+    let call = |tool: &str, pad: usize| {
+        let arguments = json!({ "text": "x".repeat(pad) });
+        let params = json!({ "name": tool, "arguments": arguments });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+        client::blocking::send(listener, &client::Request::post("/mcp", body).bearer(&token)).unwrap()
+    };
+    let denied = call("payments.send", 0);
+    assert_eq!((denied.status, upstream.requests()), (403, 0));
+    assert_eq!(denied.json().unwrap()["error"]["data"]["code"], "action_denied");
+    // Above the limit of the filter, and below that of Envoy.
+    let too_long = call("tickets.list", mandate_core::limits::BODY_BYTES);
+    assert_eq!((too_long.status, upstream.requests()), (413, 0), "{}", envoy.log_tail());
+    assert_eq!(too_long.json().unwrap()["error"]["data"]["code"], "body_too_large");
+    assert_eq!(call("tickets.list", 900_000).status, 200, "{}", envoy.log_tail());
+    assert_eq!(upstream.requests(), 1);
 }
 
 fn root(name: &str) -> String {

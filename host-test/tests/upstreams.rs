@@ -19,6 +19,7 @@ mod upstreams {
     mod gateway;
     mod hosts;
     mod listed;
+    mod mcp;
     mod mount;
     mod servers;
     mod spelling;

@@ -10,6 +10,7 @@ mod claims;
 mod defaults;
 mod issuer;
 mod lint;
+mod mcp;
 mod parse;
 mod policy;
 mod problem;
@@ -22,6 +23,7 @@ mod suggest;
 
 pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
+pub use mcp::{ActionRule, Mcp, NamePattern};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
 pub use provider::Provider;
@@ -221,6 +223,13 @@ impl Config {
     #[must_use]
     pub fn matches_hosts(&self) -> bool {
         self.routes.iter().any(|route| route.matcher.hosts.is_some())
+    }
+
+    /// Maximum length of the bodies that any route reads, in bytes. `None`: no route reads bodies. Otherwise the proxy must buffer
+    /// as many, and show them while the head is held.
+    #[must_use]
+    pub fn body_bytes(&self) -> Option<usize> {
+        self.routes.iter().filter_map(|route| route.mcp.as_ref()).map(|mcp| mcp.body_bytes).max()
     }
 
     /// Valid settings that are probably mistakes: routes that are never reached, routes that any token or no token opens,

@@ -8,12 +8,14 @@ pub use audit::AuditRecord;
 pub use ids::DecisionIds;
 pub use reply::{Forward, LocalReply, Reply};
 
+use crate::action::Action;
 use crate::chain::{SignedToken, VerifiedChain};
 use crate::denial::Denial;
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
 use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
+use serde_json::Value;
 use std::rc::Rc;
 
 /// What was decided about one request, and everything that the answer and the audit record need.
@@ -34,6 +36,19 @@ pub(crate) struct Facts {
     pub(crate) route: Option<Rc<MatchedRoute>>,
     pub(crate) token: Option<Rc<SignedToken>>,
     pub(crate) policies: Vec<PolicyRecord>,
+    /// On a route with a protocol.
+    pub(crate) message: MessageFacts,
+}
+
+/// What is known of a request's message.
+#[derive(Debug, Default)]
+pub(crate) struct MessageFacts {
+    /// What it is about to do.
+    pub(crate) action: Option<Action>,
+    /// Its id, also if it could not be read whole.
+    pub(crate) id: Option<Value>,
+    /// Scopes that it needs beside those of the route.
+    pub(crate) scopes: Vec<String>,
 }
 
 /// Yes or no.
@@ -138,6 +153,12 @@ impl Decision {
     #[must_use]
     pub fn policies(&self) -> &[PolicyRecord] {
         &self.facts.policies
+    }
+
+    /// What the request is about to do; `None` on a route without a protocol, and before its message was read.
+    #[must_use]
+    pub fn action(&self) -> Option<&Action> {
+        self.facts.message.action.as_ref()
     }
 
     /// Yes or no.

@@ -6,7 +6,9 @@
 mod cause;
 mod evidence;
 
-pub use cause::{ClaimProblem, CredentialProblem, KeysProblem, PathError, TokenProblem};
+pub use cause::{
+    BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem, TokenProblem,
+};
 pub use evidence::{Evidence, Shown, UnixMillis};
 
 use crate::reason::Reason;

@@ -11,7 +11,7 @@
 
 mod pointer;
 
-pub use pointer::{Pointer, PointerError, pointer_push};
+pub use pointer::{Pointer, PointerError, array_index, pointer_push};
 
 use core::fmt;
 

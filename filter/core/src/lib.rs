@@ -38,6 +38,8 @@ pub mod token;
 
 pub mod chain;
 
+pub mod action;
+
 pub mod policy;
 
 pub mod decision;

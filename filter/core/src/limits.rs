@@ -45,6 +45,25 @@ pub const HOST_BYTES: usize = 255;
 /// Longest request path including the query, in bytes.
 pub const PATH_BYTES: usize = 8 * 1024;
 
+/// `body_bytes` of a route with a protocol when absent: longest body of a message, in bytes.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Largest `body_bytes`.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Most values in the body of one message: the memory that JSON takes grows with them.
+pub const BODY_VALUES: usize = 64 * 1024;
+/// How long after the head of a message the first part of its body must be shown, in milliseconds: a proxy that is not set up
+/// for it never shows one.
+pub const BODY_WAIT_MS: u64 = 10_000;
+/// How long after its head the last part of a message must have come, in milliseconds.
+pub const BODY_COMPLETE_MS: u64 = 60_000;
+/// Most requests that a worker holds until their message came.
+pub const HELD_REQUESTS: usize = 1024;
+/// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating
+/// point numbers of 64 bits (RFC 8259 §6).
+pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+/// Most rules of one kind on one route.
+pub const ACTION_RULES: usize = 1024;
+
 /// Largest plugin configuration, in bytes.
 pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
 /// Most issuers, routes and policies in one configuration.

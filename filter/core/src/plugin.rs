@@ -6,6 +6,7 @@
 mod carry_out;
 mod fetch;
 mod host;
+mod message;
 mod metrics;
 mod module;
 mod request;
@@ -44,6 +45,8 @@ struct Plugin {
     ids: DecisionIds,
     /// Requests that wait for keys, by context.
     waiting: WaitingRoom<Waiting>,
+    /// Requests whose message is still to come, by context.
+    held: BTreeMap<u32, Held>,
     /// Issuers whose keys are on their way, by the token of the call.
     calls: BTreeMap<u32, usize>,
     /// The period of ticks that was asked for, in milliseconds.
@@ -58,6 +61,18 @@ struct Waiting {
     /// When the issuer's set was fetched that did not have the key.
     seen: Option<UnixTime>,
     deadline: UnixTime,
+}
+
+/// A request whose message is still to come.
+#[derive(Debug)]
+struct Held {
+    flow: Flow,
+    /// How much of it is accepted.
+    max: usize,
+    /// When the head came.
+    since: UnixTime,
+    /// Whether the proxy has shown something of it.
+    is_shown: bool,
 }
 
 impl Plugin {
@@ -120,19 +135,22 @@ impl Plugin {
     /// Looks after keys and those who wait for them, and hands over what was counted.
     fn tick(&mut self, host: &dyn Host, streams: &mut Streams) {
         self.look_after_keys(host, streams);
+        self.give_up_on_bodies(host, streams);
         self.metrics.hand_over(host);
     }
 
     /// Ends every request that waits, and forgets the calls under way: they belong to a configuration that is no more.
     fn abandon(&mut self, host: &dyn Host) {
         self.calls.clear();
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.held.is_empty() {
             return;
         }
         let at = host.now().unwrap_or_default();
         let mut waiting = std::mem::take(&mut self.waiting);
-        for context in waiting.in_turn() {
-            let Some(Waiting { mut flow, .. }) = waiting.leave(context) else { continue };
+        let in_turn = waiting.in_turn();
+        let waiting = in_turn.into_iter().filter_map(|at| waiting.leave(at).map(|it| (at, it.flow)));
+        let held = std::mem::take(&mut self.held).into_iter().map(|(at, it)| (at, it.flow));
+        for (context, mut flow) in waiting.chain(held) {
             let decision = match &self.gate {
                 Some(gate) => flow.give_up(gate, KeysProblem::Reconfigured, at),
                 None => Decision::refusal(self.ids.next_id(), at, Reason::KeysUnavailable),
@@ -174,6 +192,7 @@ impl Plugin {
 
     /// Lets a request wait no longer, if it does: it is over.
     fn forget(&mut self, host: &dyn Host, context: u32) {
+        self.held.remove(&context);
         if self.waiting.leave(context).is_some() {
             self.metrics.waiting(host, self.waiting.len());
         }

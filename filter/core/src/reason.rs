@@ -53,6 +53,10 @@ pub enum Reason {
     DelegationCycle,
     /// The token lacks a scope that the route needs.
     ScopeInsufficient,
+    /// No rule of the route admits what the request is about to do.
+    ActionDenied,
+    /// An argument is not one that the rule for this action admits.
+    ArgumentDenied,
     /// A policy said no.
     PolicyDenied,
     /// A policy failed, which counts as no.
@@ -63,6 +67,12 @@ pub enum Reason {
     PathInvalid,
     /// `connection` asks the next proxy to drop a header that this one adds or removes.
     ConnectionInvalid,
+    /// The body is no message of the route's protocol, or cannot be read in one way only.
+    BodyMalformed,
+    /// The body is longer than the route accepts.
+    BodyTooLarge,
+    /// Headers and body of the message do not agree, or it does not follow the revision that it names.
+    ProtocolMismatch,
     /// The issuer's keys could not be had in time, or are too old.
     KeysUnavailable,
     /// The configuration is wrong, so nothing is allowed.
@@ -118,11 +128,16 @@ impl Reason {
             Self::ActorUntrusted => "actor_untrusted",
             Self::DelegationCycle => "delegation_cycle",
             Self::ScopeInsufficient => "scope_insufficient",
+            Self::ActionDenied => "action_denied",
+            Self::ArgumentDenied => "argument_denied",
             Self::PolicyDenied => "policy_denied",
             Self::PolicyFault => "policy_fault",
             Self::RouteUnmatched => "route_unmatched",
             Self::PathInvalid => "path_invalid",
             Self::ConnectionInvalid => "connection_invalid",
+            Self::BodyMalformed => "body_malformed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ProtocolMismatch => "protocol_mismatch",
             Self::KeysUnavailable => "keys_unavailable",
             Self::ConfigInvalid => "config_invalid",
             Self::Internal => "internal",
@@ -133,7 +148,11 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::CredentialAmbiguous | Self::ConnectionInvalid => 400,
+            Self::CredentialAmbiguous
+            | Self::ConnectionInvalid
+            | Self::BodyMalformed
+            | Self::ProtocolMismatch => 400,
+            Self::BodyTooLarge => 413,
             Self::TokenMissing
             | Self::TokenMalformed
             | Self::TokenTooLarge
@@ -156,6 +175,8 @@ impl Reason {
             | Self::ActorUntrusted
             | Self::DelegationCycle
             | Self::ScopeInsufficient
+            | Self::ActionDenied
+            | Self::ArgumentDenied
             | Self::PolicyDenied
             | Self::PolicyFault
             | Self::RouteUnmatched
@@ -191,11 +212,16 @@ impl Reason {
             | Self::ActorUntrusted
             | Self::DelegationCycle => Challenge::Error("actor_unauthorized"),
             Self::ScopeInsufficient => Challenge::Scope,
-            Self::PolicyDenied
+            Self::ActionDenied
+            | Self::ArgumentDenied
+            | Self::PolicyDenied
             | Self::PolicyFault
             | Self::RouteUnmatched
             | Self::PathInvalid
             | Self::ConnectionInvalid
+            | Self::BodyMalformed
+            | Self::BodyTooLarge
+            | Self::ProtocolMismatch
             | Self::KeysUnavailable
             | Self::ConfigInvalid
             | Self::Internal => Challenge::None,
@@ -228,11 +254,16 @@ impl Reason {
             Self::ActorUntrusted => "an actor of the delegation chain is not trusted here",
             Self::DelegationCycle => "the delegation chain names the same identity twice",
             Self::ScopeInsufficient => "the token lacks a scope that this operation needs",
+            Self::ActionDenied => "this action is not allowed here",
+            Self::ArgumentDenied => "an argument of this action is not allowed here",
             Self::PolicyDenied => "a policy of this resource denied the request",
             Self::PolicyFault => "a policy of this resource could not decide",
             Self::RouteUnmatched => "nothing is allowed at this path with this method",
             Self::PathInvalid => "the request path is ambiguous or not valid",
             Self::ConnectionInvalid => "the connection header names a header that must not be dropped",
+            Self::BodyMalformed => "the body is not a single well-formed message",
+            Self::BodyTooLarge => "the body is larger than is accepted here",
+            Self::ProtocolMismatch => "the headers and the body of the message do not agree",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",
             Self::ConfigInvalid => "this gateway is not configured",
             Self::Internal => "the request could not be checked",
@@ -252,6 +283,7 @@ impl Reason {
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
+            413 => "Content Too Large",
             _ => "Service Unavailable",
         }
     }

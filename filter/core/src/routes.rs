@@ -1,6 +1,6 @@
 //! Which route a request takes, found without looking at each.
 
-use crate::config::{Config, PolicyEntry, Route, RouteMatch};
+use crate::config::{ActionRule, Config, Mcp, PolicyEntry, Route, RouteMatch};
 use crate::http::{Host, NormalPath, fold, may_fold};
 use std::rc::Rc;
 
@@ -34,6 +34,8 @@ pub struct MatchedRoute {
     index: usize,
     entry: Route,
     asked: Vec<Rc<Asked>>,
+    /// The same of each rule for actions: of tools, of resources, of prompts.
+    asked_by_rules: [Vec<Vec<Rc<Asked>>>; 3],
 }
 
 impl MatchedRoute {
@@ -53,6 +55,27 @@ impl MatchedRoute {
     #[must_use]
     pub fn asked(&self) -> &[Rc<Asked>] {
         &self.asked
+    }
+
+    /// The policies that the tool rule at this position asks.
+    #[must_use]
+    pub fn asked_by_tool(&self, rule: usize) -> &[Rc<Asked>] {
+        let [tools, _, _] = &self.asked_by_rules;
+        tools.get(rule).map_or(&[], Vec::as_slice)
+    }
+
+    /// The policies that the resource rule at this position asks.
+    #[must_use]
+    pub fn asked_by_resource(&self, rule: usize) -> &[Rc<Asked>] {
+        let [_, resources, _] = &self.asked_by_rules;
+        resources.get(rule).map_or(&[], Vec::as_slice)
+    }
+
+    /// The policies that the prompt rule at this position asks.
+    #[must_use]
+    pub fn asked_by_prompt(&self, rule: usize) -> &[Rc<Asked>] {
+        let [_, _, prompts] = &self.asked_by_rules;
+        prompts.get(rule).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -98,9 +121,17 @@ impl Routes {
             found.ok_or_else(|| UnknownPolicy { route, position, name: name.clone() })
         };
         let resolve = |(index, entry): (usize, &Route)| {
-            let asked =
-                entry.policies.iter().enumerate().map(|name| find(index, name)).collect::<Result<_, _>>()?;
-            Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked }))
+            let all = |names: &Vec<String>| {
+                names.iter().enumerate().map(|name| find(index, name)).collect::<Result<Vec<_>, _>>()
+            };
+            let of_rules = |rules: fn(&Mcp) -> &Vec<ActionRule>| {
+                let rules = entry.mcp.iter().flat_map(rules);
+                rules.map(|rule| all(&rule.policies)).collect::<Result<Vec<_>, _>>()
+            };
+            let asked_by_rules =
+                [of_rules(|mcp| &mcp.tools)?, of_rules(|mcp| &mcp.resources)?, of_rules(|mcp| &mcp.prompts)?];
+            let asked = all(&entry.policies)?;
+            Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked, asked_by_rules }))
         };
         let routes = &config.routes;
         let prefix = |route: &'_ Route| route.matcher.path_prefix.as_str().to_owned();
@@ -203,4 +234,5 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && other.policies.iter().all(|policy| route.policies.contains(policy))
             && depth(route) <= depth(other)
             && route.delegation_required >= other.delegation_required
+            && (other.mcp.is_none() || route.mcp == other.mcp)
 }

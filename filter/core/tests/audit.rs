@@ -105,6 +105,11 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::ActorUntrusted
                 | Reason::DelegationCycle
                 | Reason::ScopeInsufficient
+                | Reason::ActionDenied
+                | Reason::ArgumentDenied
+                | Reason::BodyMalformed
+                | Reason::BodyTooLarge
+                | Reason::ProtocolMismatch
                 | Reason::PolicyDenied
                 | Reason::PolicyFault
         );

@@ -11,6 +11,7 @@ mod support;
 
 use mandate_core::config::Config;
 use mandate_core::http::Headers;
+use mandate_core::limits;
 use mandate_core::log_level::LogLevel;
 use mandate_core::plugin::{Action, Host, HostError, HostResult, Map, MetricKind, Module};
 use mandate_core::policy::{NoPolicies, Policies};
@@ -35,6 +36,7 @@ struct Proxy {
     calls: RefCell<Vec<&'static str>>,
     request: RefCell<Pairs>,
     trailers: RefCell<Pairs>,
+    body: RefCell<Vec<u8>>,
     call_response: RefCell<(Pairs, Vec<u8>)>,
     sent: RefCell<Vec<(String, u32)>>,
     lines: RefCell<Vec<(LogLevel, String)>>,
@@ -55,6 +57,7 @@ impl Proxy {
             calls: RefCell::default(),
             request: RefCell::default(),
             trailers: RefCell::default(),
+            body: RefCell::default(),
             call_response: RefCell::default(),
             sent: RefCell::default(),
             lines: RefCell::default(),
@@ -198,6 +201,11 @@ impl Host for Proxy {
         Ok(token)
     }
 
+    fn request_body(&self, max: usize) -> HostResult<Vec<u8>> {
+        self.call("proxy_get_buffer_bytes")?;
+        Ok(self.body.borrow().iter().copied().take(max).collect())
+    }
+
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>> {
         self.call("proxy_get_buffer_bytes")?;
         Ok(self.call_response.borrow().1.iter().copied().take(max).collect())
@@ -249,6 +257,8 @@ struct Scenario {
     trailers: Vec<(String, String)>,
     /// The body of the response to the fetch of keys, if there is one.
     keys: Option<(&'static str, Value)>,
+    /// The message, on a route with a protocol.
+    message: Option<Value>,
 }
 
 fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
@@ -263,10 +273,20 @@ fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
     *proxy.trailers.borrow_mut() = scenario.trailers.clone();
     let has_trailers = !scenario.trailers.is_empty();
     proxy.effective.set(REQUEST);
-    let mut action = module.request_headers(&proxy, REQUEST, scenario.headers.len(), !has_trailers);
+    let end = !has_trailers && scenario.message.is_none();
+    let mut action = module.request_headers(&proxy, REQUEST, scenario.headers.len(), end);
+    if let (Some(message), None) = (&scenario.message, &scenario.keys) {
+        action = deliver(&mut module, &proxy, message, !has_trailers);
+    }
     if let Some((status, document)) = &scenario.keys {
         proxy.effective.set(PLUGIN);
         module.tick(&proxy, PLUGIN);
+        if let Some(message) = &scenario.message {
+            // It comes while the request waits.
+            proxy.effective.set(REQUEST);
+            action = deliver(&mut module, &proxy, message, !has_trailers);
+            proxy.effective.set(PLUGIN);
+        }
         let fetches = proxy.sent.borrow().clone();
         if let [(_, token), ..] = fetches.as_slice() {
             let body = document.to_string().into_bytes();
@@ -282,8 +302,11 @@ fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
         }
     }
     proxy.effective.set(REQUEST);
-    if has_trailers && action == Action::Continue {
-        assert_eq!(module.request_body(REQUEST), Action::Continue, "{}", scenario.name);
+    if has_trailers && (action == Action::Continue || scenario.message.is_some()) {
+        if scenario.message.is_none() {
+            let body = module.request_body(&proxy, REQUEST, 1, false);
+            assert_eq!(body, Action::Continue, "{}", scenario.name);
+        }
         action = module.request_trailers(&proxy, REQUEST, scenario.trailers.len());
     }
     module.delete(&proxy, REQUEST);
@@ -292,7 +315,9 @@ fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
     let became = match (local, proxy.closed.get(), action) {
         (Some((status, body)), _, held) => {
             assert_eq!(held, Action::Pause, "{}: answered and let go", scenario.name);
-            Became::Answered(status, body["code"].as_str().unwrap().to_owned())
+            // On a route with a protocol the problem is the error's data.
+            let problem = body.pointer("/error/data").unwrap_or(&body);
+            Became::Answered(status, problem["code"].as_str().unwrap().to_owned())
         }
         (None, true, held) => {
             assert_eq!(held, Action::Pause, "{}: cut off and let go", scenario.name);
@@ -304,6 +329,16 @@ fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
         (None, false, Action::Pause) => Became::Held,
     };
     (proxy, became)
+}
+
+/// A message in two parts.
+fn deliver(module: &mut Module, proxy: &Proxy, message: &Value, end: bool) -> Action {
+    let bytes = message.to_string().into_bytes();
+    let size = bytes.len();
+    *proxy.body.borrow_mut() = bytes.iter().copied().take(size / 2).collect();
+    assert_eq!(module.request_body(proxy, REQUEST, size / 2, false), Action::Pause);
+    *proxy.body.borrow_mut() = bytes;
+    module.request_body(proxy, REQUEST, size, end)
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -335,8 +370,43 @@ fn scenarios() -> Vec<Scenario> {
         headers: headers.to_vec(),
         trailers: Vec::new(),
         keys: None,
+        message: None,
     };
+    let mut tools = audited.clone();
+    tools["routes"] =
+        json!([{ "match": { "path_prefix": "/" }, "mcp": { "tools": [{ "name": "tickets.*" }] } }]);
+    let mut tools_remote = tools.clone();
+    tools_remote["issuers"] = remote["issuers"].clone();
+    let post: Vec<_> = good
+        .iter()
+        .cloned()
+        .map(|(name, value)| match name.as_str() {
+            ":method" => (name, "POST".to_owned()),
+            _ => (name, value),
+        })
+        .collect();
+    let call = |tool: &str| {
+        Some(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } }))
+    };
+    let list = call("tickets.list");
     vec![
+        Scenario { message: list.clone(), ..scenario("a message, allowed", &tools, &post) },
+        Scenario { message: call("payments.send"), ..scenario("a message, denied", &tools, &post) },
+        Scenario {
+            message: list.clone(),
+            trailers: trailers.clone(),
+            ..scenario("a message, allowed, with trailers", &tools, &post)
+        },
+        Scenario {
+            message: call("payments.send"),
+            trailers: trailers.clone(),
+            ..scenario("a message, denied, with trailers", &tools, &post)
+        },
+        Scenario {
+            message: list,
+            keys: Some(("200", jwks())),
+            ..scenario("a message, waits for keys", &tools_remote, &post)
+        },
         scenario("allowed", &audited, &good),
         Scenario { trailers: trailers.clone(), ..scenario("allowed, with trailers", &audited, &good) },
         scenario("denied", &audited, &bad),
@@ -361,7 +431,12 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
         };
         match (scenario.name, became) {
             (
-                "allowed" | "allowed, with trailers" | "waits for keys",
+                "allowed"
+                | "allowed, with trailers"
+                | "waits for keys"
+                | "a message, allowed"
+                | "a message, allowed, with trailers"
+                | "a message, waits for keys",
                 Became::Forwarded(headers, trailers),
             ) => {
                 let value = |name: &str| {
@@ -379,6 +454,11 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 assert_eq!(code, "claim_invalid");
                 record("deny");
                 assert_eq!(proxy.counted("mandate.decisions.deny.claim_invalid"), 1);
+            }
+            ("a message, denied" | "a message, denied, with trailers", Became::Answered(403, code)) => {
+                assert_eq!(code, "action_denied");
+                record("deny");
+                assert_eq!(proxy.audited()[0]["action"]["name"], "payments.send");
             }
             ("without a configuration", Became::Answered(503, code)) => assert_eq!(code, "config_invalid"),
             ("waits in vain", Became::Answered(503, code)) => {
@@ -420,7 +500,7 @@ fn a_call_that_fails_lets_nothing_through() {
         }
         assert!(calls.len() > 10, "{}: {calls:?}", scenario.name);
     }
-    assert!(held < 20, "so many requests are held for ever: {held}");
+    assert!(held < 30, "so many requests are held for ever: {held}");
 }
 
 /// A request that waits when another configuration comes is denied with what was known of it.
@@ -443,7 +523,7 @@ fn a_new_configuration_ends_those_who_wait() {
     assert_eq!((status, body["code"].as_str()), (503, Some("keys_unavailable")));
     let record = &proxy.audited()[0];
     assert_eq!((&record["path"], &record["route"]["index"]), (&json!("/v1/tickets"), &json!(0)));
-    assert_eq!(module.request_body(REQUEST), Action::Pause);
+    assert_eq!(module.request_body(&proxy, REQUEST, 0, true), Action::Pause);
 }
 
 #[test]
@@ -468,5 +548,113 @@ fn a_context_that_was_never_announced_is_denied() {
     *proxy.request.borrow_mut() = request(&token(json!({})));
     assert_eq!(module.request_headers(&proxy, 9, 5, true), Action::Pause);
     assert_eq!(proxy.local.borrow().as_ref().map(|(status, _)| *status), Some(503));
-    assert_eq!(module.request_body(9), Action::Pause);
+    assert_eq!(module.request_body(&proxy, 9, 0, true), Action::Pause);
+}
+
+fn tools(more: Value) -> Value {
+    let mut config = config_value();
+    let mut mcp = json!({ "tools": [{ "name": "*" }] });
+    mcp.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    config["routes"] = json!([{ "match": { "path_prefix": "/" }, "mcp": mcp }]);
+    config
+}
+
+/// A request that is held for its message.
+fn held(config: Value) -> (Proxy, Module) {
+    let proxy = Proxy::new(config);
+    let mut module = Module::new();
+    module.create(&proxy, PLUGIN, 0);
+    assert!(module.configure(&proxy, PLUGIN));
+    module.create(&proxy, REQUEST, PLUGIN);
+    let bearer = format!("Bearer {}", token(json!({})));
+    *proxy.request.borrow_mut() =
+        pairs(&[(":method", "POST"), (":path", "/mcp"), ("authorization", &bearer)]);
+    proxy.effective.set(REQUEST);
+    assert_eq!(module.request_headers(&proxy, REQUEST, 3, false), Action::Pause);
+    assert_eq!(*proxy.local.borrow(), None);
+    (proxy, module)
+}
+
+fn answered(proxy: &Proxy) -> Option<(u16, String)> {
+    let local = proxy.local.borrow().clone();
+    local.map(|(status, body)| (status, body["error"]["data"]["code"].as_str().unwrap().to_owned()))
+}
+
+#[test]
+fn a_message_that_is_too_long_is_denied_before_its_end() {
+    let (proxy, mut module) = held(tools(json!({ "body_bytes": 100 })));
+    assert_eq!(module.request_body(&proxy, REQUEST, 100, false), Action::Pause);
+    assert_eq!(answered(&proxy), None);
+    assert_eq!(module.request_body(&proxy, REQUEST, 101, false), Action::Pause);
+    assert_eq!(answered(&proxy), Some((413, "body_too_large".to_owned())));
+    // What still comes changes nothing.
+    assert_eq!(module.request_body(&proxy, REQUEST, 200, true), Action::Pause);
+}
+
+#[test]
+fn a_message_is_as_long_as_it_is_and_not_as_the_proxy_says() {
+    let (proxy, mut module) = held(tools(json!({ "body_bytes": 100 })));
+    *proxy.body.borrow_mut() = vec![b' '; 200];
+    assert_eq!(module.request_body(&proxy, REQUEST, 10, true), Action::Pause);
+    assert_eq!(answered(&proxy), Some((413, "body_too_large".to_owned())));
+}
+
+#[test]
+fn a_proxy_that_shows_no_body_is_not_waited_for_for_ever() {
+    let (proxy, mut module) = held(tools(json!({})));
+    proxy.now.set(NOW.plus_secs(9));
+    proxy.effective.set(PLUGIN);
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), None);
+    proxy.now.set(NOW.plus_secs(10));
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), Some((503, "internal".to_owned())));
+    assert!(proxy.lines.borrow().iter().any(|(_, line)| line.contains("allow_on_headers_stop_iteration")));
+    // One that shows a part of it is: the client is slow.
+    let (proxy, mut module) = held(tools(json!({})));
+    assert_eq!(module.request_body(&proxy, REQUEST, 1, false), Action::Pause);
+    proxy.now.set(NOW.plus_secs(59));
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), None);
+    proxy.now.set(NOW.plus_secs(60));
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), Some((400, "body_malformed".to_owned())));
+}
+
+#[test]
+fn no_more_requests_are_held_than_there_is_room_for() {
+    let (proxy, mut module) = held(tools(json!({})));
+    let one = |context: u32, module: &mut Module| {
+        module.create(&proxy, context, PLUGIN);
+        let bearer = format!("Bearer {}", token(json!({})));
+        *proxy.request.borrow_mut() =
+            pairs(&[(":method", "POST"), (":path", "/mcp"), ("authorization", &bearer)]);
+        proxy.effective.set(context);
+        assert_eq!(module.request_headers(&proxy, context, 3, false), Action::Pause);
+    };
+    let last = REQUEST + u32::try_from(limits::HELD_REQUESTS).unwrap();
+    for context in REQUEST + 1..last {
+        one(context, &mut module);
+    }
+    assert_eq!(answered(&proxy), None);
+    one(last, &mut module);
+    assert_eq!(answered(&proxy), Some((503, "internal".to_owned())));
+}
+
+#[test]
+fn a_request_that_is_held_when_another_configuration_comes_is_denied() {
+    let (proxy, mut module) = held(tools(json!({})));
+    assert!(module.configure(&proxy, PLUGIN));
+    assert_eq!(answered(&proxy), Some((503, "keys_unavailable".to_owned())));
+    assert_eq!(module.request_body(&proxy, REQUEST, 10, true), Action::Pause);
+}
+
+#[test]
+fn an_empty_message_and_one_of_a_request_that_is_gone_do_not_pass() {
+    let (proxy, mut module) = held(tools(json!({})));
+    assert_eq!(module.request_body(&proxy, REQUEST, 0, true), Action::Pause);
+    assert_eq!(answered(&proxy), Some((400, "body_malformed".to_owned())));
+    let (proxy, mut module) = held(tools(json!({})));
+    module.delete(&proxy, REQUEST);
+    assert_eq!(module.request_body(&proxy, REQUEST, 10, true), Action::Pause);
 }

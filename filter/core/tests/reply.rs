@@ -53,7 +53,7 @@ fn config_with(change: impl FnOnce(&mut Value)) -> Config {
 
 /// The contract, written out independently of the code: reason, status, `error` of the challenge. The error is `None` for a challenge without
 /// one, and `Some("")` for no challenge at all.
-const TABLE: [(&str, u16, Option<&str>); 30] = [
+const TABLE: [(&str, u16, Option<&str>); 35] = [
     ("token_missing", 401, None),
     ("token_malformed", 401, Some("invalid_token")),
     ("token_too_large", 401, Some("invalid_token")),
@@ -76,11 +76,16 @@ const TABLE: [(&str, u16, Option<&str>); 30] = [
     ("actor_untrusted", 403, Some("actor_unauthorized")),
     ("delegation_cycle", 403, Some("actor_unauthorized")),
     ("scope_insufficient", 403, Some("insufficient_scope")),
+    ("action_denied", 403, Some("")),
+    ("argument_denied", 403, Some("")),
     ("policy_denied", 403, Some("")),
     ("policy_fault", 403, Some("")),
     ("route_unmatched", 403, Some("")),
     ("path_invalid", 403, Some("")),
     ("connection_invalid", 400, Some("")),
+    ("body_malformed", 400, Some("")),
+    ("body_too_large", 413, Some("")),
+    ("protocol_mismatch", 400, Some("")),
     ("keys_unavailable", 503, Some("")),
     ("config_invalid", 503, Some("")),
     ("internal", 503, Some("")),
@@ -132,9 +137,15 @@ fn every_denials_body_is_a_problem_with_the_members_of_the_design_and_no_others(
     for denied in denials(&json!({})) {
         let code = denied.reason.code();
         let answer = answer(&denied.decision, denied.config.as_ref());
-        assert_eq!(header(&answer, "content-type"), Some("application/problem+json"), "{code}");
         assert_eq!(header(&answer, "cache-control"), Some("no-store"), "{code}");
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let mut media_type = "application/problem+json";
+        if denied.decision.route().is_some_and(|route| route.entry().mcp.is_some()) {
+            // On a route with a protocol it is the data of the protocol's error.
+            media_type = "application/json";
+            body = body["error"]["data"].take();
+        }
+        assert_eq!(header(&answer, "content-type"), Some(media_type), "{code}");
         let mut members: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
         members.sort_unstable();
         let mut expected = vec!["code", "decision", "detail", "status", "title", "type"];
@@ -153,6 +164,7 @@ fn every_denials_body_is_a_problem_with_the_members_of_the_design_and_no_others(
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
+            413 => "Content Too Large",
             503 => "Service Unavailable",
             other => panic!("{code}: status {other}"),
         };

@@ -42,6 +42,8 @@ pub struct EnvoySetup {
     pub listen: SocketAddr,
     /// What happens after a failure of the VM.
     pub failure_policy: FailurePolicy,
+    /// `allow_on_headers_stop_iteration`: whether Envoy shows the filter the body of a request whose head it holds.
+    pub shows_held_bodies: bool,
     /// HTTP filters before ours, as Envoy configures them.
     pub filters_before: Vec<Value>,
     /// Members of the HTTP connection manager to set or replace, such as `normalize_path`. By default Envoy's own
@@ -67,6 +69,7 @@ impl EnvoySetup {
             access_log_path: PathBuf::from(ACCESS_LOG),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             failure_policy: FailurePolicy::Reload,
+            shows_held_bodies: false,
             filters_before: Vec::new(),
             connection_manager: Map::new(),
             listener: Map::new(),
@@ -87,6 +90,16 @@ impl EnvoySetup {
     #[must_use]
     pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
         self.clusters.push((name.to_owned(), address));
+        self
+    }
+
+    /// The same, and Envoy buffers bodies of up to `bytes` and shows them to the filter while it holds the head, see
+    /// [`mandate_core::config::Config::body_bytes`].
+    #[must_use]
+    pub fn shows_held_bodies(mut self, bytes: usize) -> Self {
+        self.shows_held_bodies = true;
+        // Envoy answers what is longer by itself: what the filter would deny must come to it.
+        set(&mut self.listener, json!({ "per_connection_buffer_limit_bytes": bytes + 65_536 }));
         self
     }
 
@@ -211,6 +224,8 @@ fn wasm_filter(setup: &EnvoySetup) -> Option<Value> {
                     "value": setup.plugin_configuration,
                 },
                 "failure_policy": policy,
+                // A wrapped boolean, so that absent is Envoy's default.
+                "allow_on_headers_stop_iteration": setup.shows_held_bodies.then_some(true),
             },
         },
     }))

@@ -45,7 +45,7 @@ fn ask(gate: &mut Gate, times: usize) -> Vec<Vec<PolicyRecord>> {
         let mut flow = Flow::new("id".to_owned(), RequestHead::new(headers.clone()));
         match flow.advance(gate, &InModule, UnixTime::from_secs(case.now)) {
             Step::Done(decision) => decision.policies().to_vec(),
-            Step::NeedKeys(_) => panic!("inline keys never wait"),
+            Step::NeedKeys(_) | Step::NeedBody(_) => panic!("inline keys and no protocol: it never waits"),
         }
     };
     std::iter::repeat_with(one).take(times).collect()

@@ -2,6 +2,7 @@
 
 use super::servers::Server;
 use crate::support;
+use mandate_core::config::Config;
 use mandate_host::FILTER;
 use mandate_host::client::{self, Request};
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
@@ -46,6 +47,9 @@ impl Gateway {
         let path = module.path().join("mandate.wasm");
         std::fs::write(&path, FILTER).unwrap();
         let mut setup = EnvoySetup::new(servers[0].1.address).filter(path, config.to_string());
+        if let Some(bytes) = Config::parse(config.to_string().as_bytes()).unwrap().body_bytes() {
+            setup = setup.shows_held_bodies(bytes);
+        }
         setup.clusters = servers.iter().map(|(name, server)| ((*name).to_owned(), server.address)).collect();
         setup.connection_manager = json!({
             // As Istio has it.
@@ -69,6 +73,16 @@ impl Gateway {
             Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
         let address = envoy.listener().unwrap();
         Some(Self { envoy, address, servers: servers.to_vec(), _module: module })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The end of its log.
+    pub fn log(&self) -> String {
+        self.envoy.log_tail()
     }
 
     /// The names of the servers behind it.

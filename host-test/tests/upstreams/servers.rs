@@ -162,6 +162,21 @@ pub fn a2a() -> Option<&'static Server> {
     SERVER.get_or_init(|| uvicorn("a2a_app")).as_ref()
 }
 
+/// The official MCP server.
+pub fn mcp() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    SERVER.get_or_init(|| uvicorn("mcp_app")).as_ref()
+}
+
+/// What the official MCP client prints, see `mcp_client.py`.
+pub fn mcp_client(url: &str, token: &str, mode: &str) -> String {
+    let program = python().expect("the server is there").join("bin/python");
+    let client = here().join("servers/mcp_client.py");
+    let output = Command::new(program).arg(client).args([url, token, mode]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Express, which reads the case of paths only if told to: `insensitive` is its default.
 pub fn express(case: &str) -> Option<&'static Server> {
     static EXPRESS: OnceLock<Option<PathBuf>> = OnceLock::new();

@@ -7,6 +7,10 @@ pub(super) fn token_types() -> Vec<String> {
     vec!["at+jwt".to_owned()]
 }
 
+pub(super) const fn body_bytes() -> usize {
+    limits::BODY_BYTES
+}
+
 pub(super) const fn token_bytes() -> usize {
     limits::TOKEN_BYTES
 }

@@ -111,7 +111,8 @@ fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut
                 "name the paths that are public",
             ));
         }
-    } else if route.scopes.is_empty() && !route.any_token && route.policies.is_empty() {
+    } else if route.scopes.is_empty() && !route.any_token && route.policies.is_empty() && route.mcp.is_none()
+    {
         warnings.push(warning(
             format!("/routes/{index}"),
             "every valid token is enough: the route has neither `scopes` nor `policies`".to_owned(),

@@ -2,6 +2,8 @@
 
 mod claims;
 mod issuer;
+mod mcp;
+mod named;
 mod policy;
 mod route;
 
@@ -91,9 +93,9 @@ fn config(root: &Node<'_>) -> Option<Config> {
     let issuers = object.required("issuers", issuer::issuers);
     let delegation = object.defaulted("delegation", Delegation::default, delegation);
     let policies = object.defaulted("policies", Vec::new, policy::policies);
-    let named = route::Named {
+    let named = named::Named {
         max_depth: delegation.as_ref().map(|it| it.max_depth),
-        entries: route::entry_names(root.value()),
+        entries: named::entry_names(root.value()),
     };
     let routes =
         object.required("routes", |node| node.list(1..=limits::ROUTES, |node| route::route(node, &named)));

@@ -1,5 +1,6 @@
 //! `routes`: what the requests of a path need.
 
+use super::mcp::Mcp;
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::http::{HostPattern, PathPrefix};
@@ -10,14 +11,14 @@ use crate::limits;
 ///
 /// A route without `anonymous` needs a valid token even if it lists neither scopes nor policies. A preflight request that
 /// is let through (see `preflight`) is the only exception.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Route {
     /// Conditions that a request must meet, all of them.
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth`, `delegation_required` and `policies`.
+    /// combined with `scopes`, `max_depth`, `delegation_required`, `policies` and `mcp`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
@@ -57,6 +58,9 @@ pub struct Route {
         )
     )]
     pub policies: Vec<String>,
+    /// If present, requests are messages of the Model Context Protocol, and only actions that a rule admits pass.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [{ "tools": [{ "name": "tickets.*" }] }])))]
+    pub mcp: Option<Mcp>,
 }
 
 /// Conditions on a request. All that are present must hold.

@@ -191,6 +191,17 @@ stand_ins! {
             present(),
         ] },
     });
+    /// The name of an action, or the beginning of names.
+    ActionName = text(r"^[^\x00-\x1F\x7F*]*\*?$", limits::IDENTITY_BYTES);
+    /// Values of arguments by pointer.
+    Arguments = json_schema!({
+        "type": "object",
+        "propertyNames": text(POINTER, limits::IDENTITY_BYTES),
+        "maxProperties": limits::CLAIM_POINTERS,
+        "additionalProperties": {
+            "type": "array", "items": scalar(), "uniqueItems": true, "minItems": 1, "maxItems": limits::SMALL_LIST,
+        },
+    });
     /// Words by pointer.
     Signs = json_schema!({
         "type": "object",

@@ -3,9 +3,10 @@
 //! It names the token by its `jti`, never by its bytes, and holds no header and no query.
 
 use super::{Decision, Outcome};
+use crate::action::Action;
 use crate::chain::{Hop, Identity, SignedToken};
 use crate::config::{AuditLog, Config};
-use crate::denial::Evidence;
+use crate::denial::{Evidence, Shown};
 use crate::http::NormalPath;
 use crate::policy::{Obligation, PolicyRecord};
 use crate::printable;
@@ -31,6 +32,9 @@ pub struct AuditRecord<'a> {
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Route<'a>>,
+    /// What the message is about to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<ActionRecord>,
     /// Principal, then every hop, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Vec<Party<'a>>>,
@@ -52,6 +56,22 @@ pub struct AuditRecord<'a> {
 struct Route<'a> {
     index: usize,
     path_prefix: &'a str,
+}
+
+/// An action, without its arguments, which are the caller's data.
+#[derive(Debug, Serialize)]
+struct ActionRecord {
+    protocol: &'static str,
+    kind: &'static str,
+    name: Shown,
+    method: Shown,
+}
+
+impl From<&Action> for ActionRecord {
+    fn from(action: &Action) -> Self {
+        let (name, method) = (action.name().into(), action.method().into());
+        Self { protocol: "mcp", kind: action.kind().word(), name, method }
+    }
 }
 
 /// A hop, or the principal.
@@ -158,6 +178,7 @@ impl<'a> AuditRecord<'a> {
             method: decision.method(),
             path: decision.path().map(NormalPath::as_str),
             route,
+            action: decision.action().map(ActionRecord::from),
             chain: token.map(chain),
             depth: token.map(SignedToken::depth),
             agent: token.and_then(SignedToken::agent).map(|agent| agent.subject.as_str()),

@@ -7,6 +7,7 @@ use crate::http::{Connection, OWN_PREFIX};
 use crate::policy::Obligation;
 use crate::reason::{Challenge, Reason};
 use serde::Serialize;
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// How many identity headers there are beside those that policies ask for.
@@ -138,14 +139,56 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
         policy_code: policy.and_then(|(_, code)| code.as_deref()),
         decision: decision.id(),
     };
-    let mut headers = vec![("content-type", "application/problem+json".to_owned())];
+    // Clients of the protocol show nothing but an error of the protocol.
+    let is_message = decision.route().is_some_and(|route| route.entry().mcp.is_some());
+    let media_type = if is_message { "application/json" } else { "application/problem+json" };
+    let mut headers = vec![("content-type", media_type.to_owned())];
     // A denial is for this request at this moment (RFC 9111 §5.2.2.5).
     headers.push(("cache-control", "no-store".to_owned()));
     if let Some(challenge) = challenge(reason.challenge(), decision, config) {
         headers.push(("www-authenticate", challenge));
     }
-    // Serialising a struct of strings and a number does not fail; an empty body would still deny.
-    LocalReply { status: reason.status(), headers, body: serde_json::to_vec(&problem).unwrap_or_default() }
+    // Serialising a struct of strings and numbers does not fail; an empty body would still deny.
+    let body = match is_message {
+        true => serde_json::to_vec(&RpcError::new(decision, reason, problem)),
+        false => serde_json::to_vec(&problem),
+    };
+    LocalReply { status: reason.status(), headers, body: body.unwrap_or_default() }
+}
+
+/// A response of JSON-RPC 2.0 (§5) with an error.
+#[derive(Serialize)]
+struct RpcError<'a> {
+    jsonrpc: &'static str,
+    id: Option<&'a Value>,
+    error: RpcErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct RpcErrorObject<'a> {
+    code: i32,
+    message: String,
+    data: Problem<'a>,
+}
+
+impl<'a> RpcError<'a> {
+    fn new(decision: &'a Decision, reason: Reason, problem: Problem<'a>) -> Self {
+        let code = match reason {
+            // JSON-RPC 2.0 §5.1, and MCP 2026-07-28 for headers that do not agree.
+            Reason::BodyMalformed => -32600,
+            Reason::ProtocolMismatch => -32020,
+            // Outside of the range that is reserved (-32768 to -32000): the HTTP status.
+            other => i32::from(other.status()),
+        };
+        let policy = match (problem.policy, problem.policy_code) {
+            (Some(policy), Some(code)) => format!(", {policy}: {code}"),
+            (Some(policy), None) => format!(", {policy}"),
+            _ => String::new(),
+        };
+        let message = format!("{} ({}{policy}, decision {})", reason.detail(), reason.code(), decision.id());
+        let id = decision.facts.message.id.as_ref();
+        Self { jsonrpc: "2.0", id, error: RpcErrorObject { code, message, data: problem } }
+    }
 }
 
 /// RFC 6750 §3 and RFC 9728 §5.1. The values need no escaping: error codes are ours, scope tokens and the metadata
@@ -158,7 +201,9 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
         Challenge::Error(error) => parameters.push(format!("error=\"{error}\"")),
         Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
     }
-    let scopes = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
+    let route = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
+    let of_action = decision.facts.message.scopes.iter().filter(|scope| !route.contains(scope));
+    let scopes: Vec<&str> = route.iter().chain(of_action).map(String::as_str).collect();
     // A client that must get another token learns at once for which scopes: else it asks for all that there are.
     let names_scopes = matches!(challenge, Challenge::Scope | Challenge::Bare)
         || decision.reason().is_some_and(|reason| reason.status() == 401);

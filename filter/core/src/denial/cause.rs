@@ -115,6 +115,73 @@ pub enum ClaimProblem {
     Bound,
 }
 
+/// Why a body is no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyProblem {
+    /// Nothing follows the head.
+    #[error("there is no body")]
+    Absent,
+    /// Not strict JSON.
+    #[error("the body: {0}")]
+    Json(JsonError),
+    /// JSON that names a member twice. Its name is the client's text, and not kept.
+    #[error("the body names a member twice")]
+    Duplicate,
+    /// An array: several messages at once.
+    #[error("the body is a batch, and batches are not accepted")]
+    Batch,
+    /// JSON, but no object.
+    #[error("the body is no JSON object")]
+    NotObject,
+    /// A member of the envelope is missing or has the wrong form (JSON-RPC 2.0 §4).
+    #[error("`{name}` is missing or has the wrong form")]
+    Member {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A member that is one of the protocol's but for upper and lower case: some servers take it for that one.
+    #[error("the body names a member of the protocol in another letter case")]
+    Spelling,
+    /// A URI that servers read in different ways, such as one with dot segments.
+    #[error("`uri` is not in normal form: it has dot segments, backslashes, encoded slashes or white space")]
+    Uri,
+    /// The last part of the body did not come in time.
+    #[error("the body did not come in time")]
+    Late,
+    /// The body is compressed, or in another character set than UTF-8.
+    #[error("the body is compressed or not UTF-8, as its headers say")]
+    Encoded,
+}
+
+/// How headers and body of a message contradict each other, or the revision that it names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolProblem {
+    /// A header comes more than once.
+    #[error("the header {header} comes more than once")]
+    Repeated {
+        /// Its name.
+        header: &'static str,
+    },
+    /// A header that the revision asks for is missing.
+    #[error("the header {header} is missing")]
+    Missing {
+        /// Its name.
+        header: &'static str,
+    },
+    /// A header says something else than the body.
+    #[error("the header {header} does not agree with the body")]
+    Differs {
+        /// Its name.
+        header: &'static str,
+    },
+    /// A revision that is not known here.
+    #[error("the protocol version is not known here")]
+    Version,
+    /// A request without a body by its method has one.
+    #[error("a request with this method must not have a body")]
+    Body,
+}
+
 /// Why an issuer's keys are not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeysProblem {

@@ -1,6 +1,8 @@
 //! What led to a denial, for the audit record.
 
-use super::cause::{ClaimProblem, CredentialProblem, KeysProblem, PathError, TokenProblem};
+use super::cause::{
+    BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem, TokenProblem,
+};
 use crate::limits;
 use crate::time::UnixTime;
 use serde::{Serialize, Serializer};
@@ -183,6 +185,34 @@ pub enum Evidence {
         iss: Shown,
         /// `actor_issuers`, or the issuer of the token.
         trusted: Vec<String>,
+    },
+    /// The body is no message.
+    Body {
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: BodyProblem,
+    },
+    /// The body is too long.
+    BodySize {
+        /// How many bytes came, at least.
+        bytes: usize,
+        /// `body_bytes` of the route.
+        max: usize,
+    },
+    /// Headers and body contradict each other.
+    Protocol {
+        /// How.
+        #[serde(serialize_with = "text")]
+        problem: ProtocolProblem,
+    },
+    /// No rule admits the action; it stands in the record.
+    Action,
+    /// An argument is absent or has a value that the rule does not admit.
+    Argument {
+        /// Its JSON pointer.
+        argument: String,
+        /// Whether it is there.
+        present: bool,
     },
     /// The token lacks scopes.
     Scopes {

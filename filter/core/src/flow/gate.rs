@@ -254,13 +254,14 @@ impl Gate {
         })
     }
 
-    /// Asks the policies of the request's route: what each said, and what they want done.
+    /// Asks the policies of the request's route, then `more`: what each said, and what they want done.
     pub(super) fn ask(
         &mut self,
         request: &RequestContext<'_>,
+        more: &[Rc<Asked>],
     ) -> (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>) {
         let mut fold = Fold::default();
-        for asked in request.route().asked() {
+        for asked in request.route().asked().iter().chain(more) {
             if let Err(denial) = fold.add(asked, self.policies.check(&asked.entry, request)) {
                 return (fold.records, Err(denial));
             }

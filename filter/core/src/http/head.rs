@@ -62,6 +62,12 @@ impl RequestHead {
         Self { body, ..self }
     }
 
+    /// Whether a body follows.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.body
+    }
+
     /// Whether `x-forwarded-host` holds something else than hosts: some servers make a URL of it, and a slash in it moves the
     /// path.
     #[must_use]
@@ -73,7 +79,8 @@ impl RequestHead {
         position.and_then(|position| self.headers.value(position))
     }
 
-    fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    /// All values of a header, whose name is in lower case.
+    pub fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.headers.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
     }
 

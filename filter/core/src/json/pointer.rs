@@ -39,9 +39,15 @@ impl Pointer {
         let (first, rest) = self.segments.split_first()?;
         rest.iter().try_fold(object.get(first)?, |value, segment| match value {
             Value::Object(members) => members.get(segment),
-            Value::Array(elements) => elements.get(index(segment)?),
+            Value::Array(elements) => elements.get(array_index(segment)?),
             _ => None,
         })
+    }
+
+    /// Its reference tokens, unescaped; there is at least one.
+    #[must_use]
+    pub fn segments(&self) -> &[String] {
+        &self.segments
     }
 
     /// The pointer as it was written.
@@ -96,8 +102,9 @@ fn unescaped(segment: &str) -> Option<String> {
     Some(text)
 }
 
-/// RFC 6901 §4: digits without leading zeros.
-fn index(segment: &str) -> Option<usize> {
+/// The index of an array that a reference token stands for (RFC 6901 §4): digits without leading zeros.
+#[must_use]
+pub fn array_index(segment: &str) -> Option<usize> {
     let plain = segment == "0" || !segment.starts_with('0');
     (plain && segment.bytes().all(|byte| byte.is_ascii_digit())).then(|| segment.parse().ok()).flatten()
 }

@@ -3,9 +3,9 @@
 //! What to fetch and when is arithmetic ([`RemoteStore`]); this file carries it out. Each worker fetches for itself: the
 //! store says why, and what it costs.
 
-use super::Plugin;
 use super::host::{Host, HostError, HostResult, Map};
 use super::module::Streams;
+use super::{Plugin, Waiting};
 use crate::config::Issuer;
 use crate::denial::KeysProblem;
 use crate::flow::Step;
@@ -90,6 +90,19 @@ impl Plugin {
             spent_us = spent_us.saturating_add(limits::SETTLE_ONE_US).saturating_add(gate.take_spent_us());
             let decision = match step {
                 Step::Done(decision) => *decision,
+                Step::NeedBody(max) => {
+                    let Some(Waiting { flow, .. }) = self.waiting.leave(context) else { continue };
+                    if host.set_effective_context(context).is_err() {
+                        continue;
+                    }
+                    self.hold(host, context, flow, max, now);
+                    // It may have come while the request waited for keys.
+                    if streams.is_whole(context) {
+                        let passed = self.on_whole_body(host, context, true);
+                        streams.set_passed(context, passed);
+                    }
+                    continue;
+                }
                 Step::NeedKeys(issuer) if !is_late => {
                     waiting.issuer = issuer;
                     waiting.seen = gate.remote_store(issuer).and_then(|store| store.fetched_at());

@@ -117,6 +117,9 @@ pub trait Host {
     /// Sends an HTTP request without a body, and gives the number that its answer will come under.
     fn http_call(&self, cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> HostResult<u32>;
 
+    /// What came of the request's body, at most `max` bytes of it.
+    fn request_body(&self, max: usize) -> HostResult<Vec<u8>>;
+
     /// The body of the response to an HTTP call, at most `max` bytes of it.
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>>;
 

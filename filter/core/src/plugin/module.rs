@@ -33,6 +33,8 @@ struct Stream {
     plugin: u32,
     /// Until this is set nothing of the request goes on.
     passed: bool,
+    /// Whether all of the request has come.
+    whole: bool,
 }
 
 impl Streams {
@@ -43,6 +45,11 @@ impl Streams {
         } else {
             Action::Pause
         }
+    }
+
+    /// Whether all of the request has come.
+    pub(super) fn is_whole(&self, context: u32) -> bool {
+        self.0.get(&context).is_some_and(|stream| stream.whole)
     }
 
     /// Lets the request go on, or not.
@@ -71,7 +78,8 @@ impl Module {
         if parent == 0 {
             let earlier = self.plugins.insert(context, Plugin::new(context));
             earlier.into_iter().for_each(|mut plugin| plugin.close(host));
-        } else if let Some(earlier) = self.streams.0.insert(context, Stream { plugin: parent, passed: false })
+        } else if let Some(earlier) =
+            self.streams.0.insert(context, Stream { plugin: parent, passed: false, whole: false })
         {
             // Nothing that an earlier request of this number left may be taken for this one's.
             self.forget(host, earlier.plugin, context);
@@ -105,6 +113,7 @@ impl Module {
         match self.of_stream(context) {
             Some((plugin, stream)) => {
                 plugin.forget(host, context);
+                stream.whole = end;
                 stream.passed = plugin.on_headers(host, context, count, end);
             }
             None => {
@@ -115,9 +124,16 @@ impl Module {
         self.streams.action(context)
     }
 
-    /// A part of a request's body came.
-    #[must_use]
-    pub fn request_body(&self, context: u32) -> Action {
+    /// A part of a request's body came: with what was held of it `size` bytes; `end` says that nothing follows.
+    pub fn request_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
+        if let Some((plugin, stream)) = self.of_stream(context)
+            && !stream.passed
+        {
+            stream.whole |= end;
+            if plugin.holds(context) {
+                stream.passed = plugin.on_body(host, context, size, end);
+            }
+        }
         self.streams.action(context)
     }
 
@@ -133,6 +149,16 @@ impl Module {
             let plugin = stream.plugin;
             // Nor may it pass later.
             self.forget(host, plugin, context);
+        }
+        // With trailers, the last part of a body does not say that it is the last.
+        if stripped
+            && let Some((plugin, stream)) = self.of_stream(context)
+            && !stream.passed
+        {
+            stream.whole = true;
+            if plugin.holds(context) {
+                stream.passed = plugin.on_whole_body(host, context, false);
+            }
         }
         self.streams.action(context)
     }

@@ -9,6 +9,7 @@ use crate::http::{RequestHead, ReservedHeaders};
 use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
+use crate::time::UnixTime;
 
 impl Plugin {
     /// Whether the request may go on now. If it may not, it was answered, or it waits. `end` says that nothing follows the head.
@@ -43,25 +44,40 @@ impl Plugin {
         self.metrics.cache(gate.take_cache_counts());
         match step {
             Step::Done(decision) => Ok(self.carry_out(host, *decision, false)),
-            Step::NeedKeys(issuer) => {
-                let store = gate.remote_store(issuer);
-                let seen = store.as_ref().and_then(|store| store.fetched_at());
-                let timeout = store.map_or(0, |store| store.config().timeout_ms);
-                // Asked for only now, for most requests do not wait; those of whom it cannot be had are one source.
-                let source =
-                    host.property("source\0address").map_or_else(|_| Source::default(), |it| Source::of(&it));
-                let size = flow.head().size();
-                if !self.waiting.has_room(&source, size) {
-                    let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
-                    return Ok(self.carry_out(host, decision, false));
-                }
-                let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
-                self.waiting.enter(context, source, size, Waiting { flow, issuer, seen, deadline });
-                self.metrics.waiting(host, self.waiting.len());
-                self.set_ticks(host);
-                Ok(false)
-            }
+            Step::NeedKeys(issuer) => Ok(self.wait(host, context, flow, issuer, now)),
+            Step::NeedBody(max) => Ok(self.hold(host, context, flow, max, now)),
         }
+    }
+
+    /// Lets a request wait for keys, if there is room. Gives whether it may go on, which it may not.
+    pub(super) fn wait(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        mut flow: Flow,
+        issuer: usize,
+        now: UnixTime,
+    ) -> bool {
+        let Some(gate) = &mut self.gate else {
+            self.refuse(host, Reason::ConfigInvalid);
+            return false;
+        };
+        let store = gate.remote_store(issuer);
+        let seen = store.as_ref().and_then(|store| store.fetched_at());
+        let timeout = store.map_or(0, |store| store.config().timeout_ms);
+        // Asked for only now, for most requests do not wait; those of whom it cannot be had are one source.
+        let source =
+            host.property("source\0address").map_or_else(|_| Source::default(), |it| Source::of(&it));
+        let size = flow.size();
+        if !self.waiting.has_room(&source, size) {
+            let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
+            return self.carry_out(host, decision, false);
+        }
+        let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
+        self.waiting.enter(context, source, size, Waiting { flow, issuer, seen, deadline });
+        self.metrics.waiting(host, self.waiting.len());
+        self.set_ticks(host);
+        false
     }
 }
 
@@ -69,7 +85,9 @@ impl Plugin {
 /// is so now; if not, the request was cut off.
 pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: usize) -> bool {
     let stripped = host.headers(Map::RequestTrailers, count).and_then(|trailers| {
-        let unwanted = |name: &&[u8]| *name == b"authorization" || reserved.contains(name);
+        // Of `mcp-` headers the message was compared with, these say something else.
+        let unwanted =
+            |name: &&[u8]| *name == b"authorization" || name.starts_with(b"mcp-") || reserved.contains(name);
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
         remove(host, Map::RequestTrailers, names.collect())
     });

@@ -1,5 +1,6 @@
 //! What the policies of a route are asked about: a request whose token, chain and scopes already passed.
 
+use crate::action::{Action, Ruled};
 use crate::chain::VerifiedChain;
 use crate::denial::{Denial, Evidence};
 use crate::http::{NormalPath, RequestHead};
@@ -14,6 +15,7 @@ pub struct RequestContext<'a> {
     head: &'a RequestHead,
     path: &'a NormalPath,
     chain: &'a VerifiedChain,
+    action: Option<&'a Action>,
     now: UnixTime,
 }
 
@@ -47,7 +49,34 @@ impl<'a> RequestContext<'a> {
             let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
             return Err(Denial::new(Reason::ScopeInsufficient, evidence));
         }
-        Ok(Self { head, path, chain, now })
+        Ok(Self { head, path, chain, action: None, now })
+    }
+
+    /// The same request, with what it is about to do: it falls under `ruled`. Gives the scopes that this takes beside those of the
+    /// route.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeInsufficient`] or [`Reason::DelegationTooDeep`], if the rule needs more than the route.
+    pub fn about(self, action: &'a Action, ruled: &Ruled<'_>) -> Result<Self, Denial> {
+        if let Some((_, rule)) = ruled.rule {
+            let granted = self.chain.token().scopes();
+            let missing: Vec<String> =
+                rule.scopes.iter().filter(|needed| !granted.contains(needed)).cloned().collect();
+            if !missing.is_empty() {
+                return Err(Denial::new(Reason::ScopeInsufficient, Evidence::Scopes { missing }));
+            }
+            let depth = self.chain.depth();
+            if let Some(max_depth) = rule.max_depth.filter(|most| depth > usize::from(*most)) {
+                return Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth }));
+            }
+        }
+        Ok(Self { action: Some(action), ..self })
+    }
+
+    /// What the request is about to do, on a route with a protocol.
+    #[must_use]
+    pub fn action(&self) -> Option<&'a Action> {
+        self.action
     }
 
     /// The request method, as it came.

@@ -8,7 +8,7 @@ use mandate_core::chain::SignedToken;
 use mandate_core::config::{Config, Issuer};
 use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
-use mandate_core::flow::{Flow, Gate, Step, Stop};
+use mandate_core::flow::{Body, Flow, Gate, Step, Stop};
 use mandate_core::http::RequestHead;
 use mandate_core::http::{Headers, NormalPath};
 use mandate_core::keys::PublicKey;
@@ -314,6 +314,7 @@ pub fn decide_at(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Decision 
     match Flow::new("decision-1".to_owned(), head).advance(gate, &InModule, now) {
         Step::Done(decision) => *decision,
         Step::NeedKeys(issuer) => panic!("keys of issuer {issuer} are missing"),
+        Step::NeedBody(_) => panic!("its body is missing"),
     }
 }
 
@@ -347,6 +348,7 @@ pub fn strict_config() -> Config {
             { "match": { "path_prefix": "/v1" }, "scopes": ["tickets.read", "tickets.list"] },
             { "match": { "path_prefix": "/denied" }, "policies": ["denier"] },
             { "match": { "path_prefix": "/faulty" }, "policies": ["faulty"] },
+            { "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "a", "arguments": { "/x": [1] } }], "body_bytes": 200 } },
         ]);
     })
 }
@@ -435,6 +437,28 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
             Denied { reason, decision, config: Some(config) }
         })
         .collect();
+
+    // Messages of a protocol.
+    let call = |tool: &str| {
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } }).to_string()
+    };
+    for (reason, headers, body) in [
+        (Reason::ActionDenied, vec![], Body::Whole(call("marker").into_bytes())),
+        (Reason::ArgumentDenied, vec![], Body::Whole(call("a").into_bytes())),
+        (Reason::BodyMalformed, vec![], Body::Whole(b"marker".to_vec())),
+        (Reason::BodyTooLarge, vec![], Body::TooLong(201)),
+        (Reason::ProtocolMismatch, vec![("mcp-name", "marker")], Body::Whole(call("a").into_bytes())),
+    ] {
+        let config = strict_config();
+        let authorization = bearer(&marked(json!({})));
+        let headers = [vec![("authorization", authorization.as_str())], headers].concat();
+        let mut flow = Flow::new("decision-1".to_owned(), head("POST", "/mcp", &headers).with_body(true));
+        flow.set_body(body);
+        let Step::Done(decision) = flow.advance(&mut strict_gate(config.clone()), &InModule, NOW) else {
+            panic!("the body is there")
+        };
+        denials.push(Denied { reason, decision: *decision, config: Some(config) });
+    }
 
     let config = self::config(|c| c["delegation"] = json!({ "required": true }));
     let decision = decide(&mut gate(config.clone()), get("/v1", &marked(json!({ "act": null }))));

@@ -112,6 +112,10 @@ impl Stage {
                 { "match": { "path_prefix": "/v1/tools" }, "scopes": ["tools.call"], "policies": ["tool-allow-list"] },
                 { "match": { "path_prefix": "/v1/production" }, "scopes": ["production.write"], "policies": ["production-writes"] },
                 { "match": { "path_prefix": "/v1/" }, "scopes": ["tickets.read"] },
+                { "match": { "path_prefix": "/mcp" }, "scopes": ["tickets.read"], "mcp": { "tools": [
+                    { "name": "tickets.list" },
+                    { "name": "tickets.close", "arguments": { "/env": ["staging"] } },
+                ] } },
             ],
             "policies": [
                 { "name": "tool-allow-list", "settings": {
@@ -187,6 +191,8 @@ impl Stage {
             ("allow".to_owned(), told("x-mandate-chain").unwrap_or_else(|| "(anonymous)".to_owned()))
         } else {
             let body = response.json().unwrap_or_default();
+            // On a route for MCP it is part of an error of the protocol.
+            let body = body.pointer("/error/data").unwrap_or(&body);
             let member = |name| body.get(name).and_then(serde_json::Value::as_str);
             let code = member("code")
                 .map_or_else(|| format!("no reason, status {}", response.status), str::to_owned);
@@ -270,9 +276,32 @@ impl Stage {
             self.expect("no route", "/admin", Some(&good), Some("route_unmatched"))?,
             self.expect("a path that hides a slash", "/v1/..%2fadmin", Some(&good), Some("path_invalid"))?,
         ];
+        rows.extend(self.tools(&good)?);
         rows.extend(self.policies()?);
         rows.extend(self.rotate(&good)?);
         Ok(rows)
+    }
+
+    /// Calls of tools of an MCP server: what they say is in the body.
+    fn tools(&self, token: &str) -> Result<Vec<Row>> {
+        let call = |tool: &str, arguments: serde_json::Value| {
+            let params = json!({ "name": tool, "arguments": arguments });
+            let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+            Request::post("/mcp", body.to_string()).bearer(token)
+        };
+        Ok(vec![
+            self.compare("MCP: a tool that a rule admits", &call("tickets.list", json!({})), None)?,
+            self.compare(
+                "MCP: a tool that no rule admits",
+                &call("payments.send", json!({ "amount": 1 })),
+                Some("action_denied"),
+            )?,
+            self.compare(
+                "MCP: an argument that no rule admits",
+                &call("tickets.close", json!({ "id": 7, "env": "production" })),
+                Some("argument_denied"),
+            )?,
+        ])
     }
 
     /// Rules of the operator's own, linked into the filter.

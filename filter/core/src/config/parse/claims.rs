@@ -83,7 +83,10 @@ fn pointer_or_null(node: &Node<'_>) -> Option<Option<Pointer>> {
 }
 
 /// An object whose members are named by JSON pointers.
-fn by_pointer<T>(node: &Node<'_>, read: impl Fn(&Node<'_>) -> Option<T>) -> Option<Vec<(Pointer, T)>> {
+pub(super) fn by_pointer<T>(
+    node: &Node<'_>,
+    read: impl Fn(&Node<'_>) -> Option<T>,
+) -> Option<Vec<(Pointer, T)>> {
     let members = node.members(limits::CLAIM_POINTERS)?;
     let count = members.len();
     let read = |(name, node): &(&str, Node<'_>)| {
@@ -111,7 +114,7 @@ fn mark(node: &Node<'_>) -> Option<Mark> {
 }
 
 /// `None` stands for `null`: the claim is absent.
-fn one_value(node: &Node<'_>) -> Option<Option<Value>> {
+pub(super) fn one_value(node: &Node<'_>) -> Option<Option<Value>> {
     match node.value() {
         Value::Null => Some(None),
         Value::Bool(_) | Value::Number(_) => Some(Some(node.value().clone())),

@@ -2,46 +2,25 @@
 
 use super::super::reader::{Node, shown};
 use super::super::{Route, RouteMatch, checks};
-use super::depth;
+use super::mcp;
+use super::named::{Named, entry_reference, route_depth};
 use crate::denial::PathError;
 use crate::http::PathPrefix;
 use crate::limits;
-use serde_json::Value;
-
-/// What routes refer to; `None` where the referred part is itself in doubt.
-pub(super) struct Named<'a> {
-    pub(super) max_depth: Option<u8>,
-    pub(super) entries: Option<Vec<&'a str>>,
-}
-
-/// The names of all policy entries, also of those with problems.
-pub(super) fn entry_names(document: &Value) -> Option<Vec<&str>> {
-    match document.get("policies") {
-        None => Some(Vec::new()),
-        Some(Value::Array(entries)) if entries.len() <= limits::POLICIES => {
-            Some(entries.iter().filter_map(|entry| entry.get("name")?.as_str()).collect())
-        }
-        Some(_) => None,
-    }
-}
 
 pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
     let mut object = node.object()?;
     let matcher = object.required("match", route_match);
     let anonymous = object.defaulted("anonymous", || false, Node::boolean);
     let scopes = object.optional("scopes", |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
-    let max_depth = object.optional("max_depth", |node| match (depth(node)?, named.max_depth) {
-        (depth, Some(most)) if depth > most => {
-            node.refuse(format!("must not be more than `delegation.max_depth`, which is {most}"))
-        }
-        (depth, _) => Some(depth),
-    });
+    let max_depth = object.optional("max_depth", |node| route_depth(node, named));
     let delegation_required = object.defaulted("delegation_required", || false, Node::boolean);
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
+    let mcp = object.optional("mcp", |node| mcp::mcp(node, named));
     if anonymous == Some(true) {
-        for name in ["scopes", "max_depth", "delegation_required", "policies"] {
+        for name in ["scopes", "max_depth", "delegation_required", "policies", "mcp"] {
             if let Some(node) = object.member(name) {
                 node.refuse_with::<()>(
                     "has no meaning on an anonymous route, which never looks at a token",
@@ -59,15 +38,8 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         max_depth: max_depth?,
         delegation_required: delegation_required?,
         policies: policies?,
+        mcp: mcp?,
     })
-}
-
-fn entry_reference(node: &Node<'_>, named: &Named<'_>) -> Option<String> {
-    let name = node.string(limits::NAME_BYTES)?;
-    match &named.entries {
-        Some(entries) if !entries.contains(&name) => node.refuse_word("entry of `policies`", name, entries),
-        _ => Some(name.to_owned()),
-    }
 }
 
 fn route_match(node: &Node<'_>) -> Option<RouteMatch> {

@@ -1,0 +1,113 @@
+//! Requests that are held until their message came.
+
+use super::host::Host;
+use super::module::Streams;
+use super::{Held, Plugin};
+use crate::flow::{Body, Flow, Step};
+use crate::limits;
+use crate::log_level::LogLevel;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+
+impl Plugin {
+    /// Holds a request until its message came, if there is room. Gives whether it may go on, which it may not.
+    pub(super) fn hold(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        flow: Flow,
+        max: usize,
+        now: UnixTime,
+    ) -> bool {
+        let has_room = self.held.len() < limits::HELD_REQUESTS;
+        self.held.insert(context, Held { flow, max, since: now, is_shown: false });
+        if !has_room {
+            host.say(LogLevel::Error, "too many requests whose body has not come yet: the request is denied");
+            self.rule(host, context, Body::Withheld, false);
+        }
+        false
+    }
+
+    /// Whether the request of this context is held for its message.
+    pub(super) fn holds(&self, context: u32) -> bool {
+        self.held.contains_key(&context)
+    }
+
+    /// So many bytes of the message are there, and perhaps no more follow. Gives whether the request may go on.
+    pub(super) fn on_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> bool {
+        let Some(held) = self.held.get_mut(&context) else { return false };
+        held.is_shown = true;
+        if size > held.max {
+            return self.rule(host, context, Body::TooLong(size), false);
+        }
+        end && self.on_whole_body(host, context, false)
+    }
+
+    /// The whole message is there. Gives whether the request may go on; one that `waited` goes on at once.
+    pub(super) fn on_whole_body(&mut self, host: &dyn Host, context: u32, waited: bool) -> bool {
+        let Some(held) = self.held.get(&context) else { return false };
+        // One more than is accepted, so that too much is seen as such.
+        match host.request_body(held.max.saturating_add(1)) {
+            Ok(body) => self.rule(host, context, Body::Whole(body), waited),
+            Err(error) => {
+                self.held.remove(&context);
+                host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
+                self.refuse(host, Reason::Internal);
+                false
+            }
+        }
+    }
+
+    fn rule(&mut self, host: &dyn Host, context: u32, body: Body, waited: bool) -> bool {
+        let Some(Held { mut flow, .. }) = self.held.remove(&context) else { return false };
+        flow.set_body(body);
+        let (Some(gate), Ok(now)) = (&mut self.gate, host.now()) else {
+            self.refuse(host, Reason::Internal);
+            return false;
+        };
+        let step = flow.advance(gate, &self.verifier.with(host), now);
+        self.metrics.cache(gate.take_cache_counts());
+        match step {
+            Step::Done(decision) => self.carry_out(host, *decision, waited),
+            // Its keys are gone meanwhile.
+            Step::NeedKeys(issuer) => self.wait(host, context, flow, issuer, now),
+            // It has its body.
+            Step::NeedBody(_) => {
+                self.refuse(host, Reason::Internal);
+                false
+            }
+        }
+    }
+
+    /// Ends requests of whose message the proxy shows nothing: without a setting of its own it never does while the head is held.
+    pub(super) fn give_up_on_bodies(&mut self, host: &dyn Host, streams: &mut Streams) {
+        if self.held.is_empty() {
+            return;
+        }
+        let Ok(now) = host.now() else { return };
+        let is_late = |held: &Held| {
+            let patience = if held.is_shown { limits::BODY_COMPLETE_MS } else { limits::BODY_WAIT_MS };
+            now >= held.since.plus_millis(patience)
+        };
+        let late = self.held.iter().filter(|(_, held)| is_late(held));
+        let late: Vec<(u32, bool)> = late.map(|(context, held)| (*context, held.is_shown)).collect();
+        for (context, is_shown) in late {
+            let body = if is_shown { Body::Late } else { Body::Withheld };
+            if !is_shown {
+                host.say(
+                    LogLevel::Error,
+                    "no part of a message came: either its client sent none, or the proxy does not show it. If no message at all passes, \
+                     set `allow_on_headers_stop_iteration: true` in the plugin's configuration of Envoy (1.35 or later); the request \
+                     is denied",
+                );
+            }
+            if host.set_effective_context(context).is_ok() {
+                let passed = self.rule(host, context, body, true);
+                streams.set_passed(context, passed);
+            } else {
+                self.held.remove(&context);
+            }
+        }
+        host.set_effective_context(self.context).ok();
+    }
+}
