@@ -75,6 +75,8 @@ pub struct RouteAnswer {
     pub denied: Option<Denied>,
     /// How many policies would be asked then.
     pub policies: usize,
+    /// Whether the message in the body would be ruled on before that.
+    pub reads_body: bool,
 }
 
 impl From<Denial> for Denied {
@@ -150,7 +152,12 @@ impl Reading {
                 .push("the configuration has its own keys for this issuer: `--jwks` is not used".to_owned());
         }
         self.signature_checked = inline || keys.is_some();
-        let gates = Gates::new(config, index, &parsed, keys, now)?;
+        let mut gates = Gates::new(config, index, &parsed, keys, now)?;
+        if let Err(problem) = gates.gate(None) {
+            self.advice.push(format!("the keys cannot be used: {problem}"));
+            self.signature_checked = false;
+            gates = Gates::new(config, index, &parsed, None, now)?;
+        }
         self.signature(&gates, token, now);
         self.routes(&gates, config, token, now);
         self.advise(&parsed, entry);
@@ -299,19 +306,14 @@ impl Reading {
 
     /// Whether there is a key, and the signature is that key's.
     fn signature(&mut self, gates: &Gates, token: &str, now: UnixTime) {
-        let (mut gate, parsed) =
-            match (gates.gate(None), ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES)) {
-                (Ok(gate), Ok(parsed)) => (gate, parsed),
-                (Err(problem), _) => {
-                    self.advice.push(format!("the keys cannot be used: {problem}"));
-                    self.signature_checked = false;
-                    return self.unchecked();
-                }
-                (_, Err(_)) => return,
-            };
         if !self.signature_checked {
             return self.unchecked();
         }
+        let (Ok(mut gate), Ok(parsed)) =
+            (gates.gate(None), ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES))
+        else {
+            return;
+        };
         match gate.key_for(&parsed, &InModule, now) {
             Ok(key) => {
                 self.row("key", "key set", "found", Ok(()));
@@ -327,8 +329,18 @@ impl Reading {
             Err(Stop::Deny(denial)) if denial.reason == Reason::KeyUnknown => {
                 self.row("key", "key set", "", Err(denial));
             }
+            // The filter would fetch the set once more, and find the same.
+            Err(Stop::Wait(_)) => self.row("key", "key set", "", Err(no_key(&parsed))),
             // Of these there is a row already.
-            Err(Stop::Deny(_) | Stop::Wait(_)) => {}
+            Err(Stop::Deny(_)) => {}
+        }
+        if self.rows.iter().any(|row| row.what == "key" && row.problem.is_some()) {
+            self.signature_checked = false;
+            let names = gates.key_names();
+            self.advice.push(match names.as_slice() {
+                [] => "no key of the key set can be used: is it the set of this issuer?".to_owned(),
+                names => format!("the key set has {}: is it the set of this issuer?", names.join(", ")),
+            });
         }
     }
 
@@ -354,18 +366,24 @@ impl Reading {
                 (":authority", host.as_str()),
                 ("authorization", authorization.as_str()),
             ]);
+            let head = head.with_body(route.mcp.is_some());
             let verifier: &dyn SignatureVerifier =
                 if self.signature_checked { &InModule } else { &Unchecked };
-            let Step::Done(decision) = Flow::new(String::new(), head).advance(&mut gate, verifier, now)
-            else {
-                continue;
-            };
-            let denied = match decision.outcome() {
-                Outcome::Allow(_) => None,
-                Outcome::Deny(denial) => Some(denial.clone().into()),
+            let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {
+                Step::Done(decision) => match decision.outcome() {
+                    Outcome::Allow(_) => None,
+                    Outcome::Deny(denial) => Some(denial.clone().into()),
+                },
+                // The filter would fetch the set once more, and find the same.
+                Step::NeedKeys(_) => match ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES) {
+                    Ok(parsed) => Some(no_key(&parsed).into()),
+                    Err(denial) => Some(denial.into()),
+                },
+                Step::NeedBody(_) => None,
             };
             let policies = route.policies.len();
-            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies });
+            let reads_body = route.mcp.is_some();
+            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies, reads_body });
         }
         // The time is looked at with every route alike, and belongs to the token.
         let of_time = [Reason::TokenExpired, Reason::TokenNotYetValid, Reason::LifetimeTooLong];
@@ -382,6 +400,14 @@ impl Reading {
             };
             self.rows.push(row);
         }
+    }
+}
+
+/// That the key set has no key for a token.
+fn no_key(token: &ParsedToken) -> Denial {
+    match token.header().algorithm {
+        Some(algorithm) => Denial::new(Reason::KeyUnknown, token.key_evidence(algorithm)),
+        None => Reason::KeyUnknown.into(),
     }
 }
 

@@ -199,7 +199,7 @@ fn demo(engine: &str) {
     let desk = Desk::new();
     let rows: Value = serde_json::from_str(&desk.ok(&["demo", "--engine", engine, "--json"])).unwrap();
     let rows = rows.as_array().unwrap();
-    assert!(rows.len() >= 24 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
+    assert!(rows.len() >= 27 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
     let decided: Vec<&str> = rows.iter().map(|row| row["got"].as_str().unwrap()).collect();
     for must in [
         "allow",
@@ -208,6 +208,8 @@ fn demo(engine: &str) {
         "deny: signature_invalid",
         "deny: key_unknown",
         "deny: policy_denied",
+        "deny: action_denied",
+        "deny: argument_denied",
     ] {
         assert!(decided.contains(&must), "{must} not in {decided:?}");
     }
@@ -345,6 +347,27 @@ fn check_token_checks_the_signature_if_it_has_the_keys_and_says_so_if_not() {
     assert_eq!(signature["problem"]["reason"], "signature_invalid");
     let (_, reading) = read_token(&desk, |_| {}, &["--jwks", "jwks.json", "--now", "1000000000"], &[]);
     assert_eq!(reading["routes"][0]["denied"]["reason"], "token_not_yet_valid");
+}
+
+#[test]
+fn check_token_says_that_the_key_set_has_no_key_for_it_and_what_it_has() {
+    let desk = Desk::new();
+    let other = desk.ok(&["token", "keygen", "--key", "other.json", "--kid", "k2"]);
+    std::fs::write(desk.path("other-jwks.json"), other).unwrap();
+    let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "other-jwks.json"], &[]);
+    assert_eq!((code, &reading["signature_checked"]), (Some(1), &json!(false)));
+    let key = reading["rows"].as_array().unwrap().iter().find(|row| row["what"] == "key").unwrap();
+    assert_eq!(key["problem"]["reason"], "key_unknown");
+    let denied = |route: &Value| route["denied"]["reason"] == "key_unknown" || route.get("denied").is_none();
+    let routes = reading["routes"].as_array().unwrap();
+    assert!(!routes.is_empty() && routes.iter().all(denied), "{reading}");
+    assert!(reading["advice"].to_string().contains("`k2` for EdDSA"), "{reading}");
+    std::fs::write(desk.path("empty.json"), r#"{"keys": []}"#).unwrap();
+    let (code, reading) = read_token(&desk, |_| {}, &["--jwks", "empty.json"], &[]);
+    assert_eq!((code, reading["routes"].as_array().map(Vec::len)), (Some(1), Some(1)), "{reading}");
+    assert!(reading["advice"].to_string().contains("cannot be used"), "{reading}");
+    let none = desk.run(&["check", "mandate.json", "--token", "Bearer "]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("the token is empty"), "{none:?}");
 }
 
 #[test]

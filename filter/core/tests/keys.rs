@@ -555,7 +555,7 @@ fn without(mut jwk: Value, name: &str) -> Value {
 #[test]
 fn one_key_under_one_kid_is_one_with_and_without_an_algorithm() {
     let key = with(p256(1), json!({ "kid": "a" }));
-    let set = set(json!([key, with(key.clone(), json!({ "alg": "ES256" }))])).unwrap();
+    let set = set(json!([key, with(key, json!({ "alg": "ES256" }))])).unwrap();
     assert_eq!(rejected(&set), []);
     assert!(set.find(Some("a"), Algorithm::Es256).is_some() && set.find(None, Algorithm::Es256).is_some());
 }

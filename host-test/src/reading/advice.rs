@@ -27,27 +27,16 @@ impl Reading {
     pub(super) fn advise(&mut self, token: &ParsedToken, entry: &Issuer) {
         let claims = token.unverified_claims();
         let problems: Vec<Denied> = self.rows.iter().filter_map(|row| row.problem.clone()).collect();
-        let about = |denied: &Denied, claim: &str| {
-            let name = denied.evidence.as_ref().and_then(|evidence| evidence["claim"].as_str());
-            name.is_some_and(|name| name.trim_start_matches('/') == claim)
-        };
-        let mut advice = Vec::new();
+        let is_other_kind = problems.iter().any(|denied| kind(denied) == Some("mark"));
+        let mut advice: Vec<String> = Vec::new();
+        if is_other_kind {
+            advice.push(format!(
+                "is this an access token? By its marks it is another kind of token: see the marks of `{}` with `mandate check --expand`",
+                entry.provider.name()
+            ));
+        }
         for denied in &problems {
-            match denied.reason {
-                Reason::TokenType => {
-                    let typ = token.header().typ.as_ref().map_or_else(|| "null".to_owned(), |typ| format!("\"{typ}\""));
-                    advice.push(format!("if this is an access token, add `{typ}` to `token_types`, with marks in `claims.require` that ID tokens do not have"));
-                }
-                Reason::AlgorithmNotAllowed => {
-                    advice.push(format!("if the issuer signs with `{}`, add it to `algorithms`", token.header().alg));
-                }
-                Reason::AudienceMismatch => advice.push(format!("if the token is meant for this service, add what it says to `audiences`, which are {}", entry.audiences.join(", "))),
-                Reason::LifetimeTooLong => advice.push("raise `max_lifetime_s`, or have the issuer give shorter tokens".to_owned()),
-                Reason::KeyUnknown => advice.push("the key set has no key with this `kid` and algorithm: is it the set of this issuer, and is `use` right?".to_owned()),
-                Reason::ClaimMissing if about(denied, "client_id") => advice.push("name the claim with the client in `claims.client` (often `/azp`, `/cid` or `/appid`), or add `null` to the list".to_owned()),
-                Reason::ClaimMissing if about(denied, "jti") => advice.push("name the claim with the token's id in `claims.token_id`, or write `[]`".to_owned()),
-                _ => {}
-            }
+            advice.extend(self::denied(denied, token, entry, is_other_kind));
         }
         let lacks_scope = self
             .routes
@@ -65,6 +54,17 @@ impl Reading {
                     ));
                 }
             }
+            // Keycloak.
+            if let Some(roles) = claims.get("realm_access").and_then(|realm| realm.get("roles")) {
+                advice.push(format!("the token has roles ({}): to take them as scopes, add `/realm_access/roles` to `claims.scopes`", short(roles)));
+            }
+        }
+        let by_route = self.routes.iter().filter_map(|route| route.denied.as_ref());
+        if by_route.clone().any(|denied| denied.reason == Reason::DelegationRequired) {
+            advice.push(match claims.contains_key("act") {
+                true => "the token has an `act`, which is no agent by `agent.when` and `chain.count` of the issuer, or is the principal itself".to_owned(),
+                false => "no agent acts: the token has no `act`. If its client, or its principal, is the agent, say so in `agent.from`".to_owned(),
+            });
         }
         let something_is_wrong = !problems.is_empty() || lacks_scope;
         if something_is_wrong && entry.provider == Provider::Rfc9068 {
@@ -75,6 +75,71 @@ impl Reading {
                 self.advice.push(text);
             }
         }
+    }
+}
+
+fn kind(denied: &Denied) -> Option<&str> {
+    denied.evidence.as_ref()?.get("kind")?.as_str()
+}
+
+/// What to change about one denial.
+fn denied(denied: &Denied, token: &ParsedToken, entry: &Issuer, is_other_kind: bool) -> Option<String> {
+    let evidence = denied.evidence.as_ref();
+    let claim = evidence.and_then(|evidence| evidence["claim"].as_str());
+    let about = |name: &str| claim.is_some_and(|claim| claim.trim_start_matches('/') == name);
+    Some(match denied.reason {
+        Reason::TokenType => {
+            let typ = token.header().typ.as_ref().map_or_else(|| "null".to_owned(), |typ| format!("\"{typ}\""));
+            format!("if this is an access token, add `{typ}` to `token_types`, with marks in `claims.require` that ID tokens do not have")
+        }
+        Reason::AlgorithmNotAllowed => {
+            format!("if the issuer signs with `{}`, add it to `algorithms`", token.header().alg)
+        }
+        // What another kind of token is for is no audience of a service.
+        Reason::AudienceMismatch if is_other_kind => return None,
+        Reason::AudienceMismatch if entry.provider == Provider::Keycloak && only_account(token) => {
+            "`account` is what Keycloak writes without an audience mapper: add a mapper for this service to the client or to a client scope, do not accept `account`".to_owned()
+        }
+        Reason::AudienceMismatch => format!(
+            "if the token is meant for this service, add what it says to `audiences`, which are {}",
+            entry.audiences.join(", ")
+        ),
+        Reason::LifetimeTooLong => format!(
+            "raise `max_lifetime_s`, which is {} (at most {}), or have the issuer give shorter tokens",
+            entry.max_lifetime_s,
+            limits::MAX_MAX_LIFETIME_S
+        ),
+        Reason::TokenTooLarge => format!(
+            "raise `token_bytes` of the issuer, which is {} (at most {})",
+            entry.token_bytes,
+            limits::MAX_TOKEN_BYTES
+        ),
+        Reason::TokenExpired => "obtain a new token; to read this one as of another time, use `--now`".to_owned(),
+        Reason::TokenNotYetValid => "compare the clocks of issuer and proxy; `clock_skew_s` allows for a difference".to_owned(),
+        Reason::SignatureInvalid => {
+            "the key set has another key under this `kid`, or the token was altered: is it the set of this issuer?".to_owned()
+        }
+        Reason::ClaimInvalid if about("cnf") => {
+            "the token is bound to a key (DPoP or mutual TLS), and its proof is not verified here: have the issuer give the client tokens that are not bound".to_owned()
+        }
+        Reason::ClaimMissing if about("client_id") => {
+            "name the claim with the client in `claims.client` (often `/azp`, `/cid` or `/appid`), or add `null` to the list".to_owned()
+        }
+        Reason::ClaimMissing if about("jti") => {
+            "name the claim with the token's id in `claims.token_id`, or write `[]`".to_owned()
+        }
+        Reason::ClaimMissing if about("iat") => {
+            "name the claim with the time of issue in `claims.issued_at`, or add `null` to the list".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn only_account(token: &ParsedToken) -> bool {
+    match token.unverified_claims().get("aud") {
+        Some(Value::String(aud)) => aud == "account",
+        Some(Value::Array(list)) => list.iter().all(|aud| aud == "account"),
+        _ => false,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::tokens::{SigningKey, TokenError, jwks};
 use mandate_core::algorithm::Algorithm;
-use mandate_core::config::{Config, Issuer, Problem, Route};
+use mandate_core::config::{Config, Issuer, KeySource, Problem, Route};
 use mandate_core::flow::Gate;
-use mandate_core::keys::{PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::keys::{KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::limits;
 use mandate_core::policy::NoPolicies;
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
@@ -45,6 +46,25 @@ impl Gates {
             None => stand_in(config.issuers.first(), token)?.to_string().into_bytes(),
         };
         Ok(Self { config, document, now })
+    }
+
+    /// The keys of the set in words: those that can be used, then what is wrong with the others.
+    pub(super) fn key_names(&self) -> Vec<String> {
+        let issuer = self.config.issuers.first();
+        let key_use =
+            if issuer.is_some_and(Issuer::is_trust_domain) { KeyUse::JwtSvid } else { KeyUse::Signatures };
+        let set = match issuer.map(|issuer| &issuer.keys) {
+            Some(KeySource::Inline(set)) => KeySet::from_value_for(key_use, set),
+            _ => KeySet::parse_for(key_use, &self.document),
+        };
+        let Ok(set) = set else { return Vec::new() };
+        let usable = set.keys().iter().map(|key| {
+            let serves: Vec<&str> =
+                Algorithm::ALL.into_iter().filter(|it| key.serves(*it)).map(Algorithm::name).collect();
+            let kid = key.kid().map_or_else(|| "no `kid`".to_owned(), |kid| format!("`{kid}`"));
+            format!("{kid} for {}", serves.join("/"))
+        });
+        usable.chain(set.rejected().iter().map(ToString::to_string)).take(limits::REPORTED_KEYS).collect()
     }
 
     /// The gate of one route, or of all.

@@ -145,7 +145,8 @@ impl ParsedToken {
     }
 
     /// What an audit record says of the key that the token names for `algorithm`.
-    pub(crate) fn key_evidence(&self, algorithm: Algorithm) -> Evidence {
+    #[must_use]
+    pub fn key_evidence(&self, algorithm: Algorithm) -> Evidence {
         Evidence::Key {
             unverified_kid: self.header.kid.as_ref().map(Into::into),
             algorithm: algorithm.name(),

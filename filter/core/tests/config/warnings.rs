@@ -207,3 +207,29 @@ fn a_client_that_acts_and_is_nowhere_is_pointed_at() {
     let document = edited(&valid(), "/issuers/0/claims/client", Some(json!([])));
     assert_eq!(warned(&document), ["/issuers/0/claims/client"]);
 }
+
+#[test]
+fn what_a_provider_tells_apart_and_the_configuration_does_not_is_pointed_at() {
+    let plain = edited(&edited(&valid(), "/policies", None), "/routes/1/policies", None);
+    let of = |provider: &str, member: &str, value: Value| {
+        let document = edited(&plain, "/issuers/1/provider", Some(json!(provider)));
+        warned(&edited(&document, &format!("/issuers/1/{member}"), Some(value)))
+    };
+    for (provider, member, value, place) in [
+        ("keycloak", "agent", json!({ "from": "client" }), "/issuers/1/agent"),
+        ("keycloak", "audiences", json!(["account"]), "/issuers/1/audiences"),
+        ("entra", "claims", json!({ "principal": ["/tid", "/oid"] }), "/issuers/1/claims/principal"),
+        ("entra", "claims", json!({ "scopes": ["/roles"] }), "/issuers/1/claims/scopes"),
+    ] {
+        assert_eq!(of(provider, member, value.clone()), [place], "{provider} {member} {value}");
+    }
+    for (provider, member, value) in [
+        ("keycloak", "agent", json!({ "from": "act", "when": { "/act/client_id": { "present": true } } })),
+        ("keycloak", "audiences", json!(["tickets"])),
+        ("entra", "claims", json!({ "principal": [["/tid", "/oid"]] })),
+        ("entra", "claims", json!({ "principal": ["/sub"] })),
+        ("entra", "claims", json!({ "scopes": ["/roles"], "require": { "/scp": null } })),
+    ] {
+        assert_eq!(of(provider, member, value.clone()), Vec::<String>::new(), "{provider} {member} {value}");
+    }
+}

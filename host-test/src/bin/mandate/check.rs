@@ -139,16 +139,25 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
     for route in &reading.routes {
         let answer = match &route.denied {
             Some(denied) => format!("denied: {denied}"),
-            None if route.policies > 0 => format!("accepted, then its {} policies are asked", route.policies),
-            None if reading.signature_checked => "accepted".to_owned(),
-            None => "accepted if the signature is valid".to_owned(),
+            None => {
+                let signature = if reading.signature_checked { "" } else { " if the signature is valid" };
+                let message =
+                    if route.reads_body { ", then the message in the body is ruled on" } else { "" };
+                let policies = match route.policies {
+                    0 => String::new(),
+                    count => format!(", then its policies ({count}) are asked"),
+                };
+                format!("accepted{signature}{message}{policies}")
+            }
         };
         output::line(&format!("route {} ({}): {answer}", route.index, route.path_prefix))?;
     }
     for advice in &reading.advice {
         output::line(&format!("hint: {advice}"))?;
     }
-    if !reading.signature_checked {
+    let may_be_accepted = reading.rows.iter().all(|row| row.problem.is_none())
+        && reading.routes.iter().any(|route| route.denied.is_none());
+    if !reading.signature_checked && may_be_accepted {
         output::progress(
             "whether the token is accepted is not known, because its signature was not checked: give the issuer's key set with `--jwks`",
         );

@@ -1,7 +1,7 @@
 //! `mandate init`.
 
 use crate::output::{self, progress};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use mandate_core::config::{Config, Provider};
 use mandate_host::FILTER;
@@ -116,6 +116,11 @@ impl Init {
         if self.scope.is_empty() {
             progress("every valid token is enough, because no `--scope` was given");
         }
+        if self.algorithms.is_empty() && start.provider == Provider::Rfc9068 {
+            progress(
+                "the algorithms are a guess: compare them with the key set of the issuer, or give `--algorithms`",
+            );
+        }
         if self.jwks_uri.is_none() && jwks_uri_is_a_guess(start.provider) {
             progress(&format!(
                 "the URL of the key set is a guess: is it {}? Otherwise give `--jwks-uri`",
@@ -149,6 +154,16 @@ impl Init {
             (None, Some(usual)) => usual.to_owned(),
             (None, None) => ask("--issuer", "`iss` of the tokens")?,
         };
+        if provider == Provider::JwtSvid {
+            ensure!(
+                issuer.starts_with("spiffe://"),
+                "`--issuer`: write the trust domain as `spiffe://{issuer}`"
+            );
+        } else if provider != Provider::Rfc9068 && !issuer.contains("://") {
+            bail!("`--issuer`: write it as the tokens have it in `iss`, with its scheme: `https://{issuer}`");
+        }
+        let (_, port) = self.upstream.rsplit_once(':').unwrap_or_default();
+        ensure!(port.parse::<u16>().is_ok(), "`--upstream`: write HOST:PORT, as in `127.0.0.1:8081`");
         let audiences = match self.audience.as_slice() {
             [] => vec![ask("--audience", &format!("audience ({})", provider.audience_hint()))?],
             given => given.to_vec(),
@@ -167,6 +182,8 @@ impl Init {
             require.push(mark(&answer).map_err(|error| anyhow::anyhow!(error))?);
         }
         let algorithms = match self.algorithms.as_slice() {
+            // Nearly every issuer signs with one of these.
+            [] if provider == Provider::Rfc9068 => vec!["RS256".to_owned(), "ES256".to_owned()],
             [] => vec![provider.usual_algorithm().to_owned()],
             given => given.to_vec(),
         };

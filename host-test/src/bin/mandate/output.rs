@@ -71,12 +71,10 @@ pub fn token(token: &str) -> Result<String> {
         .or_else(|| text.strip_prefix("Authorization:"))
         .unwrap_or(text)
         .trim();
-    Ok(text
-        .strip_prefix("Bearer ")
-        .or_else(|| text.strip_prefix("bearer "))
-        .unwrap_or(text)
-        .trim()
-        .to_owned())
+    let (scheme, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let text = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+    anyhow::ensure!(!text.is_empty(), "the token is empty");
+    Ok(text.to_owned())
 }
 
 /// The host's clock, in seconds since the Unix epoch.

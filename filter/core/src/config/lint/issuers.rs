@@ -2,6 +2,7 @@
 
 use super::super::{AgentFrom, Issuer, KeySource, Mark, Provider, same_token_type};
 use super::{Config, Problem, Route, warning};
+use crate::json::Pointer;
 use crate::limits;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         warnings.extend(anybody(index, issuer, config));
         warnings.extend(odd_name(index, issuer));
         warnings.extend(nobody_to_act(index, issuer));
+        of_provider(index, issuer, warnings);
         warnings.extend(shared_bundle(index, issuer, config));
     }
 }
@@ -129,13 +131,78 @@ fn odd_name(index: usize, issuer: &Issuer) -> Option<Problem> {
         Provider::Auth0 | Provider::Auth0Agent if !name.ends_with('/') => {
             ("has no slash at its end, as the `iss` of Auth0 has", format!("write `{name}/`"))
         }
+        Provider::Entra | Provider::EntraAgent | Provider::Okta | Provider::Cognito | Provider::Keycloak
+            if !name.contains("://") =>
+        {
+            ("has no scheme, as the `iss` of this provider has", format!("write `https://{name}`"))
+        }
         Provider::Okta | Provider::OktaAgent if !name.contains("/oauth2/") => (
             "is an Okta org server, whose access tokens only Okta can verify",
-            format!("use a custom authorization server, for example `{name}/oauth2/default`"),
+            format!(
+                "use a custom authorization server, for example `{}/oauth2/default`",
+                name.trim_end_matches('/')
+            ),
         ),
         _ => return None,
     };
     Some(warning(format!("/issuers/{index}/issuer"), message.to_owned(), &suggestion))
+}
+
+/// What is known about a provider, and was written over.
+fn of_provider(index: usize, issuer: &Issuer, warnings: &mut Vec<Problem>) {
+    let claims = &issuer.claims;
+    let provider = issuer.provider.name();
+    let mut warn = |member: &str, message: String, suggestion: &str| {
+        warnings.push(warning(format!("/issuers/{index}/{member}"), message, suggestion));
+    };
+    match issuer.provider {
+        Provider::Keycloak => {
+            let is_told_apart = !issuer.agent.when.is_empty()
+                || claims.require.iter().any(|(pointer, _)| pointer.as_str().starts_with("/act"));
+            if !is_told_apart {
+                warn(
+                    "agent",
+                    "an administrator who impersonates a user counts as an agent: such tokens have an `act` too, without `client_id`".to_owned(),
+                    "leave `agent` out, write `\"when\": { \"/act/client_id\": { \"present\": true } }`, or refuse tokens with `act` by `\"claims\": { \"require\": { \"/act\": null } }`",
+                );
+            }
+            if issuer.audiences.iter().any(|audience| audience == "account") {
+                warn(
+                    "audiences",
+                    "`account` is the audience of nearly every token of Keycloak, whatever service it is for"
+                        .to_owned(),
+                    "add an audience mapper for your service in Keycloak, and name that audience",
+                );
+            }
+        }
+        Provider::Entra | Provider::EntraAgent => {
+            let is_joined =
+                |joined: &Vec<Pointer>| joined.len() > 1 || joined.iter().any(|it| it.as_str() == "/sub");
+            if !claims.principal.iter().all(is_joined) {
+                warn(
+                    "claims/principal",
+                    format!(
+                        "only one claim is the principal, where `{provider}` joins the tenant and the object: write the two in a list of their own"
+                    ),
+                    "leave the member out, or write `[[\"/tid\", \"/oid\"]]`",
+                );
+            }
+            let has_roles_alone = claims
+                .scopes
+                .iter()
+                .flatten()
+                .any(|place| place.first().is_some_and(|it| it.as_str() == "/roles"));
+            let is_of_app = claims.require.iter().any(|(pointer, _)| pointer.as_str() == "/scp");
+            if has_roles_alone && !is_of_app {
+                warn(
+                    "claims/scopes",
+                    "in a token with `scp`, `roles` are those of the user, which the application was not given".to_owned(),
+                    "leave the member out: `roles` are scopes where there is no `scp` then; or add `\"/scp\": null` to `claims.require`",
+                );
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The client is the agent, and nothing says who the client is.
