@@ -34,11 +34,12 @@ What to write for each token issuer, what is read from its tokens, and which hea
 ```sh
 mandate init --provider okta --issuer https://acme.okta.com/oauth2/default --audience api://default   # a configuration, and Envoy's around it
 mandate check mandate.json --expand                                                                 # what a provider stands for
-mandate check mandate.json --token \"$TOKEN\"                                                         # how a token is read, and what denies it
+mandate check mandate.json --token \"$TOKEN\" --jwks jwks.json                                        # how a token is read, and what denies it
 ```
 
 If a token is denied and you do not know why, begin with the last one: it names the claim that each thing is read from, everything that denies
-the token, and what to change.
+the token, and what to change. `jwks.json` is the issuer's key set; without it the signature is not checked, and the exit status is 1. The filter fetches the set
+by itself (`keys.remote`).
 
 - [How a token is read](#how-a-token-is-read)
 - [Who acts](#who-acts)
@@ -64,8 +65,14 @@ The default is RFC 9068, and nothing is guessed from a token: what is accepted b
 
 ## Who acts
 
-With an `act` claim the outermost actor is the agent (RFC 8693 §4.1). Without one, `agent.from` says who is: `act` (nobody), `client` (the OAuth client, which
-becomes a hop) or `subject` (the principal itself, such as a workload; the depth is 0). `agent.when` names words that a claim must contain for that.
+| `agent.from` | a token without `act` | a token with `act` (RFC 8693 §4.1) |
+|---|---|---|
+| `act` | nobody acts | the outermost actor is the agent, if `agent.when` holds |
+| `client` | the OAuth client is the agent, as a hop, if `agent.when` holds; a token that names no client is denied (`claim_missing`) | the outermost actor is the agent, whatever `agent.when` says |
+| `subject` | the principal itself is the agent, such as a workload, if `agent.when` holds; the depth is 0 | the same |
+
+`agent.when` names for each claim a word that it must contain, or `{\"present\": true}`; all of them must hold.
+The conditions of a provider are in force beside those that are written, unless `from` is another than the provider's: then none of them is.
 `delegation.required` and `delegation_required` of a route deny requests that no agent makes; where every principal is an agent (`subject` without `when`), they deny
 nothing.
 

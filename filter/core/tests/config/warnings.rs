@@ -217,6 +217,12 @@ fn what_a_provider_tells_apart_and_the_configuration_does_not_is_pointed_at() {
     };
     for (provider, member, value, place) in [
         ("keycloak", "agent", json!({ "from": "client" }), "/issuers/1/agent"),
+        (
+            "keycloak",
+            "agent",
+            json!({ "from": "client", "when": { "/act/client_id": { "present": true } } }),
+            "/issuers/1/agent",
+        ),
         ("keycloak", "audiences", json!(["account"]), "/issuers/1/audiences"),
         ("entra", "claims", json!({ "principal": ["/tid", "/oid"] }), "/issuers/1/claims/principal"),
         ("entra", "claims", json!({ "scopes": ["/roles"] }), "/issuers/1/claims/scopes"),

@@ -157,13 +157,14 @@ fn of_provider(index: usize, issuer: &Issuer, warnings: &mut Vec<Problem>) {
     };
     match issuer.provider {
         Provider::Keycloak => {
-            let is_told_apart = !issuer.agent.when.is_empty()
+            // With `act` the provider's `when` is in force, and cannot be taken away.
+            let is_told_apart = issuer.agent.from == AgentFrom::Act
                 || claims.require.iter().any(|(pointer, _)| pointer.as_str().starts_with("/act"));
             if !is_told_apart {
                 warn(
                     "agent",
                     "an administrator who impersonates a user counts as an agent: such tokens have an `act` too, without `client_id`".to_owned(),
-                    "leave `agent` out, write `\"when\": { \"/act/client_id\": { \"present\": true } }`, or refuse tokens with `act` by `\"claims\": { \"require\": { \"/act\": null } }`",
+                    "refuse tokens with `act`: `\"claims\": { \"require\": { \"/act\": null } }`",
                 );
             }
             if issuer.audiences.iter().any(|audience| audience == "account") {
