@@ -354,7 +354,8 @@ impl Reading {
             let Ok(mut gate) = gates.gate(Some(route)) else { continue };
             let prefix = route.matcher.path_prefix.as_str().to_owned();
             let methods = route.matcher.methods.as_ref();
-            let method = methods.and_then(|methods| methods.first()).map_or("GET", String::as_str);
+            let usual = if route.mcp.is_some() { "POST" } else { "GET" };
+            let method = methods.and_then(|methods| methods.first()).map_or(usual, String::as_str);
             let hosts = route.matcher.hosts.as_ref();
             let host =
                 hosts.and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
@@ -366,7 +367,7 @@ impl Reading {
                 (":authority", host.as_str()),
                 ("authorization", authorization.as_str()),
             ]);
-            let head = head.with_body(route.mcp.is_some());
+            let head = head.with_body(route.mcp.is_some() && method == "POST");
             let verifier: &dyn SignatureVerifier =
                 if self.signature_checked { &InModule } else { &Unchecked };
             let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {

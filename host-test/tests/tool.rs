@@ -408,6 +408,7 @@ fn check_token_tells_of_every_route_and_shows_nothing_that_steers_a_terminal() {
         { "match": { "path_prefix": "/v1", "methods": ["POST"] }, "scopes": ["x"] },
         { "match": { "path_prefix": "/v1" }, "scopes": [] },
         { "match": { "path_prefix": "/v1/behind" }, "scopes": ["y"], "policies": ["ticket-guard"] },
+        { "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "*" }] } },
     ]);
     let (code, reading) = read_token(
         &desk,
@@ -422,7 +423,10 @@ fn check_token_tells_of_every_route_and_shows_nothing_that_steers_a_terminal() {
     assert_eq!(code, Some(0));
     let denied: Vec<Value> =
         reading["routes"].as_array().unwrap().iter().map(|it| it["denied"]["reason"].clone()).collect();
-    assert_eq!(denied, [json!("scope_insufficient"), Value::Null, json!("scope_insufficient")]);
+    assert_eq!(denied, [json!("scope_insufficient"), Value::Null, json!("scope_insufficient"), Value::Null]);
+    let reads: Vec<&Value> =
+        reading["routes"].as_array().unwrap().iter().map(|it| &it["reads_body"]).collect();
+    assert_eq!(reads, [false, false, false, true]);
     let token = desk.token(&["--typ", "a\u{1b}[31m"]);
     let shown = desk.run(&["check", "mandate.json", "--token", &token]);
     assert!(!String::from_utf8(shown.stdout).unwrap().contains('\u{1b}'));
