@@ -7,7 +7,8 @@ mod cause;
 mod evidence;
 
 pub use cause::{
-    BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem, TokenProblem,
+    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem,
+    TokenProblem,
 };
 pub use evidence::{Evidence, Shown, UnixMillis};
 

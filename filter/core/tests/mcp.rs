@@ -274,6 +274,20 @@ fn what_servers_read_in_different_ways_is_denied() {
 }
 
 #[test]
+fn the_record_of_a_denied_argument_names_the_rule_and_what_is_wrong_and_no_value() {
+    let evidence = |arguments: Value| {
+        let decision = decide_with(&mut gate(rules()), message(call("tickets.close", arguments)));
+        let record: Value = serde_json::from_str(&AuditRecord::new(&decision).to_json()).unwrap();
+        assert!(!record.to_string().contains("hunter2"), "{record}");
+        let evidence = record["evidence"].clone();
+        assert_eq!((&evidence["argument"], &evidence["rule"]), (&json!("/env"), &json!(0)));
+        evidence["problem"].as_str().unwrap().to_owned()
+    };
+    assert!(evidence(json!({ "env": "hunter2" })).contains("not one of those"));
+    assert!(evidence(json!({ "env": "staging", "ENV": "hunter2" })).contains("letter case"));
+}
+
+#[test]
 fn completion_falls_under_the_rule_for_what_it_completes() {
     let complete = |reference: Value| {
         reason(message(named(

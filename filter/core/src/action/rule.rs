@@ -3,7 +3,7 @@
 use super::mcp::{Action, ActionKind};
 use super::spelling::poses_as;
 use crate::config::{ActionRule, Mcp};
-use crate::denial::{Denial, Evidence};
+use crate::denial::{ArgumentProblem, Denial, Evidence};
 use crate::json::{Pointer, array_index};
 use crate::limits;
 use crate::reason::Reason;
@@ -55,8 +55,13 @@ impl<'m> Ruled<'m> {
                 admitted.iter().any(is_it)
             });
             if !is_admitted {
-                let (argument, present) = (pointer.to_string(), found.is_ok_and(|found| found.is_some()));
-                return Err(Denial::new(Reason::ArgumentDenied, Evidence::Argument { argument, present }));
+                let problem = match found {
+                    Ok(None) => ArgumentProblem::Absent,
+                    Ok(Some(_)) => ArgumentProblem::Value,
+                    Err(Ambiguous) => ArgumentProblem::Ambiguous,
+                };
+                let evidence = Evidence::Argument { argument: pointer.to_string(), rule: index, problem };
+                return Err(Denial::new(Reason::ArgumentDenied, evidence));
             }
         }
         Ok(Self { rule: Some((RulePlace { kind, index }, rule)) })

@@ -1,6 +1,7 @@
 //! Valid settings that are probably mistakes.
 
 mod issuers;
+mod mcp;
 
 use super::{AgentFrom, Config, Problem, Route, RouteMatch};
 
@@ -22,6 +23,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             config.routes.iter().take(index).position(|earlier| shadows(&earlier.matcher, &route.matcher));
         one_route(index, route, earlier, &mut warnings);
         warnings.extend(issuers::no_scopes(config, index, route));
+        mcp::warnings(index, route, &mut warnings);
         warnings.extend(wildcard(index, route));
         let max_depth = route.max_depth.unwrap_or(config.delegation.max_depth);
         if route.delegation_required && max_depth == 0 && needs_hop {
@@ -36,7 +38,13 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         }
     }
     for (index, entry) in config.policies.iter().enumerate() {
-        if !config.routes.iter().any(|route| route.policies.contains(&entry.name)) {
+        let is_asked = |route: &Route| {
+            let rules =
+                route.mcp.iter().flat_map(|mcp| mcp.tools.iter().chain(&mcp.resources).chain(&mcp.prompts));
+            route.policies.contains(&entry.name)
+                || rules.flat_map(|rule| &rule.policies).any(|it| *it == entry.name)
+        };
+        if !config.routes.iter().any(is_asked) {
             warnings.push(warning(
                 format!("/policies/{index}"),
                 format!("is not used: no route has `{}` in its `policies`", entry.name),

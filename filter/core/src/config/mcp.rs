@@ -21,7 +21,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Mcp {
-    /// Tools that may be called (`tools/call`). The first rule whose `name` matches applies.
+    /// Tools that may be called (`tools/call`). The first rule whose `name` matches applies, and no other if it denies: put exact
+    /// names before prefixes.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -81,7 +82,7 @@ pub struct Mcp {
     pub body_bytes: usize,
 }
 
-/// A rule for tools or prompts, as the schema has it.
+/// Rule for a tool or prompt, or for all whose names begin alike.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -94,7 +95,7 @@ struct NamedRule {
     needs: Needs,
 }
 
-/// A rule for resources, as the schema has it.
+/// Rule for a resource, or for all whose URIs begin alike.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -115,11 +116,11 @@ struct Needs {
     /// Required scopes, beside those of the route.
     #[schemars(with = "schema::Set<schema::Scope, 0, { limits::SCOPES }>", default, extend("default" = []), extend("examples" = [["tickets.write"]]))]
     scopes: Vec<String>,
-    /// Maximum number of hops, if that is less than on the route.
+    /// Maximum number of hops, if that is less than on the route; with 0 only the principal itself may do it.
     #[schemars(with = "Option<u8>", range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))]
     max_depth: Option<u8>,
     /// Admitted arguments, for each JSON pointer (RFC 6901) into the arguments a list of values, of which the argument must be one.
-    /// `null` in the list admits that it is absent. Arguments that are not named may have any value.
+    /// `null` in the list admits that it is absent, which an argument whose value is `null` is not. Arguments that are not named may have any value.
     #[schemars(with = "schema::Arguments", default, extend("default" = {}), extend("examples" = [{ "/env": ["staging"], "/force": [false, null] }]))]
     arguments: Value,
     /// Names of entries of the top-level `policies` that are asked after those of the route.
@@ -158,6 +159,16 @@ impl NamePattern {
         match text.strip_suffix('*') {
             Some(prefix) => Self::Prefix(prefix.to_owned()),
             None => Self::Exact(text.to_owned()),
+        }
+    }
+
+    /// Whether it is for every name that the other one is for.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(_), Self::Prefix(_)) => false,
+            (Self::Exact(own), Self::Exact(other)) => own == other,
+            (Self::Prefix(own), Self::Exact(other) | Self::Prefix(other)) => other.starts_with(own.as_str()),
         }
     }
 

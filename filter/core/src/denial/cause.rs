@@ -153,6 +153,22 @@ pub enum BodyProblem {
     Encoded,
 }
 
+/// Why a rule does not admit an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentProblem {
+    /// It is not there.
+    #[error("it is absent")]
+    Absent,
+    /// It is there.
+    #[error("its value is not one of those that the rule lists")]
+    Value,
+    /// Servers may find different values.
+    #[error(
+        "servers may read different values there: there is a name in another letter case, `__proto__`, or a string in which others are written"
+    )]
+    Ambiguous,
+}
+
 /// How headers and body of a message contradict each other, or the revision that it names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolProblem {

@@ -1,7 +1,8 @@
 //! What led to a denial, for the audit record.
 
 use super::cause::{
-    BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem, TokenProblem,
+    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem,
+    TokenProblem,
 };
 use crate::limits;
 use crate::time::UnixTime;
@@ -211,8 +212,11 @@ pub enum Evidence {
     Argument {
         /// Its JSON pointer.
         argument: String,
-        /// Whether it is there.
-        present: bool,
+        /// The position of the rule in its list.
+        rule: usize,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: ArgumentProblem,
     },
     /// The token lacks scopes.
     Scopes {

@@ -239,3 +239,35 @@ fn what_a_provider_tells_apart_and_the_configuration_does_not_is_pointed_at() {
         assert_eq!(of(provider, member, value.clone()), Vec::<String>::new(), "{provider} {member} {value}");
     }
 }
+
+#[test]
+fn rules_for_mcp_that_never_apply_are_pointed_at() {
+    let of =
+        |mcp: Value| routes(json!([{ "match": { "path_prefix": "/mcp" }, "scopes": ["x"], "mcp": mcp }]));
+    for (mcp, at) in [
+        (json!({ "tools": [{ "name": "tickets.*" }, { "name": "tickets.close" }] }), "/tools/1"),
+        (json!({ "tools": [{ "name": "a*" }, { "name": "ab*" }] }), "/tools/1"),
+        (json!({ "resources": [{ "uri": "x://a" }, { "uri": "x://a" }] }), "/resources/1"),
+        (json!({ "tools": [{ "name": "a" }], "methods": ["tools/call"] }), "/methods/0"),
+        (json!({ "tools": [{ "name": "a", "arguments": { "/env": ["stag*"] } }] }), "/tools/0/arguments"),
+        (
+            json!({ "tools": [{ "name": "a", "arguments": { "/arguments/env": ["x"] } }] }),
+            "/tools/0/arguments",
+        ),
+        (json!({}), ""),
+    ] {
+        assert_eq!(of(mcp.clone()), [format!("/routes/0/mcp{at}")], "{mcp}");
+    }
+    let sound = json!({
+        "tools": [{ "name": "tickets.close", "arguments": { "/arguments": ["x"] } }, { "name": "tickets.*" }, { "name": "*" }],
+        "methods": ["tasks/*"],
+    });
+    assert_eq!(of(sound), Vec::<String>::new());
+    let get = json!([{ "match": { "path_prefix": "/mcp", "methods": ["GET"] }, "scopes": ["x"], "mcp": { "tools": [{ "name": "a" }] } }]);
+    assert_eq!(routes(get), ["/routes/0/mcp"]);
+    // A policy that only a rule names is used.
+    let tools = json!({ "tools": [{ "name": "a", "policies": ["tools"] }] });
+    let one = json!([{ "match": { "path_prefix": "/mcp" }, "scopes": ["x"], "mcp": tools }]);
+    let document = edited(&valid(), "/policies", Some(json!([{ "name": "tools" }])));
+    assert_eq!(warned(&edited(&document, "/routes", Some(one))), Vec::<String>::new());
+}
