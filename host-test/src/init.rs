@@ -3,6 +3,7 @@
 //! The manifests are those that `envoy/` ships, with the issuer, its keys and the routes replaced, so that both say the same
 //! about everything else.
 
+use hyper::Uri;
 use mandate_core::config::Provider;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -107,16 +108,6 @@ pub enum InitError {
     /// A manifest that is shipped has changed, and the place for the configuration is no longer found.
     #[error("the manifest of this tool has no place for {0}")]
     Template(&'static str),
-}
-
-/// `iss` of providers that are one issuer for everybody.
-#[must_use]
-pub fn usual_issuer(provider: Provider) -> Option<&'static str> {
-    match provider {
-        Provider::GoogleId => Some("https://accounts.google.com"),
-        Provider::GithubActions => Some("https://token.actions.githubusercontent.com"),
-        _ => None,
-    }
 }
 
 /// Where a provider publishes the keys of an issuer, as it documents; `None` if that cannot be told from its name.
@@ -358,25 +349,23 @@ fn indented(text: &str, spaces: usize) -> String {
 }
 
 /// The parts of the key set's address that a proxy needs.
-struct Url<'a> {
+struct Url {
     tls: bool,
-    host: &'a str,
+    host: String,
     port: u16,
 }
 
-impl<'a> Url<'a> {
-    fn parse(uri: &'a str) -> Result<Self, InitError> {
-        let no_url = || InitError::Uri(uri.to_owned());
-        let (tls, rest) = match uri.strip_prefix("https://") {
-            Some(rest) => (true, rest),
-            None => (false, uri.strip_prefix("http://").ok_or_else(no_url)?),
+impl Url {
+    fn parse(text: &str) -> Result<Self, InitError> {
+        let no_url = || InitError::Uri(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| no_url())?;
+        let (tls, usual_port) = match uri.scheme_str() {
+            Some("https") => (true, 443),
+            Some("http") => (false, 80),
+            _ => return Err(no_url()),
         };
-        let (authority, _) = rest.split_once('/').ok_or_else(no_url)?;
-        let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
-            Some((host, port)) => (host, port.parse().map_err(|_| no_url())?),
-            None => (authority, if tls { 443 } else { 80 }),
-        };
-        if host.is_empty() { Err(no_url()) } else { Ok(Self { tls, host, port }) }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(no_url)?.to_owned();
+        Ok(Self { tls, host, port: uri.port_u16().unwrap_or(usual_port) })
     }
 
     /// A cluster of Envoy.

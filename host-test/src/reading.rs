@@ -6,12 +6,12 @@ mod advice;
 mod gate;
 
 use crate::tokens::TokenError;
-use gate::{Gates, Unchecked, find};
+use gate::{Gates, Unchecked, plain};
 use mandate_core::chain::{Delegated, Hop, Identity, SignedToken};
 use mandate_core::config::{AgentFrom, ClaimPlaces, Config, Issuer, KeySource};
 use mandate_core::decision::Outcome;
-use mandate_core::denial::{Denial, Evidence};
-use mandate_core::flow::{Flow, Step, Stop};
+use mandate_core::denial::Denial;
+use mandate_core::flow::{Flow, Gate, Step, Stop};
 use mandate_core::http::RequestHead;
 use mandate_core::json::Pointer;
 use mandate_core::keys::{InModule, SignatureVerifier};
@@ -22,6 +22,17 @@ use mandate_core::time::UnixTime;
 use mandate_core::token::{ClaimReader, ParsedToken};
 use serde::Serialize;
 use serde_json::Value;
+
+/// Why it cannot be told how a token is read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// The filter refuses the configuration.
+    #[error("the filter would refuse the configuration: {0}")]
+    Configuration(String),
+    /// A stand-in for a key could not be made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
 
 /// How a token is read.
 #[derive(Debug, Serialize)]
@@ -112,8 +123,13 @@ impl Reading {
     /// fetches its keys; without it, the signature is not checked.
     ///
     /// # Errors
-    /// If a stand-in for a key cannot be made.
-    pub fn of(token: &str, config: &Config, keys: Option<&[u8]>, now: UnixTime) -> Result<Self, TokenError> {
+    /// If the filter would refuse the configuration, or a stand-in for a key cannot be made.
+    pub fn of(
+        token: &str,
+        config: &Config,
+        keys: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<Self, ReadingError> {
         let mut reading =
             Self { rows: Vec::new(), routes: Vec::new(), advice: Vec::new(), signature_checked: false };
         reading.read(token, config, keys, now)?;
@@ -129,7 +145,7 @@ impl Reading {
         config: &Config,
         keys: Option<&[u8]>,
         now: UnixTime,
-    ) -> Result<(), TokenError> {
+    ) -> Result<(), ReadingError> {
         let longest =
             config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or(limits::TOKEN_BYTES);
         let size = format!("{} bytes", token.len());
@@ -142,7 +158,8 @@ impl Reading {
             }
         };
         self.row("token", "authorization header", size, Ok(()));
-        let Some(index) = self.issuer(&parsed, config) else { return Ok(()) };
+        let gate = plain(config.clone().without_policies()).map_err(ReadingError::Configuration)?;
+        let Some(index) = self.issuer(&parsed, &gate) else { return Ok(()) };
         let Some(entry) = config.issuers.get(index) else { return Ok(()) };
         self.header(&parsed, entry);
         self.claims(&parsed, entry, now);
@@ -193,29 +210,24 @@ impl Reading {
         value_of
     }
 
-    fn issuer(&mut self, token: &ParsedToken, config: &Config) -> Option<usize> {
-        let found = find(config, token);
-        let is_svid = found.and_then(|index| config.issuers.get(index)).is_some_and(Issuer::is_trust_domain);
-        let (from, named) = match (token.unverified_issuer(), token.unverified_trust_domain()) {
-            (Err(_), Some(domain)) => ("sub", Ok(domain)),
-            (_, Some(domain)) if is_svid => ("sub", Ok(domain)),
-            (named, _) => ("iss", named),
+    fn issuer(&mut self, token: &ParsedToken, gate: &Gate) -> Option<usize> {
+        let issuers = &gate.config().issuers;
+        let (found, result) = match gate.issuer_of(token) {
+            Ok(index) => (Some(index), Ok(())),
+            Err(denial) => (None, Err(denial)),
         };
-        let name = named.as_ref().map_or("", |name| *name).to_owned();
+        let by_iss = || Some(("iss", token.unverified_issuer().ok()?));
+        let by_sub = || Some(("sub", token.unverified_trust_domain()?));
+        let is_svid = found.and_then(|index| issuers.get(index)).is_some_and(Issuer::is_trust_domain);
+        let named = if is_svid { by_sub() } else { by_iss().or_else(by_sub) };
+        let (from, name) = named.unwrap_or(("iss", ""));
         let value = match found {
             Some(index) => format!("{name} (issuer {index} of the configuration)"),
-            None => name.clone(),
-        };
-        let result = match (named, found) {
-            (_, Some(_)) => Ok(()),
-            (Ok(name), None) => {
-                Err(Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() }))
-            }
-            (Err(denial), None) => Err(denial),
+            None => name.to_owned(),
         };
         self.row("issuer", from, value, result);
         if found.is_none() {
-            let known: Vec<&str> = config.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            let known: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
             let same = |it: &&&str| it.trim_end_matches('/').eq_ignore_ascii_case(name.trim_end_matches('/'));
             self.advice.push(match known.iter().find(same) {
                 Some(near) => format!(
@@ -351,7 +363,7 @@ impl Reading {
 
     fn routes(&mut self, gates: &Gates, config: &Config, token: &str, now: UnixTime) {
         for (index, route) in config.routes.iter().enumerate().filter(|(_, route)| !route.anonymous) {
-            let Ok(mut gate) = gates.gate(Some(route)) else { continue };
+            let Ok(mut gate) = gates.gate(Some(index)) else { continue };
             let prefix = route.matcher.path_prefix.as_str().to_owned();
             let methods = route.matcher.methods.as_ref();
             let usual = if route.mcp.is_some() { "POST" } else { "GET" };

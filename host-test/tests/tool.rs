@@ -371,6 +371,23 @@ fn check_token_says_that_the_key_set_has_no_key_for_it_and_what_it_has() {
 }
 
 #[test]
+fn check_token_needs_no_policies_wherever_they_are_named() {
+    let desk = Desk::new();
+    let mut config = support::remote_configuration("https://idp.example/jwks.json");
+    config["issuers"][0]["algorithms"] = json!(["EdDSA"]);
+    config["policies"] = json!([{ "name": "tool-allow-list" }]);
+    let tools = json!([{ "name": "x", "policies": ["tool-allow-list"] }]);
+    config["routes"] =
+        json!([{ "match": { "path_prefix": "/" }, "scopes": ["tickets.read"], "mcp": { "tools": tools } }]);
+    let config = mandate_core::config::Config::parse(config.to_string().as_bytes()).unwrap();
+    let token = desk.token(&["--scope", "tickets.read"]);
+    let keys = std::fs::read(desk.path("jwks.json")).unwrap();
+    let now = mandate_core::time::UnixTime::from_secs(support::now());
+    let reading = mandate_host::reading::Reading::of(&token, &config, Some(&keys), now).unwrap();
+    assert!(reading.is_accepted(), "{reading:#?}");
+}
+
+#[test]
 fn check_token_suggests_the_provider_and_where_the_scopes_are() {
     let desk = Desk::new();
     let (_, reading) = read_token(

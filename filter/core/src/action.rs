@@ -6,4 +6,4 @@ mod rule;
 mod spelling;
 
 pub use mcp::{Action, ActionKind, Unread};
-pub use rule::{RulePlace, Ruled};
+pub use rule::Ruled;

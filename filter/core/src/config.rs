@@ -23,7 +23,7 @@ mod suggest;
 
 pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
-pub use mcp::{ActionRule, Mcp, NamePattern};
+pub use mcp::{ActionRule, Mcp, NamePattern, RuleKind};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
 pub use provider::Provider;
@@ -223,6 +223,20 @@ impl Config {
     #[must_use]
     pub fn matches_hosts(&self) -> bool {
         self.routes.iter().any(|route| route.matcher.hosts.is_some())
+    }
+
+    /// The same without policies: for a tool that looks at everything else, and has none.
+    #[must_use]
+    pub fn without_policies(mut self) -> Self {
+        self.policies.clear();
+        for route in &mut self.routes {
+            route.policies.clear();
+            if let Some(mcp) = &mut route.mcp {
+                let rules = mcp.tools.iter_mut().chain(&mut mcp.resources).chain(&mut mcp.prompts);
+                rules.for_each(|rule| rule.policies.clear());
+            }
+        }
+        self
     }
 
     /// Maximum length of the bodies that any route reads, in bytes. `None`: no route reads bodies. Otherwise the proxy must buffer

@@ -36,8 +36,8 @@ pub(crate) struct Facts {
     pub(crate) route: Option<Rc<MatchedRoute>>,
     pub(crate) token: Option<Rc<SignedToken>>,
     pub(crate) policies: Vec<PolicyRecord>,
-    /// On a route with a protocol.
-    pub(crate) message: MessageFacts,
+    /// On a route with a protocol; apart, for most requests have none, and these are moved about.
+    pub(crate) message: Option<Box<MessageFacts>>,
 }
 
 /// What is known of a request's message.
@@ -158,7 +158,7 @@ impl Decision {
     /// What the request is about to do; `None` on a route without a protocol, and before its message was read.
     #[must_use]
     pub fn action(&self) -> Option<&Action> {
-        self.facts.message.action.as_ref()
+        self.facts.message.as_ref()?.action.as_ref()
     }
 
     /// Yes or no.

@@ -10,20 +10,18 @@
 mod gate;
 mod key_problems;
 
-use gate::Denied;
+use gate::{Asking, Denied};
 pub use gate::{Gate, Stop};
 
-use crate::action::{Action, ActionKind, RulePlace, Ruled};
+use crate::action::{Action, Ruled, Unread};
 use crate::chain::VerifiedChain;
 use crate::config::Mcp;
 use crate::decision::{Decision, Facts, Grant, MessageFacts, Outcome, Permit};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::RequestHead;
 use crate::keys::SignatureVerifier;
-use crate::policy::{Obligation, PolicyRecord, RequestContext};
-use crate::routes::{Asked, MatchedRoute};
+use crate::policy::RequestContext;
 use crate::{reason::Reason, time::UnixTime};
-use serde_json::Value;
 use std::rc::Rc;
 
 /// What the machine needs next.
@@ -153,16 +151,16 @@ impl Flow {
                 return Err(Stopped::deny(Facts { token: Some(token), ..located.into() }, denial));
             }
         };
-        let mut message = MessageFacts::default();
+        let mut message: Option<Box<MessageFacts>> = None;
         let (policies, ruled) = match RequestContext::authorize(&self.head, &located.path, &chain, now) {
             Err(denial) => (Vec::new(), Err(denial)),
             Ok(request) => match &located.route.entry().mcp {
                 None => gate.ask(&request, &[]),
-                Some(mcp) => match self.rule_on(gate, request, mcp, &mut message) {
-                    Ok(asked) => asked,
-                    Err(Some(denial)) => (Vec::new(), Err(denial)),
-                    Err(None) => return Err(Stopped::NeedBody(mcp.body_bytes)),
-                },
+                Some(mcp) if self.awaits_message() => return Err(Stopped::NeedBody(mcp.body_bytes)),
+                Some(mcp) => {
+                    let asked = self.rule_on(gate, request, mcp, message.insert(Box::default()));
+                    asked.unwrap_or_else(|denial| (Vec::new(), Err(denial)))
+                }
             },
         };
         let facts = Facts { token: Some(token), policies, message, ..located.into() };
@@ -172,53 +170,57 @@ impl Flow {
         }
     }
 
-    /// Finds what the request is about to do, and the rule for it, and asks the policies. `Err(None)`: the body is still to come.
+    /// Finds what the request is about to do, and the rule for it, and asks the policies.
     fn rule_on(
         &self,
         gate: &mut Gate,
         request: RequestContext<'_>,
         mcp: &Mcp,
         message: &mut MessageFacts,
-    ) -> Result<Asking, Option<Denial>> {
-        let action = self.action(mcp, &mut message.id)?;
+    ) -> Result<Asking, Denial> {
+        let action = match self.action(mcp) {
+            Ok(action) => action,
+            Err(Unread { denial, id }) => {
+                message.id = id;
+                return Err(denial);
+            }
+        };
         message.id = action.id().cloned();
         let action = message.action.insert(action);
         let ruled = Ruled::find(mcp, action)?;
-        if let Some((_, rule)) = ruled.rule {
+        if let Some(Ruled { rule, .. }) = ruled {
             message.scopes.clone_from(&rule.scopes);
         }
-        let request = request.about(action, &ruled)?;
-        Ok(gate.ask(&request, asked_by(request.route(), &ruled)))
+        let request = request.about(action, ruled.as_ref())?;
+        let asked = ruled.map(|ruled| request.route().asked_by_rule(ruled.kind, ruled.index));
+        Ok(gate.ask(&request, asked.unwrap_or_default()))
     }
 
-    /// What the request is about to do. `Err(None)`: its body is still to come.
-    fn action(&self, mcp: &Mcp, id: &mut Option<Value>) -> Result<Action, Option<Denial>> {
+    /// Whether a message is still to come.
+    fn awaits_message(&self) -> bool {
+        matches!(self.body, Body::Awaited) && self.head.has_body() && self.head.method() == "POST"
+    }
+
+    /// What the request is about to do. Its message has come, or will not.
+    fn action(&self, mcp: &Mcp) -> Result<Action, Unread> {
         if self.head.method() != "POST" {
             return Ok(Action::of_session(&self.head)?);
         }
-        let nothing = Vec::new();
-        let body = match &self.body {
-            Body::Whole(body) => body,
-            Body::Awaited if !self.head.has_body() => &nothing,
-            Body::Awaited => return Err(None),
-            Body::TooLong(bytes) => {
-                let evidence = Evidence::BodySize { bytes: *bytes, max: mcp.body_bytes };
-                return Err(Some(Denial::new(Reason::BodyTooLarge, evidence)));
-            }
-            Body::Withheld => return Err(Some(Reason::Internal.into())),
+        let too_large = |bytes| {
+            let evidence = Evidence::BodySize { bytes, max: mcp.body_bytes };
+            Denial::new(Reason::BodyTooLarge, evidence).into()
+        };
+        match &self.body {
+            Body::Whole(body) if body.len() > mcp.body_bytes => Err(too_large(body.len())),
+            Body::Whole(body) => Action::read(&self.head, body),
+            Body::Awaited => Action::read(&self.head, &[]),
+            Body::TooLong(bytes) => Err(too_large(*bytes)),
+            Body::Withheld => Err(Denial::from(Reason::Internal).into()),
             Body::Late => {
                 let evidence = Evidence::Body { problem: BodyProblem::Late };
-                return Err(Some(Denial::new(Reason::BodyMalformed, evidence)));
+                Err(Denial::new(Reason::BodyMalformed, evidence).into())
             }
-        };
-        if body.len() > mcp.body_bytes {
-            let evidence = Evidence::BodySize { bytes: body.len(), max: mcp.body_bytes };
-            return Err(Some(Denial::new(Reason::BodyTooLarge, evidence)));
         }
-        Action::read(&self.head, body).map_err(|unread| {
-            *id = unread.id;
-            Some(unread.denial)
-        })
     }
 
     fn decide(&mut self, facts: Facts, outcome: Outcome, now: UnixTime) -> Decision {
@@ -229,18 +231,5 @@ impl Flow {
             facts,
             outcome,
         }
-    }
-}
-
-/// What each policy said, and what they want done.
-type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
-
-/// The policies of the rule that an action falls under.
-fn asked_by<'r>(route: &'r MatchedRoute, ruled: &Ruled<'_>) -> &'r [Rc<Asked>] {
-    match ruled.rule {
-        Some((RulePlace { kind: ActionKind::Tool, index }, _)) => route.asked_by_tool(index),
-        Some((RulePlace { kind: ActionKind::Resource, index }, _)) => route.asked_by_resource(index),
-        Some((RulePlace { kind: ActionKind::Prompt, index }, _)) => route.asked_by_prompt(index),
-        Some((RulePlace { kind: ActionKind::Method | ActionKind::Session, .. }, _)) | None => &[],
     }
 }

@@ -15,6 +15,8 @@ pub use pointer::{Pointer, PointerError, array_index, pointer_push};
 
 use core::fmt;
 
+use crate::limits;
+
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -108,6 +110,19 @@ pub fn parse_within(bytes: &[u8], max_depth: usize, max_values: usize) -> Result
         .end()
         .map_err(|error| JsonError::TrailingData { line: error.line(), column: error.column() })?;
     Ok(value)
+}
+
+/// Whether two values are one and the same: numbers by what they are worth, for `1` and `1.0` are one number to JSON. Integers are
+/// compared exactly; of other numbers beyond [`limits::MAX_SAFE_INTEGER`], which were rounded when they were read, none is the same as
+/// another.
+#[must_use]
+pub fn same_value(left: &Value, right: &Value) -> bool {
+    let (Value::Number(left), Value::Number(right)) = (left, right) else { return left == right };
+    if !left.is_f64() && !right.is_f64() {
+        return left == right;
+    }
+    let worth = |number: &Number| number.as_f64().filter(|worth| worth.abs() <= limits::MAX_SAFE_INTEGER);
+    worth(left).is_some_and(|left| Some(left) == worth(right))
 }
 
 /// What the visitor found that `serde_json` has no word for; it travels beside serde's error.

@@ -1,6 +1,6 @@
 //! Which route a request takes, found without looking at each.
 
-use crate::config::{ActionRule, Config, Mcp, PolicyEntry, Route, RouteMatch};
+use crate::config::{Config, PolicyEntry, Route, RouteMatch, RuleKind};
 use crate::http::{Host, NormalPath, fold, may_fold};
 use std::rc::Rc;
 
@@ -34,7 +34,7 @@ pub struct MatchedRoute {
     index: usize,
     entry: Route,
     asked: Vec<Rc<Asked>>,
-    /// The same of each rule for actions: of tools, of resources, of prompts.
+    /// The same of each rule for actions, by kind, in the order of [`RuleKind::ALL`].
     asked_by_rules: [Vec<Vec<Rc<Asked>>>; 3],
 }
 
@@ -57,25 +57,16 @@ impl MatchedRoute {
         &self.asked
     }
 
-    /// The policies that the tool rule at this position asks.
+    /// The policies that a rule for actions asks: the one at this position among those of its kind.
     #[must_use]
-    pub fn asked_by_tool(&self, rule: usize) -> &[Rc<Asked>] {
-        let [tools, _, _] = &self.asked_by_rules;
-        tools.get(rule).map_or(&[], Vec::as_slice)
-    }
-
-    /// The policies that the resource rule at this position asks.
-    #[must_use]
-    pub fn asked_by_resource(&self, rule: usize) -> &[Rc<Asked>] {
-        let [_, resources, _] = &self.asked_by_rules;
-        resources.get(rule).map_or(&[], Vec::as_slice)
-    }
-
-    /// The policies that the prompt rule at this position asks.
-    #[must_use]
-    pub fn asked_by_prompt(&self, rule: usize) -> &[Rc<Asked>] {
-        let [_, _, prompts] = &self.asked_by_rules;
-        prompts.get(rule).map_or(&[], Vec::as_slice)
+    pub fn asked_by_rule(&self, kind: RuleKind, index: usize) -> &[Rc<Asked>] {
+        let [tools, resources, prompts] = &self.asked_by_rules;
+        let rules = match kind {
+            RuleKind::Tool => tools,
+            RuleKind::Resource => resources,
+            RuleKind::Prompt => prompts,
+        };
+        rules.get(index).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -124,12 +115,12 @@ impl Routes {
             let all = |names: &Vec<String>| {
                 names.iter().enumerate().map(|name| find(index, name)).collect::<Result<Vec<_>, _>>()
             };
-            let of_rules = |rules: fn(&Mcp) -> &Vec<ActionRule>| {
-                let rules = entry.mcp.iter().flat_map(rules);
+            let of_rules = |kind| {
+                let rules = entry.mcp.iter().flat_map(|mcp| mcp.rules(kind));
                 rules.map(|rule| all(&rule.policies)).collect::<Result<Vec<_>, _>>()
             };
-            let asked_by_rules =
-                [of_rules(|mcp| &mcp.tools)?, of_rules(|mcp| &mcp.resources)?, of_rules(|mcp| &mcp.prompts)?];
+            let [tools, resources, prompts] = RuleKind::ALL.map(of_rules);
+            let asked_by_rules = [tools?, resources?, prompts?];
             let asked = all(&entry.policies)?;
             Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked, asked_by_rules }))
         };

@@ -1,7 +1,7 @@
 //! Strict JSON: vectors, and agreement with `serde_json` on everything that both accept.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
-use mandate_core::json::{JsonError, parse, pointer_push};
+use mandate_core::json::{JsonError, parse, pointer_push, same_value};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,32 @@ fn error(text: &str) -> JsonError {
 
 fn duplicate(pointer: &str) -> JsonError {
     JsonError::DuplicateMember { pointer: pointer.to_owned() }
+}
+
+#[test]
+fn values_are_the_same_by_what_they_are_worth_unless_they_were_rounded() {
+    let big: Value = serde_json::from_str("12345678901234567890123").unwrap();
+    for (left, right) in [
+        (json!(1), json!("1")),
+        (json!(1), json!(true)),
+        (json!(1), json!(1.5)),
+        (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64)),
+        (json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_992.0)),
+        // It was rounded: others are, too, to the same.
+        (big.clone(), big),
+        (json!(null), json!(0)),
+    ] {
+        assert!(!same_value(&left, &right) && !same_value(&right, &left), "{left} {right}");
+    }
+    for (left, right) in [
+        (json!(1), json!(1.0)),
+        (json!(-0.0), json!(0)),
+        (json!(u64::MAX), json!(u64::MAX)),
+        (json!("a"), json!("a")),
+        (json!([1]), json!([1])),
+    ] {
+        assert!(same_value(&left, &right) && same_value(&right, &left), "{left} {right}");
+    }
 }
 
 #[test]

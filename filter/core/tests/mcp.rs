@@ -204,6 +204,8 @@ fn a_rule_asks_for_scopes_depth_and_arguments_beside_the_route() {
     let mut deep = write();
     deep["act"] = act_of_depth(2);
     assert_eq!(reason(close(good(), deep)), Some(Reason::DelegationTooDeep));
+    // As on the route: the chain comes before the scopes.
+    assert_eq!(reason(close(good(), json!({ "act": act_of_depth(2) }))), Some(Reason::DelegationTooDeep));
     for (arguments, expected) in [
         (json!({ "n": 1 }), None),
         (json!({ "n": 1, "env": null }), Some(Reason::ArgumentDenied)),
@@ -302,6 +304,12 @@ fn completion_falls_under_the_rule_for_what_it_completes() {
     assert_eq!(complete(json!({ "type": "ref/prompt", "name": "other" })), Some(Reason::ActionDenied));
     assert_eq!(complete(json!({ "type": "ref/tool", "name": "greet" })), Some(Reason::BodyMalformed));
     assert_eq!(complete(Value::Null), Some(Reason::BodyMalformed));
+    for posing in [
+        json!({ "type": "ref/prompt", "name": "greet", "Name": "other" }),
+        json!({ "type": "ref/prompt", "Type": "ref/resource", "name": "greet", "uri": "file:///x" }),
+    ] {
+        assert_eq!(complete(posing.clone()), Some(Reason::BodyMalformed), "{posing}");
+    }
     assert_eq!(complete(json!({ "type": "ref/resource", "uri": "ticket://{id}" })), None);
     assert_eq!(complete(json!({ "type": "ref/prompt", "name": "greet" })), None);
 }

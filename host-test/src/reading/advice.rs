@@ -160,7 +160,7 @@ fn looks_like(claims: &Map<String, Value>) -> Option<Provider> {
         () if text("iss").contains("zitadel") => Provider::Zitadel,
         () if has("client_profile") => Provider::Auth0Agent,
         () if text("iss").contains("auth0.com") || has("gty") => Provider::Auth0,
-        () if text("iss") == "https://accounts.google.com" => Provider::GoogleId,
+        () if Some(text("iss")) == Provider::GoogleId.usual_issuer() => Provider::GoogleId,
         () => return None,
     })
 }

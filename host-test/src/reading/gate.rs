@@ -2,7 +2,7 @@
 
 use crate::tokens::{SigningKey, TokenError, jwks};
 use mandate_core::algorithm::Algorithm;
-use mandate_core::config::{Config, Issuer, KeySource, Problem, Route};
+use mandate_core::config::{Config, Issuer, KeySource, Problem};
 use mandate_core::flow::Gate;
 use mandate_core::keys::{KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::limits;
@@ -37,9 +37,7 @@ impl Gates {
         keys: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<Self, TokenError> {
-        let mut config = config.clone();
-        config.policies.clear();
-        config.routes.iter_mut().for_each(|route| route.policies.clear());
+        let mut config = config.clone().without_policies();
         config.issuers = config.issuers.into_iter().skip(issuer).take(1).collect();
         let document = match keys {
             Some(keys) => keys.to_vec(),
@@ -50,12 +48,11 @@ impl Gates {
 
     /// The keys of the set in words: those that can be used, then what is wrong with the others.
     pub(super) fn key_names(&self) -> Vec<String> {
-        let issuer = self.config.issuers.first();
-        let key_use =
-            if issuer.is_some_and(Issuer::is_trust_domain) { KeyUse::JwtSvid } else { KeyUse::Signatures };
-        let set = match issuer.map(|issuer| &issuer.keys) {
-            Some(KeySource::Inline(set)) => KeySet::from_value_for(key_use, set),
-            _ => KeySet::parse_for(key_use, &self.document),
+        let Some(issuer) = self.config.issuers.first() else { return Vec::new() };
+        let key_use = KeyUse::of(issuer);
+        let set = match &issuer.keys {
+            KeySource::Inline(set) => KeySet::from_value_for(key_use, set),
+            KeySource::Remote(_) => KeySet::parse_for(key_use, &self.document),
         };
         let Ok(set) = set else { return Vec::new() };
         let usable = set.keys().iter().map(|key| {
@@ -67,20 +64,25 @@ impl Gates {
         usable.chain(set.rejected().iter().map(ToString::to_string)).take(limits::REPORTED_KEYS).collect()
     }
 
-    /// The gate of one route, or of all.
-    pub(super) fn gate(&self, route: Option<&Route>) -> Result<Gate, String> {
+    /// The gate of all routes, or of the one at this position alone.
+    pub(super) fn gate(&self, route: Option<usize>) -> Result<Gate, String> {
         let mut config = self.config.clone();
         if let Some(route) = route {
-            config.routes = vec![Route { policies: Vec::new(), ..route.clone() }];
+            config.routes = config.routes.into_iter().skip(route).take(1).collect();
         }
-        let said =
-            |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let mut gate = Gate::new(config, Box::new(NoPolicies), [0; 16]).map_err(said)?;
+        let mut gate = plain(config)?;
         if let Some(store) = gate.remote_store(0) {
             store.accept(&self.document, self.now).map_err(|error| error.to_string())?;
         }
         Ok(gate)
     }
+}
+
+/// A gate of a configuration without policies.
+pub(super) fn plain(config: Config) -> Result<Gate, String> {
+    let said =
+        |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Gate::new(config, Box::new(NoPolicies), [0; 16]).map_err(said)
 }
 
 /// A key set with one key under the token's `kid`, of a kind that its algorithm takes; it verifies nothing.
@@ -102,16 +104,4 @@ fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, Token
         key.as_object_mut().into_iter().for_each(|key| _ = key.insert("use".to_owned(), json!("jwt-svid")));
     }
     Ok(json!({ "keys": [key] }))
-}
-
-/// The entry that a token is looked at by, see [`Gate::issuer_of`].
-pub(super) fn find(config: &Config, token: &ParsedToken) -> Option<usize> {
-    let position = |name: &str, is_trust_domain: bool| {
-        config
-            .issuers
-            .iter()
-            .position(|issuer| issuer.is_trust_domain() == is_trust_domain && issuer.issuer == name)
-    };
-    let by_iss = token.unverified_issuer().ok().and_then(|name| position(name, false));
-    by_iss.or_else(|| position(token.unverified_trust_domain()?, true))
 }

@@ -9,7 +9,7 @@
 //!
 //! Batches (arrays of messages) are refused: of the revisions of MCP only 2025-03-26 knows them.
 
-use super::spelling::poses_as;
+use super::spelling::has_one_spelling;
 use crate::denial::BodyProblem;
 use crate::json::{self, JsonError};
 use crate::limits;
@@ -46,10 +46,7 @@ impl Message {
             Value::Array(_) => return Err((BodyProblem::Batch, None)),
             _ => return Err((BodyProblem::NotObject, None)),
         };
-        // What such a member means differs from server to server.
-        if members.keys().any(|name| MEMBERS.iter().any(|known| poses_as(name, known))) {
-            return Err((BodyProblem::Spelling, None));
-        }
+        has_one_spelling(&members, &MEMBERS).map_err(|problem| (problem, None))?;
         let id = members.remove("id");
         let known_id = id.clone().filter(is_id);
         let wrong = |name| (BodyProblem::Member { name }, known_id.clone());

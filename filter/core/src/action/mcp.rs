@@ -4,7 +4,8 @@
 //! the body, also for revisions that do not ask for it, and there may be one of each only.
 
 use super::json_rpc::Message;
-use super::spelling::{is_plain_uri, poses_as};
+use super::spelling::{has_one_spelling, is_plain_uri};
+use crate::config::RuleKind;
 use crate::denial::{BodyProblem, Denial, Evidence, ProtocolProblem};
 use crate::http::RequestHead;
 use crate::reason::Reason;
@@ -22,6 +23,9 @@ const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11
 const PARAMETERS: [&str; 9] =
     ["name", "uri", "arguments", "_meta", "ref", "task", "inputResponses", "requestState", "notifications"];
 
+/// What `ref` of a completion has.
+const REFERENCE: [&str; 3] = ["type", "name", "uri"];
+
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
@@ -29,12 +33,8 @@ const NAME: &str = "mcp-name";
 /// What kind of thing is acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionKind {
-    /// A tool is called.
-    Tool,
-    /// A resource is read, subscribed to or unsubscribed from.
-    Resource,
-    /// A prompt is asked for.
-    Prompt,
+    /// What rules are for.
+    Ruled(RuleKind),
     /// Another method; without a name of its own it is the method's.
     Method,
     /// The session: a stream is opened, or it ends.
@@ -62,14 +62,20 @@ pub struct Unread {
     pub id: Option<Value>,
 }
 
+impl From<Denial> for Unread {
+    fn from(denial: Denial) -> Self {
+        Self { denial, id: None }
+    }
+}
+
 impl ActionKind {
     /// The word for it in records.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Tool => "tool",
-            Self::Resource => "resource",
-            Self::Prompt => "prompt",
+            Self::Ruled(RuleKind::Tool) => "tool",
+            Self::Ruled(RuleKind::Resource) => "resource",
+            Self::Ruled(RuleKind::Prompt) => "prompt",
             Self::Method => "method",
             Self::Session => "session",
         }
@@ -90,15 +96,13 @@ impl Action {
             return Err(mismatch(ProtocolProblem::Body));
         }
         version(head)?;
-        let (name, method) = (method.to_owned(), method.to_owned());
-        Ok(Self {
-            kind: ActionKind::Session,
-            name,
-            method,
-            arguments: Map::new(),
-            id: None,
-            subscribes: false,
-        })
+        Ok(Self::in_session(method, None))
+    }
+
+    /// What concerns the session and nothing else.
+    fn in_session(name: &str, id: Option<Value>) -> Self {
+        let (name, method) = (name.to_owned(), name.to_owned());
+        Self { kind: ActionKind::Session, name, method, arguments: Map::new(), id, subscribes: false }
     }
 
     /// Reads the message of a `POST`.
@@ -106,78 +110,44 @@ impl Action {
     /// # Errors
     /// [`Reason::BodyMalformed`] for what is not one message, [`Reason::ProtocolMismatch`] if headers and body do not agree.
     pub fn read(head: &RequestHead, body: &[u8]) -> Result<Self, Unread> {
-        let malformed = |problem| Denial::new(Reason::BodyMalformed, Evidence::Body { problem });
         if !is_plain_text(head) {
-            return Err(Unread { denial: malformed(BodyProblem::Encoded), id: None });
+            return Err(malformed(BodyProblem::Encoded).into());
         }
         let message =
             Message::read(body).map_err(|(problem, id)| Unread { denial: malformed(problem), id })?;
         let id = message.id.clone();
-        Self::of(head, message, malformed).map_err(|denial| Unread { denial, id })
+        Self::of(head, message).map_err(|denial| Unread { denial, id })
     }
 
-    fn of(
-        head: &RequestHead,
-        message: Message,
-        malformed: impl Fn(BodyProblem) -> Denial,
-    ) -> Result<Self, Denial> {
+    fn of(head: &RequestHead, message: Message) -> Result<Self, Denial> {
         let Message { id, method, mut params } = message;
-        if params.keys().any(|name| PARAMETERS.iter().any(|known| poses_as(name, known))) {
-            return Err(malformed(BodyProblem::Spelling));
-        }
+        has_one_spelling(&params, &PARAMETERS).map_err(malformed)?;
         let version = version(head)?;
         let declared =
             params.get("_meta").and_then(|meta| meta.get("io.modelcontextprotocol/protocolVersion"));
         if declared.is_some_and(|declared| declared.as_str() != version) {
             return Err(mismatch(ProtocolProblem::Differs { header: VERSION }));
         }
-        let Some(method) = method else {
-            // An answer of the client to the server.
-            return Ok(Self {
-                kind: ActionKind::Session,
-                name: "response".to_owned(),
-                method: "response".to_owned(),
-                arguments: Map::new(),
-                id,
-                subscribes: false,
-            });
-        };
+        // An answer of the client to the server has no method.
+        let Some(method) = method else { return Ok(Self::in_session("response", id)) };
         let strict = version == Some(WITH_HEADERS);
         // Notifications need no headers.
         agrees(head, METHOD, &method, strict && id.is_some(), str::to_owned)?;
-        let named = |members: &Map<String, Value>, member: &'static str| match members.get(member) {
-            Some(Value::String(name)) => Ok(name.clone()),
-            _ => Err(malformed(BodyProblem::Member { name: member })),
-        };
-        let (kind, name) = match method.as_str() {
-            "tools/call" => (ActionKind::Tool, named(&params, "name")?),
-            "prompts/get" => (ActionKind::Prompt, named(&params, "name")?),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                (ActionKind::Resource, named(&params, "uri")?)
+        let ruled = ruled(&method, &params).map_err(malformed)?;
+        let (kind, name) = match ruled {
+            Some((kind, name)) => {
+                let required =
+                    strict && matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
+                agrees(head, NAME, name, required, decoded)?;
+                (ActionKind::Ruled(kind), name.to_owned())
             }
-            // The server completes with the code of the prompt or of the template that is referred to.
-            "completion/complete" => match params.get("ref") {
-                Some(Value::Object(reference)) => match reference.get("type").and_then(Value::as_str) {
-                    Some("ref/prompt") => (ActionKind::Prompt, named(reference, "name")?),
-                    Some("ref/resource") => (ActionKind::Resource, named(reference, "uri")?),
-                    _ => return Err(malformed(BodyProblem::Member { name: "ref" })),
-                },
-                _ => return Err(malformed(BodyProblem::Member { name: "ref" })),
-            },
-            _ => (ActionKind::Method, method.clone()),
+            None => {
+                // Which parameter it would repeat is each method's own, and no rule asks for it.
+                single(head, NAME)?;
+                (ActionKind::Method, method.clone())
+            }
         };
-        if kind == ActionKind::Resource && !is_plain_uri(&name) {
-            return Err(malformed(BodyProblem::Uri));
-        }
         let subscribes = method == "subscriptions/listen" && names_resources(&params);
-        if kind == ActionKind::Method {
-            // Which parameter it would repeat is each method's own, and no rule asks for it.
-            single(head, NAME)?;
-        } else {
-            let required =
-                strict && matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
-            agrees(head, NAME, &name, required, decoded)?;
-        }
         let arguments = match params.remove("arguments") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(arguments)) => arguments,
@@ -221,7 +191,7 @@ impl Action {
     pub fn is_open(&self) -> bool {
         match self.kind {
             ActionKind::Session => true,
-            ActionKind::Tool | ActionKind::Resource | ActionKind::Prompt => false,
+            ActionKind::Ruled(_) => false,
             ActionKind::Method => {
                 // What is called a notification is one: a request of that name might be anything.
                 (self.method.starts_with("notifications/") && self.id.is_none())
@@ -241,6 +211,39 @@ impl Action {
     }
 }
 
+/// What a message acts on by a rule, and its name; `None`: no rule is for such a message.
+fn ruled<'p>(
+    method: &str,
+    params: &'p Map<String, Value>,
+) -> Result<Option<(RuleKind, &'p str)>, BodyProblem> {
+    let text = |members: &'p Map<String, Value>, name: &'static str| {
+        members.get(name).and_then(Value::as_str).ok_or(BodyProblem::Member { name })
+    };
+    let (kind, name) = match method {
+        "tools/call" => (RuleKind::Tool, text(params, "name")?),
+        "prompts/get" => (RuleKind::Prompt, text(params, "name")?),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            (RuleKind::Resource, text(params, "uri")?)
+        }
+        // The server completes with the code of the prompt or of the template that is referred to.
+        "completion/complete" => {
+            let wrong = BodyProblem::Member { name: "ref" };
+            let Some(Value::Object(reference)) = params.get("ref") else { return Err(wrong) };
+            has_one_spelling(reference, &REFERENCE)?;
+            match reference.get("type").and_then(Value::as_str) {
+                Some("ref/prompt") => (RuleKind::Prompt, text(reference, "name")?),
+                Some("ref/resource") => (RuleKind::Resource, text(reference, "uri")?),
+                _ => return Err(wrong),
+            }
+        }
+        _ => return Ok(None),
+    };
+    match kind {
+        RuleKind::Resource if !is_plain_uri(name) => Err(BodyProblem::Uri),
+        _ => Ok(Some((kind, name))),
+    }
+}
+
 /// Whether a subscription (MCP 2026-07-28) asks for more than news of lists.
 fn names_resources(params: &Map<String, Value>) -> bool {
     let is_flag =
@@ -250,6 +253,10 @@ fn names_resources(params: &Map<String, Value>) -> bool {
         Some(Value::Object(wanted)) => !wanted.values().all(is_flag),
         Some(_) => true,
     }
+}
+
+fn malformed(problem: BodyProblem) -> Denial {
+    Denial::new(Reason::BodyMalformed, Evidence::Body { problem })
 }
 
 fn mismatch(problem: ProtocolProblem) -> Denial {

@@ -2,54 +2,42 @@
 
 use super::mcp::{Action, ActionKind};
 use super::spelling::poses_as;
-use crate::config::{ActionRule, Mcp};
+use crate::config::{ActionRule, Mcp, RuleKind};
 use crate::denial::{ArgumentProblem, Denial, Evidence};
-use crate::json::{Pointer, array_index};
-use crate::limits;
+use crate::json::{Pointer, array_index, same_value};
 use crate::reason::Reason;
 use serde_json::{Map, Value};
-
-/// Where a rule stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RulePlace {
-    /// In which list.
-    pub kind: ActionKind,
-    /// At which position.
-    pub index: usize,
-}
 
 /// The rule that an action falls under. Its scopes, its depth and its policies are still to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ruled<'m> {
-    /// Where it stands; `None` for what needs no rule.
-    pub rule: Option<(RulePlace, &'m ActionRule)>,
+    /// What it is for.
+    pub kind: RuleKind,
+    /// Its position among those of its kind.
+    pub index: usize,
+    /// The rule itself.
+    pub rule: &'m ActionRule,
 }
 
 impl<'m> Ruled<'m> {
-    /// Finds the first rule for an action, and checks that it admits the arguments.
+    /// Finds the first rule for an action, and checks that it admits the arguments. `None`: the action needs no rule.
     ///
     /// # Errors
     /// [`Reason::ActionDenied`] if there is none, [`Reason::ArgumentDenied`] if it does not admit an argument.
-    pub fn find(mcp: &'m Mcp, action: &Action) -> Result<Self, Denial> {
-        let kind = action.kind();
+    pub fn find(mcp: &'m Mcp, action: &Action) -> Result<Option<Self>, Denial> {
         let denied = || Denial::new(Reason::ActionDenied, Evidence::Action);
-        let rules = match kind {
-            ActionKind::Tool => &mcp.tools,
-            ActionKind::Resource => &mcp.resources,
-            ActionKind::Prompt => &mcp.prompts,
-            ActionKind::Method | ActionKind::Session => {
-                let listed = || mcp.methods.iter().any(|pattern| pattern.matches(action.method()));
-                return if action.is_open() || listed() { Ok(Self { rule: None }) } else { Err(denied()) };
-            }
+        let ActionKind::Ruled(kind) = action.kind() else {
+            let listed = || mcp.methods.iter().any(|pattern| pattern.matches(action.method()));
+            return if action.is_open() || listed() { Ok(None) } else { Err(denied()) };
         };
-        let found = rules.iter().enumerate().find(|(_, rule)| rule.name.matches(action.name()));
+        let found = mcp.rules(kind).iter().enumerate().find(|(_, rule)| rule.name.matches(action.name()));
         let (index, rule) = found.ok_or_else(denied)?;
         for (pointer, admitted) in &rule.arguments {
             let found = find(pointer, action.arguments());
             let is_admitted = found.is_ok_and(|found| {
                 let is_it = |value: &Option<Value>| match (value, found) {
                     (None, None) => true,
-                    (Some(value), Some(found)) => same(value, found),
+                    (Some(value), Some(found)) => same_value(value, found),
                     _ => false,
                 };
                 admitted.iter().any(is_it)
@@ -64,7 +52,7 @@ impl<'m> Ruled<'m> {
                 return Err(Denial::new(Reason::ArgumentDenied, evidence));
             }
         }
-        Ok(Self { rule: Some((RulePlace { kind, index }, rule)) })
+        Ok(Some(Self { kind, index, rule }))
     }
 }
 
@@ -93,18 +81,4 @@ fn find<'a>(pointer: &Pointer, arguments: &'a Map<String, Value>) -> Result<Opti
         };
     }
     Ok(found)
-}
-
-/// Whether every server takes the two for the same value. `1` and `1.0` are; of numbers that not every server can tell apart from
-/// their neighbours none is the same as another.
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => match (one.as_f64(), other.as_f64()) {
-            (Some(one), Some(other)) => {
-                one.total_cmp(&other).is_eq() && one.abs() <= limits::MAX_SAFE_INTEGER
-            }
-            _ => false,
-        },
-        _ => one == other,
-    }
 }

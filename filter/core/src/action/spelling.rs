@@ -1,5 +1,14 @@
 //! Names and addresses that a server may read as others than they are written.
 
+use crate::denial::BodyProblem;
+use serde_json::{Map, Value};
+
+/// Checks that an object has none of these members in another letter case: some servers take it for that one.
+pub(super) fn has_one_spelling(object: &Map<String, Value>, members: &[&str]) -> Result<(), BodyProblem> {
+    let is_other = |name: &String| members.iter().any(|member| poses_as(name, member));
+    if object.keys().any(is_other) { Err(BodyProblem::Spelling) } else { Ok(()) }
+}
+
 /// Whether a server that compares names without regard to case, as those written with Go's `encoding/json` or .NET's web
 /// defaults do, reads this name as the other one, which it is not.
 pub(super) fn poses_as(name: &str, other: &str) -> bool {

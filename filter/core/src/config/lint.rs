@@ -3,7 +3,7 @@
 mod issuers;
 mod mcp;
 
-use super::{AgentFrom, Config, Problem, Route, RouteMatch};
+use super::{AgentFrom, Config, Mcp, Problem, Route, RouteMatch};
 
 /// Warnings in the order of issuers, delegation, routes, policies, upstream.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
@@ -39,10 +39,8 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     }
     for (index, entry) in config.policies.iter().enumerate() {
         let is_asked = |route: &Route| {
-            let rules =
-                route.mcp.iter().flat_map(|mcp| mcp.tools.iter().chain(&mcp.resources).chain(&mcp.prompts));
-            route.policies.contains(&entry.name)
-                || rules.flat_map(|rule| &rule.policies).any(|it| *it == entry.name)
+            let of_rules = route.mcp.iter().flat_map(Mcp::all_rules).flat_map(|rule| &rule.policies);
+            route.policies.iter().chain(of_rules).any(|name| *name == entry.name)
         };
         if !config.routes.iter().any(is_asked) {
             warnings.push(warning(

@@ -128,6 +128,49 @@ struct Needs {
     policies: Vec<String>,
 }
 
+/// What rules are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// A tool is called.
+    Tool,
+    /// A resource is read, subscribed to or unsubscribed from.
+    Resource,
+    /// A prompt is asked for.
+    Prompt,
+}
+
+impl RuleKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Tool, Self::Resource, Self::Prompt];
+
+    /// The member of the configuration that has the rules.
+    #[must_use]
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::Tool => "tools",
+            Self::Resource => "resources",
+            Self::Prompt => "prompts",
+        }
+    }
+}
+
+impl Mcp {
+    /// The rules of a kind.
+    #[must_use]
+    pub fn rules(&self, kind: RuleKind) -> &[ActionRule] {
+        match kind {
+            RuleKind::Tool => &self.tools,
+            RuleKind::Resource => &self.resources,
+            RuleKind::Prompt => &self.prompts,
+        }
+    }
+
+    /// The rules of every kind.
+    pub fn all_rules(&self) -> impl Iterator<Item = &ActionRule> {
+        RuleKind::ALL.into_iter().flat_map(|kind| self.rules(kind))
+    }
+}
+
 /// What admits some actions, and what they need.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionRule {

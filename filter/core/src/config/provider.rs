@@ -84,6 +84,16 @@ impl Provider {
         self.preset().audience
     }
 
+    /// `iss` of its tokens, where it is one issuer for everybody.
+    #[must_use]
+    pub const fn usual_issuer(self) -> Option<&'static str> {
+        match self {
+            Self::GoogleId => Some("https://accounts.google.com"),
+            Self::GithubActions => Some("https://token.actions.githubusercontent.com"),
+            _ => None,
+        }
+    }
+
     /// The algorithm that it usually signs with.
     #[must_use]
     pub const fn usual_algorithm(self) -> &'static str {

@@ -142,14 +142,23 @@ fn or_null(schema: &Schema) -> Schema {
     json_schema!({ "oneOf": [schema, { "const": null }] })
 }
 
-/// A value that a mark may ask for; `null`: none.
-fn scalar() -> Schema {
+/// A value that a mark or a rule may ask for, with numbers as they are described; `null`: none.
+fn scalar(number: &Schema) -> Schema {
     json_schema!({ "oneOf": [
         { "type": "string", "minLength": 1, "maxLength": limits::IDENTITY_BYTES },
-        { "type": "number" },
+        number,
         { "type": "boolean" },
         { "const": null },
     ] })
+}
+
+fn number() -> Schema {
+    json_schema!({ "type": "number" })
+}
+
+/// A number that every server can tell apart from its neighbours.
+fn safe_number() -> Schema {
+    json_schema!({ "type": "number", "minimum": -limits::MAX_SAFE_INTEGER, "maximum": limits::MAX_SAFE_INTEGER })
 }
 
 fn present() -> Schema {
@@ -186,8 +195,14 @@ stand_ins! {
         "propertyNames": text(POINTER, limits::IDENTITY_BYTES),
         "maxProperties": limits::CLAIM_POINTERS,
         "additionalProperties": { "oneOf": [
-            scalar(),
-            { "type": "array", "items": scalar(), "uniqueItems": true, "minItems": 1, "maxItems": limits::SMALL_LIST },
+            scalar(&number()),
+            {
+                "type": "array",
+                "items": scalar(&number()),
+                "uniqueItems": true,
+                "minItems": 1,
+                "maxItems": limits::SMALL_LIST,
+            },
             present(),
         ] },
     });
@@ -199,7 +214,11 @@ stand_ins! {
         "propertyNames": text(POINTER, limits::IDENTITY_BYTES),
         "maxProperties": limits::CLAIM_POINTERS,
         "additionalProperties": {
-            "type": "array", "items": scalar(), "uniqueItems": true, "minItems": 1, "maxItems": limits::SMALL_LIST,
+            "type": "array",
+            "items": scalar(&safe_number()),
+            "uniqueItems": true,
+            "minItems": 1,
+            "maxItems": limits::SMALL_LIST,
         },
     });
     /// Words by pointer.

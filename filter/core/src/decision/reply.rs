@@ -186,7 +186,7 @@ impl<'a> RpcError<'a> {
             _ => String::new(),
         };
         let message = format!("{} ({}{policy}, decision {})", reason.detail(), reason.code(), decision.id());
-        let id = decision.facts.message.id.as_ref();
+        let id = decision.facts.message.as_ref().and_then(|message| message.id.as_ref());
         Self { jsonrpc: "2.0", id, error: RpcErrorObject { code, message, data: problem } }
     }
 }
@@ -202,7 +202,8 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
         Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
     }
     let route = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
-    let of_action = decision.facts.message.scopes.iter().filter(|scope| !route.contains(scope));
+    let of_action = decision.facts.message.iter().flat_map(|message| &message.scopes);
+    let of_action = of_action.filter(|scope| !route.contains(scope));
     let scopes: Vec<&str> = route.iter().chain(of_action).map(String::as_str).collect();
     // A client that must get another token learns at once for which scopes: else it asks for all that there are.
     let names_scopes = matches!(challenge, Challenge::Scope | Challenge::Bare)

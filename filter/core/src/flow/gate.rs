@@ -4,6 +4,9 @@ mod locate;
 
 pub(super) use locate::Denied;
 
+/// What each policy said, and what they want done.
+pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
+
 use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
 use crate::chain::{SignedToken, TokenCache};
 use crate::config::{Config, KeySource, PolicyEntry, Problem};
@@ -65,7 +68,7 @@ impl Gate {
         let mut issuers = Vec::new();
         for (index, issuer) in config.issuers.iter().enumerate() {
             let trusted = Rc::new(TrustedIssuer::new(index, issuer.clone()));
-            let key_use = if issuer.is_trust_domain() { KeyUse::JwtSvid } else { KeyUse::Signatures };
+            let key_use = KeyUse::of(issuer);
             match &issuer.keys {
                 KeySource::Remote(remote) => {
                     let store = RemoteStore::new(remote.clone(), key_use, seed, index);
@@ -255,11 +258,7 @@ impl Gate {
     }
 
     /// Asks the policies of the request's route, then `more`: what each said, and what they want done.
-    pub(super) fn ask(
-        &mut self,
-        request: &RequestContext<'_>,
-        more: &[Rc<Asked>],
-    ) -> (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>) {
+    pub(super) fn ask(&mut self, request: &RequestContext<'_>, more: &[Rc<Asked>]) -> Asking {
         let mut fold = Fold::default();
         for asked in request.route().asked().iter().chain(more) {
             if let Err(denial) = fold.add(asked, self.policies.check(&asked.entry, request)) {

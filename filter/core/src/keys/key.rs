@@ -1,6 +1,7 @@
 //! One public key (RFC 7517 §4), read strictly and ready to verify.
 
 use crate::algorithm::Algorithm;
+use crate::config::Issuer;
 use crate::limits;
 use base64::Engine as _;
 use base64::alphabet;
@@ -19,6 +20,14 @@ pub enum KeyUse {
     Signatures,
     /// JWT-SVIDs: `jwt-svid`, as the keys of a SPIFFE bundle have it (JWT-SVID §6). Such a key must have a `kid`.
     JwtSvid,
+}
+
+impl KeyUse {
+    /// What the keys of an issuer must be for.
+    #[must_use]
+    pub fn of(issuer: &Issuer) -> Self {
+        if issuer.is_trust_domain() { Self::JwtSvid } else { Self::Signatures }
+    }
 }
 
 /// A public key that can verify, with what its issuer says of it.

@@ -10,22 +10,14 @@ use crate::reason::Reason;
 use crate::time::UnixTime;
 
 impl Plugin {
-    /// Holds a request until its message came, if there is room. Gives whether it may go on, which it may not.
-    pub(super) fn hold(
-        &mut self,
-        host: &dyn Host,
-        context: u32,
-        flow: Flow,
-        max: usize,
-        now: UnixTime,
-    ) -> bool {
+    /// Holds a request until its message came; it is denied if there is no room.
+    pub(super) fn hold(&mut self, host: &dyn Host, context: u32, flow: Flow, max: usize, now: UnixTime) {
         let has_room = self.held.len() < limits::HELD_REQUESTS;
         self.held.insert(context, Held { flow, max, since: now, is_shown: false });
         if !has_room {
             host.say(LogLevel::Error, "too many requests whose body has not come yet: the request is denied");
             self.rule(host, context, Body::Withheld, false);
         }
-        false
     }
 
     /// Whether the request of this context is held for its message.
@@ -79,7 +71,8 @@ impl Plugin {
         }
     }
 
-    /// Ends requests of whose message the proxy shows nothing: without a setting of its own it never does while the head is held.
+    /// Ends requests whose message does not come in time. Without a setting of its own the proxy never shows one while the head is
+    /// held.
     pub(super) fn give_up_on_bodies(&mut self, host: &dyn Host, streams: &mut Streams) {
         if self.held.is_empty() {
             return;

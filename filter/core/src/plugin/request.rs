@@ -45,7 +45,10 @@ impl Plugin {
         match step {
             Step::Done(decision) => Ok(self.carry_out(host, *decision, false)),
             Step::NeedKeys(issuer) => Ok(self.wait(host, context, flow, issuer, now)),
-            Step::NeedBody(max) => Ok(self.hold(host, context, flow, max, now)),
+            Step::NeedBody(max) => {
+                self.hold(host, context, flow, max, now);
+                Ok(false)
+            }
         }
     }
 

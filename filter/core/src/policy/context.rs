@@ -31,6 +31,16 @@ pub enum HeaderError {
     NotText,
 }
 
+fn has_scopes(chain: &VerifiedChain, needed: &[String]) -> Result<(), Denial> {
+    let granted = chain.token().scopes();
+    let mut missing = needed.iter().filter(|needed| !granted.contains(needed)).peekable();
+    if missing.peek().is_none() {
+        return Ok(());
+    }
+    let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
+    Err(Denial::new(Reason::ScopeInsufficient, evidence))
+}
+
 impl<'a> RequestContext<'a> {
     /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3).
     ///
@@ -42,33 +52,21 @@ impl<'a> RequestContext<'a> {
         chain: &'a VerifiedChain,
         now: UnixTime,
     ) -> Result<Self, Denial> {
-        let granted = chain.token().scopes();
-        let mut missing =
-            chain.route().entry().scopes.iter().filter(|needed| !granted.contains(needed)).peekable();
-        if missing.peek().is_some() {
-            let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
-            return Err(Denial::new(Reason::ScopeInsufficient, evidence));
-        }
+        has_scopes(chain, &chain.route().entry().scopes)?;
         Ok(Self { head, path, chain, action: None, now })
     }
 
-    /// The same request, with what it is about to do: it falls under `ruled`. Gives the scopes that this takes beside those of the
-    /// route.
+    /// The same request, with what it is about to do, and the rule that this falls under, if it needs one.
     ///
     /// # Errors
-    /// [`Reason::ScopeInsufficient`] or [`Reason::DelegationTooDeep`], if the rule needs more than the route.
-    pub fn about(self, action: &'a Action, ruled: &Ruled<'_>) -> Result<Self, Denial> {
-        if let Some((_, rule)) = ruled.rule {
-            let granted = self.chain.token().scopes();
-            let missing: Vec<String> =
-                rule.scopes.iter().filter(|needed| !granted.contains(needed)).cloned().collect();
-            if !missing.is_empty() {
-                return Err(Denial::new(Reason::ScopeInsufficient, Evidence::Scopes { missing }));
-            }
+    /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`], if the rule needs more than the route.
+    pub fn about(self, action: &'a Action, ruled: Option<&Ruled<'_>>) -> Result<Self, Denial> {
+        if let Some(Ruled { rule, .. }) = ruled {
             let depth = self.chain.depth();
             if let Some(max_depth) = rule.max_depth.filter(|most| depth > usize::from(*most)) {
                 return Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth }));
             }
+            has_scopes(self.chain, &rule.scopes)?;
         }
         Ok(Self { action: Some(action), ..self })
     }

@@ -3,7 +3,7 @@
 use super::parsed::ParsedToken;
 use crate::config::{ClaimPlaces, Issuer, Mark, Sign};
 use crate::denial::{ClaimProblem, Denial, Evidence};
-use crate::json::Pointer;
+use crate::json::{Pointer, same_value};
 use crate::time::UnixTime;
 use crate::{limits, reason::Reason, spiffe};
 use serde_json::{Map, Value};
@@ -374,14 +374,6 @@ fn mark_holds(mark: &Mark, found: Option<&Value>) -> bool {
         (Mark::OneOf { or_absent, .. }, None) => *or_absent,
         (Mark::OneOf { values, .. }, Some(found)) => values.iter().any(|value| same_value(value, found)),
     }
-}
-
-/// Whether two values are the same; numbers by what they are worth, for `1` and `1.0` are one number to JSON.
-fn same_value(left: &Value, right: &Value) -> bool {
-    /// From here on neighbours are the same as floats.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let worth = |value: &Value| value.as_f64().filter(|number| number.abs() < EXACT);
-    left == right || worth(left).is_some_and(|left| Some(left) == worth(right))
 }
 
 fn describe(mark: &Mark) -> String {

@@ -74,7 +74,20 @@ pub(crate) fn valid() -> Value {
             { "match": { "path_prefix": "/healthz", "methods": ["GET", "HEAD"] }, "anonymous": true },
             {
                 "match": { "path_prefix": "/v1/", "hosts": ["tools.example", "*.tools.example"] }, "scopes": ["tickets.read"], "max_depth": 2,
-                "policies": ["ticket-guard", "quiet"]
+                "policies": ["ticket-guard", "quiet"],
+                "mcp": {
+                    "tools": [
+                        {
+                            "name": "tickets.close", "scopes": ["tickets.write"], "max_depth": 0,
+                            "arguments": { "/env": ["staging", null], "/force": [false] }, "policies": ["quiet"]
+                        },
+                        { "name": "tickets.*" }
+                    ],
+                    "resources": [{ "uri": "ticket://*" }],
+                    "prompts": [{ "name": "greet" }],
+                    "methods": ["tasks/*"],
+                    "body_bytes": 65536
+                }
             }
         ],
         "policies": [
@@ -197,6 +210,7 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/claims/require/~1ver/0", json!({ "present": true })),
         (Structural, "/issuers/0/claims/require/~1ver/0", json!([1])),
         (Structural, "/issuers/0/claims/require/~1ver/1", json!(1)),
+        (Semantic, "/issuers/0/claims/require/~1ver/0", json!(1e300)),
         (Structural, "/issuers/0/claims/require/~1org/present", json!(false)),
         (Structural, "/issuers/0/claims/require/~1org/absent", json!(true)),
         (Structural, "/issuers/0/agent", json!("client")),
@@ -322,6 +336,35 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/scopes/0", json!("é")),
         (Structural, "/routes/1/scopes/0", json!("")),
         (Structural, "/routes/1/scopes/-", json!("tickets.read")),
+        (Structural, "/routes/1/mcp", json!([])),
+        (Structural, "/routes/1/mcp", json!(null)),
+        (Structural, "/routes/1/mcp/tool", json!([])),
+        (Structural, "/routes/1/mcp/tools", json!({})),
+        (Structural, "/routes/1/mcp/tools/0", json!("tickets.close")),
+        (Structural, "/routes/1/mcp/tools/0/uri", json!("tickets.close")),
+        (Structural, "/routes/1/mcp/tools/0/name", json!("")),
+        (Structural, "/routes/1/mcp/tools/0/name", json!("*.close")),
+        (Structural, "/routes/1/mcp/tools/0/name", json!("a\u{7}")),
+        (Structural, "/routes/1/mcp/tools/0/scopes/0", json!("a b")),
+        (Structural, "/routes/1/mcp/tools/0/max_depth", json!(9)),
+        (Semantic, "/routes/1/mcp/tools/0/max_depth", json!(5)),
+        (Structural, "/routes/1/mcp/tools/0/arguments", json!([])),
+        (Structural, "/routes/1/mcp/tools/0/arguments/env", json!(["staging"])),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env", json!("staging")),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env", json!([])),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env/0", json!({ "present": true })),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env/0", json!(9_007_199_254_740_992_u64)),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env/0", json!(-1e16)),
+        (Structural, "/routes/1/mcp/tools/0/arguments/~1env/1", json!("staging")),
+        (Semantic, "/routes/1/mcp/tools/0/policies/0", json!("nobody")),
+        (Structural, "/routes/1/mcp/resources/0/name", json!("ticket://7")),
+        (Structural, "/routes/1/mcp/resources/0/uri", json!(7)),
+        (Structural, "/routes/1/mcp/prompts/0", json!("greet")),
+        (Structural, "/routes/1/mcp/methods/0", json!("")),
+        (Structural, "/routes/1/mcp/methods/-", json!("tasks/*")),
+        (Structural, "/routes/1/mcp/body_bytes", json!(0)),
+        (Structural, "/routes/1/mcp/body_bytes", json!(4_194_305)),
+        (Structural, "/routes/1/mcp/body_bytes", json!("1 MiB")),
         (Structural, "/routes/1/delegation_required", json!("yes")),
         (Structural, "/routes/1/delegation_required", json!(null)),
         (Semantic, "/routes/0/delegation_required", json!(true)),
@@ -395,17 +438,27 @@ fn elsewhere() -> Vec<Row> {
             Semantic,
             "/routes/1/anonymous",
             Some(json!(true)),
-            &["/routes/1/scopes", "/routes/1/max_depth", "/routes/1/policies"],
+            &["/routes/1/scopes", "/routes/1/max_depth", "/routes/1/policies", "/routes/1/mcp"],
         ),
         row(Semantic, "/delegation", Some(depth_and_route), &["/routes/1/max_depth"]),
-        row(Structural, "/policies/1/name", None, &["/policies/1/name", "/routes/1/policies/1"]),
-        row(Semantic, "/policies", None, &["/routes/1/policies/0", "/routes/1/policies/1"]),
-        row(Semantic, "/policies/1", None, &["/routes/1/policies/1"]),
+        row(
+            Structural,
+            "/policies/1/name",
+            None,
+            &["/policies/1/name", "/routes/1/policies/1", "/routes/1/mcp/tools/0/policies/0"],
+        ),
+        row(
+            Semantic,
+            "/policies",
+            None,
+            &["/routes/1/policies/0", "/routes/1/policies/1", "/routes/1/mcp/tools/0/policies/0"],
+        ),
+        row(Semantic, "/policies/1", None, &["/routes/1/policies/1", "/routes/1/mcp/tools/0/policies/0"]),
         row(
             Structural,
             "/policies/1/name",
             Some(json!("Quiet")),
-            &["/policies/1/name", "/routes/1/policies/1"],
+            &["/policies/1/name", "/routes/1/policies/1", "/routes/1/mcp/tools/0/policies/0"],
         ),
         row(Structural, "/a~1b", Some(json!(1)), &["/a~1b"]),
         row(Structural, "/a~0b", Some(json!(1)), &["/a~0b"]),
@@ -420,6 +473,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let landed = |at: &'static str| match at {
         "/delegation/actor_issuers/-" => "/delegation/actor_issuers/1",
         "/routes/1/scopes/-" => "/routes/1/scopes/1",
+        "/routes/1/mcp/methods/-" => "/routes/1/mcp/methods/1",
         other => other,
     };
     let here = |(kind, at, to)| {

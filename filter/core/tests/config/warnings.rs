@@ -8,6 +8,12 @@ fn warned(document: &Value) -> Vec<String> {
     config.warnings().into_iter().map(|problem| problem.pointer).collect()
 }
 
+/// A document without policies, wherever they are named.
+fn without_policies(document: &Value) -> Value {
+    let places = ["/policies", "/routes/1/policies", "/routes/1/mcp/tools/0/policies"];
+    places.into_iter().fold(document.clone(), |document, at| edited(&document, at, None))
+}
+
 fn routes(routes: Value) -> Vec<String> {
     let plain = edited(&edited(&valid(), "/policies", None), "/routes", Some(routes));
     warned(&plain)
@@ -42,8 +48,7 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
 
 #[test]
 fn a_type_of_every_kind_of_token_is_pointed_at_unless_there_are_marks() {
-    let plain = edited(&edited(&valid(), "/issuers/1/provider", None), "/policies", None);
-    let plain = edited(&plain, "/routes/1/policies", None);
+    let plain = without_policies(&edited(&valid(), "/issuers/1/provider", None));
     for (types, places) in [
         (json!(["at+jwt", "JWT"]), vec!["/issuers/1/token_types/1"]),
         (json!(["application/jwt"]), vec!["/issuers/1/token_types/0"]),
@@ -71,7 +76,7 @@ fn scopes_that_no_token_can_have_are_pointed_at() {
 fn whose_tokens_anybody_can_get_need_a_mark_or_a_policy() {
     for (provider, mark) in [("github_actions", "/repository_owner"), ("google_id", "/email")] {
         let open = edited(&valid(), "/issuers/1/provider", Some(json!(provider)));
-        let open = edited(&edited(&open, "/policies", None), "/routes/1/policies", None);
+        let open = without_policies(&open);
         assert_eq!(warned(&open), ["/issuers/1/claims"]);
         let named = json!({ "require": { mark: "us" } });
         assert_eq!(warned(&edited(&open, "/issuers/1/claims", Some(named))), Vec::<String>::new());
@@ -160,7 +165,7 @@ fn what_takes_a_providers_marks_away_is_pointed_at() {
 
 #[test]
 fn a_mark_that_narrows_nothing_does_not_say_whose_tokens_are_accepted() {
-    let open = edited(&edited(&valid(), "/policies", None), "/routes/1/policies", None);
+    let open = without_policies(&valid());
     let of = |provider: &str, issuer: &str, require: Value| {
         let document = edited(&open, "/issuers/1/provider", Some(json!(provider)));
         let document = edited(&document, "/issuers/1/issuer", Some(json!(issuer)));
@@ -210,7 +215,7 @@ fn a_client_that_acts_and_is_nowhere_is_pointed_at() {
 
 #[test]
 fn what_a_provider_tells_apart_and_the_configuration_does_not_is_pointed_at() {
-    let plain = edited(&edited(&valid(), "/policies", None), "/routes/1/policies", None);
+    let plain = without_policies(&valid());
     let of = |provider: &str, member: &str, value: Value| {
         let document = edited(&plain, "/issuers/1/provider", Some(json!(provider)));
         warned(&edited(&document, &format!("/issuers/1/{member}"), Some(value)))

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use mandate_core::config::{Config, Provider};
 use mandate_host::FILTER;
-use mandate_host::init::{Start, Target, jwks_uri_is_a_guess, must_require, usual_issuer, usual_jwks_uri};
+use mandate_host::init::{Start, Target, jwks_uri_is_a_guess, must_require, usual_jwks_uri};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -149,7 +149,7 @@ impl Init {
                 provider(&answer).map_err(|error| anyhow::anyhow!(error))?
             }
         };
-        let issuer = match (&self.issuer, usual_issuer(provider)) {
+        let issuer = match (&self.issuer, provider.usual_issuer()) {
             (Some(given), _) => given.clone(),
             (None, Some(usual)) => usual.to_owned(),
             (None, None) => ask("--issuer", "`iss` of the tokens")?,

@@ -81,11 +81,10 @@ fn is_looser(own: &Mark, preset: &Value) -> bool {
 
 /// These issuers give everybody a token for any audience.
 fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
-    let is = |provider, url| issuer.provider == provider || issuer.issuer == url;
-    let (who, claims, example): (_, &[&str], _) = if is(
-        Provider::GithubActions,
-        "https://token.actions.githubusercontent.com",
-    ) {
+    let is = |provider: Provider| {
+        issuer.provider == provider || Some(issuer.issuer.as_str()) == provider.usual_issuer()
+    };
+    let (who, claims, example): (_, &[&str], _) = if is(Provider::GithubActions) {
         (
             "every workflow of every repository",
             &[
@@ -99,7 +98,7 @@ fn anybody(index: usize, issuer: &Issuer, config: &Config) -> Option<Problem> {
             ],
             "`\"claims\": { \"require\": { \"/repository_owner\": \"my-organisation\" } }`",
         )
-    } else if is(Provider::GoogleId, "https://accounts.google.com") {
+    } else if is(Provider::GoogleId) {
         (
             "every Google account and every service account of every project",
             &["/email", "/sub", "/hd", "/azp"],

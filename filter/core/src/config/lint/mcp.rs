@@ -1,6 +1,6 @@
 //! What about the rules for MCP is probably a mistake.
 
-use super::super::{ActionRule, Mcp, NamePattern, Route};
+use super::super::{ActionRule, NamePattern, Route, RuleKind};
 use super::{Problem, warning};
 use serde_json::Value;
 
@@ -17,9 +17,11 @@ const RULED: [&str; 6] = [
 pub(super) fn warnings(index: usize, route: &Route, warnings: &mut Vec<Problem>) {
     let Some(mcp) = &route.mcp else { return };
     let at = format!("/routes/{index}/mcp");
-    for (kind, rules) in lists(mcp) {
+    for kind in RuleKind::ALL {
+        let (member, rules) = (kind.member(), mcp.rules(kind));
         for (place, rule) in rules.iter().enumerate() {
-            one_rule(&format!("{at}/{kind}/{place}"), rule, rules.get(..place).unwrap_or_default(), warnings);
+            let before = rules.get(..place).unwrap_or_default();
+            one_rule(&format!("{at}/{member}/{place}"), rule, before, warnings);
         }
     }
     for (place, pattern) in mcp.methods.iter().enumerate() {
@@ -33,7 +35,7 @@ pub(super) fn warnings(index: usize, route: &Route, warnings: &mut Vec<Problem>)
             ));
         }
     }
-    if mcp.methods.is_empty() && lists(mcp).iter().all(|(_, rules)| rules.is_empty()) {
+    if mcp.methods.is_empty() && mcp.all_rules().next().is_none() {
         warnings.push(warning(
             at.clone(),
             "admits no tool, resource or prompt: only lists and sessions".to_owned(),
@@ -47,10 +49,6 @@ pub(super) fn warnings(index: usize, route: &Route, warnings: &mut Vec<Problem>)
             "add `POST` to `match.methods`",
         ));
     }
-}
-
-fn lists(mcp: &Mcp) -> [(&'static str, &[ActionRule]); 3] {
-    [("tools", &mcp.tools), ("resources", &mcp.resources), ("prompts", &mcp.prompts)]
 }
 
 fn one_rule(at: &str, rule: &ActionRule, before: &[ActionRule], warnings: &mut Vec<Problem>) {

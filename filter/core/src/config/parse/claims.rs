@@ -113,10 +113,18 @@ fn mark(node: &Node<'_>) -> Option<Mark> {
     }
 }
 
+/// Whether every reader can tell this number from its neighbours; other values have none.
+pub(super) fn is_safe(value: &Value) -> bool {
+    value.as_f64().is_none_or(|number| number.abs() <= limits::MAX_SAFE_INTEGER)
+}
+
 /// `None` stands for `null`: the claim is absent.
 pub(super) fn one_value(node: &Node<'_>) -> Option<Option<Value>> {
     match node.value() {
         Value::Null => Some(None),
+        Value::Number(number) if number.is_f64() && !is_safe(node.value()) => {
+            node.refuse("is rounded when it is read, and so are its neighbours: they could not be told apart")
+        }
         Value::Bool(_) | Value::Number(_) => Some(Some(node.value().clone())),
         Value::String(_) => node.string(limits::IDENTITY_BYTES).map(|text| Some(text.into())),
         Value::Array(_) | Value::Object(_) => {

@@ -2,7 +2,7 @@
 
 use super::super::reader::Node;
 use super::super::{ActionRule, Mcp, NamePattern, checks, defaults};
-use super::claims::by_pointer;
+use super::claims::{by_pointer, is_safe, one_value};
 use super::named::{Named, entry_reference, route_depth};
 use crate::limits;
 use serde_json::Value;
@@ -66,15 +66,13 @@ fn name_pattern(node: &Node<'_>) -> Option<NamePattern> {
 }
 
 fn admitted(node: &Node<'_>) -> Option<Vec<Option<Value>>> {
-    let one = |node: &Node<'_>| {
-        let is_exact = |number: f64| number.abs() <= limits::MAX_SAFE_INTEGER;
-        match node.value().as_f64() {
-            Some(number) if !is_exact(number) => node.refuse_with(
-                "is a number that not every server can tell apart from its neighbours (RFC 8259 §6)",
-                "have the tool take it as a string",
-            ),
-            _ => super::claims::one_value(node),
-        }
+    // Other than a claim, which is read here alone, an argument is read by the server too.
+    let one = |node: &Node<'_>| match is_safe(node.value()) {
+        true => one_value(node),
+        false => node.refuse_with(
+            "is a number that not every server can tell apart from its neighbours (RFC 8259 §6)",
+            "have the tool take it as a string",
+        ),
     };
     node.set(1..=limits::SMALL_LIST, one, PartialEq::eq)
 }
