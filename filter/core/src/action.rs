@@ -5,5 +5,5 @@ mod mcp;
 mod rule;
 mod spelling;
 
-pub use mcp::{Action, ActionKind, Unread};
+pub use mcp::{Action, ActionKind, Protocol, Unread};
 pub use rule::Ruled;

@@ -30,6 +30,23 @@ const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
 
+/// The protocol of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Model Context Protocol.
+    Mcp,
+}
+
+impl Protocol {
+    /// The word for it in records and for policies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
 /// What kind of thing is acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionKind {
@@ -44,6 +61,7 @@ pub enum ActionKind {
 /// What a request is about to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
+    protocol: Protocol,
     kind: ActionKind,
     name: String,
     method: String,
@@ -102,7 +120,16 @@ impl Action {
     /// What concerns the session and nothing else.
     fn in_session(name: &str, id: Option<Value>) -> Self {
         let (name, method) = (name.to_owned(), name.to_owned());
-        Self { kind: ActionKind::Session, name, method, arguments: Map::new(), id, subscribes: false }
+        let protocol = Protocol::Mcp;
+        Self {
+            protocol,
+            kind: ActionKind::Session,
+            name,
+            method,
+            arguments: Map::new(),
+            id,
+            subscribes: false,
+        }
     }
 
     /// Reads the message of a `POST`.
@@ -153,7 +180,14 @@ impl Action {
             Some(Value::Object(arguments)) => arguments,
             Some(_) => return Err(malformed(BodyProblem::Member { name: "arguments" })),
         };
-        Ok(Self { kind, name, method, arguments, id, subscribes })
+        let protocol = Protocol::Mcp;
+        Ok(Self { protocol, kind, name, method, arguments, id, subscribes })
+    }
+
+    /// Which protocol it is of.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// What is acted on.

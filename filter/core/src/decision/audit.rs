@@ -70,7 +70,7 @@ struct ActionRecord {
 impl From<&Action> for ActionRecord {
     fn from(action: &Action) -> Self {
         let (name, method) = (action.name().into(), action.method().into());
-        Self { protocol: "mcp", kind: action.kind().word(), name, method }
+        Self { protocol: action.protocol().word(), kind: action.kind().word(), name, method }
     }
 }
 
