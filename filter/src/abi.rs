@@ -98,6 +98,25 @@ extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> u32 {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> u32 {
+    // If an answer cannot be looked at, nothing of it goes on.
+    action_number(with(|module| {
+        module.response_headers(&Proxy, context, count, end != 0);
+        Action::Continue
+    }))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
+    action_number(with(|module| module.response_body(&Proxy, context, size, end != 0)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_trailers(context: u32, _: usize) -> u32 {
+    action_number(with(|module| module.response_trailers(&Proxy, context)))
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context: u32) {
     with(|module| module.delete(&Proxy, context));
 }

@@ -19,11 +19,15 @@ pub struct Proxy;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+/// What is shared is not in the state that was named.
+const CAS_MISMATCH: u32 = 8;
+
 /// The ABI's number of a map (`proxy_map_type_t`).
 const fn map_number(map: Map) -> u32 {
     match map {
         Map::Request => 0,
         Map::RequestTrailers => 1,
+        Map::Response => 2,
         Map::CallResponse => 6,
     }
 }
@@ -52,6 +56,7 @@ const fn level_number(level: LogLevel) -> u32 {
 #[repr(u32)]
 enum Buffer {
     RequestBody = 0,
+    ResponseBody = 1,
     CallBody = 4,
     PluginConfiguration = 7,
 }
@@ -70,6 +75,13 @@ unsafe extern "C" {
         max: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: Buffer,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
@@ -96,6 +108,20 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> u32;
     fn proxy_http_call(
         cluster: *const u8,
         cluster_size: usize,
@@ -273,6 +299,51 @@ impl Host for Proxy {
             // Of a request whose body is empty there is no buffer. An empty message is denied.
             Err(HostError { status: NOT_FOUND, .. }) => Ok(Vec::new()),
             other => other,
+        }
+    }
+
+    fn response_body(&self, max: usize) -> HostResult<Vec<u8>> {
+        match buffer(Buffer::ResponseBody, max) {
+            // As above: an answer may be empty, too.
+            Err(HostError { status: NOT_FOUND, .. }) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    fn replace_response_body(&self, bytes: &[u8]) -> HostResult<()> {
+        // SAFETY: pointer and length of a live slice.
+        let status = unsafe {
+            proxy_set_buffer_bytes(Buffer::ResponseBody, 0, usize::MAX, bytes.as_ptr(), bytes.len())
+        };
+        check("proxy_set_buffer_bytes", status)
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn shared_data(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+        let mut state = 0;
+        // SAFETY: pointer and length of a live string, and live places for the answer.
+        let shared = bytes("proxy_get_shared_data", |data, size| unsafe {
+            proxy_get_shared_data(name.as_ptr(), name.len(), data, size, &raw mut state)
+        });
+        match shared {
+            Err(HostError { status: NOT_FOUND, .. }) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn add_shared_data(&self, name: &str, value: &[u8]) -> HostResult<()> {
+        /// A state that nothing is ever in: what is there is not replaced, and where there is nothing it is not looked at.
+        const NO_STATE: u32 = u32::MAX;
+        // SAFETY: pointers and lengths of a live string and a live slice.
+        let status = unsafe {
+            proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), NO_STATE)
+        };
+        match status {
+            CAS_MISMATCH => Ok(()),
+            other => check("proxy_set_shared_data", other),
         }
     }
 

@@ -4,20 +4,25 @@
 //! upstream are real, and an answer is passed on as it comes. A failed virtual machine is replaced, as Envoy does with `FAIL_RELOAD`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hyper::body::{Body, Bytes, Frame};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use crate::client;
 use crate::decide::body_bytes;
 use crate::loopback::{Answer, Received, Server, lock};
 use mandate_harness::{
-    Filter, Forwarded, HarnessError, HttpCall, Outcome, Request, Response, StreamId, Timestamp, Vm,
+    Filter, Forwarded, HarnessError, Headers, HttpCall, Outcome, Request, Response, StreamId, Timestamp, Vm,
 };
 
 /// How long the machine sleeps when nothing happens and the filter asked for no ticks.
@@ -52,14 +57,33 @@ pub struct Embedded {
 /// What can happen to the machine.
 enum Event {
     Request(Request, oneshot::Sender<Handled>),
+    /// A part of the upstream's answer, and whom to tell what goes on of it.
+    Upstream(StreamId, UpstreamPart, oneshot::Sender<Forwarded>),
+    /// The client has all of the answer, or went away.
+    Over(StreamId),
     Answered(u32, Option<Response>),
     Stop,
 }
 
+/// A part of the upstream's answer.
+enum UpstreamPart {
+    Head(Headers),
+    Body { bytes: Vec<u8>, end: bool },
+}
+
 /// What became of a request.
 enum Handled {
-    Forward(Forwarded),
-    Reply { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8> },
+    /// It goes upstream; the receiver is closed if the filter breaks off the answer.
+    Forward {
+        stream: StreamId,
+        forwarded: Forwarded,
+        broken_off: oneshot::Receiver<Infallible>,
+    },
+    Reply {
+        status: u16,
+        headers: Vec<(String, Vec<u8>)>,
+        body: Vec<u8>,
+    },
     Reset,
 }
 
@@ -101,6 +125,7 @@ impl Embedded {
             events: events.clone(),
             waiting: BTreeMap::new(),
             calling: BTreeSet::new(),
+            answering: BTreeMap::new(),
             log: Arc::clone(&log),
         };
         let thread = std::thread::Builder::new().name("mandate-machine".to_owned());
@@ -153,7 +178,9 @@ async fn serve(events: &Sender<Event>, upstream: SocketAddr, received: Received)
         return Answer::empty(503);
     }
     match decided.await {
-        Ok(Handled::Forward(forwarded)) => forward(upstream, &forwarded).await,
+        Ok(Handled::Forward { stream, forwarded, broken_off }) => {
+            forward(events, upstream, stream, &forwarded, broken_off).await
+        }
         Ok(Handled::Reply { status, headers, body }) => {
             Answer::Reply { status, headers, body, delay: Duration::ZERO }
         }
@@ -193,7 +220,13 @@ fn is_of_the_connection(name: &str) -> bool {
     OWN.contains(&name)
 }
 
-async fn forward(upstream: SocketAddr, forwarded: &Forwarded) -> Answer {
+async fn forward(
+    events: &Sender<Event>,
+    upstream: SocketAddr,
+    stream: StreamId,
+    forwarded: &Forwarded,
+    broken_off: oneshot::Receiver<Infallible>,
+) -> Answer {
     let pseudo = |name: &str| forwarded.headers.text(name).unwrap_or_default().to_owned();
     let mut request = client::Request::new(&pseudo(":method"), pseudo(":path"));
     request = request.header("host", pseudo(":authority"));
@@ -201,12 +234,92 @@ async fn forward(upstream: SocketAddr, forwarded: &Forwarded) -> Answer {
         request = request.header(name, value);
     }
     request.body.clone_from(&forwarded.body);
-    match client::stream(upstream, &request).await {
-        Ok(client::Streaming { status, mut headers, body }) => {
-            headers.retain(|(name, _)| !is_of_the_connection(name));
-            Answer::stream(status, headers, body)
+    let open = OpenAnswer { events: events.clone(), stream };
+    let Ok(client::Streaming { status, headers, body }) = client::stream(upstream, &request).await else {
+        return Answer::empty(502);
+    };
+    let mut head = Headers::default();
+    head.add(":status", status.to_string());
+    for (name, value) in headers.into_iter().filter(|(name, _)| !is_of_the_connection(name)) {
+        head.add(&name, value);
+    }
+    let Some(mut passed) = open.pass(UpstreamPart::Head(head)).await else { return Answer::Close };
+    let status = passed.headers.text(":status").and_then(|status| status.parse().ok()).unwrap_or(status);
+    passed.headers.remove(":status");
+    let (pieces, out) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(pump(open, body, pieces, broken_off));
+    Answer::stream(status, passed.headers.into_pairs(), Pieces(out))
+}
+
+/// An answer that the filter still looks at. Dropping it tells the machine that it is over.
+struct OpenAnswer {
+    events: Sender<Event>,
+    stream: StreamId,
+}
+
+impl OpenAnswer {
+    /// Shows the filter a part, and gives what goes on. `None`: the answer is broken off.
+    async fn pass(&self, part: UpstreamPart) -> Option<Forwarded> {
+        let (passed, told) = oneshot::channel();
+        self.events.send(Event::Upstream(self.stream, part, passed)).ok()?;
+        told.await.ok()
+    }
+}
+
+impl Drop for OpenAnswer {
+    fn drop(&mut self) {
+        // Only a machine that is gone does not hear this.
+        drop(self.events.send(Event::Over(self.stream)));
+    }
+}
+
+/// Passes a body on piece by piece, each as the filter lets it go.
+async fn pump(
+    open: OpenAnswer,
+    mut body: client::StreamingBody,
+    pieces: UnboundedSender<Result<Bytes, BrokenOff>>,
+    mut broken_off: oneshot::Receiver<Infallible>,
+) {
+    loop {
+        let next = tokio::select! {
+            next = body.next() => next,
+            _ = &mut broken_off => break,
+            () = pieces.closed() => return,
+        };
+        let (bytes, end) = match next {
+            Ok(Some(bytes)) => (bytes.to_vec(), false),
+            Ok(None) => (Vec::new(), true),
+            Err(_) => break,
+        };
+        let Some(passed) = open.pass(UpstreamPart::Body { bytes, end }).await else { break };
+        if !passed.body.is_empty() {
+            drop(pieces.send(Ok(Bytes::from(passed.body))));
         }
-        Err(_) => Answer::empty(502),
+        if end {
+            return;
+        }
+    }
+    // A client that went away does not hear this.
+    drop(pieces.send(Err(BrokenOff)));
+}
+
+/// Why an answer ends before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream or the filter broke off the answer")]
+struct BrokenOff;
+
+/// A body in pieces.
+struct Pieces(UnboundedReceiver<Result<Bytes, BrokenOff>>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
 
@@ -218,6 +331,8 @@ struct Machine {
     events: Sender<Event>,
     waiting: BTreeMap<StreamId, oneshot::Sender<Handled>>,
     calling: BTreeSet<u32>,
+    /// Answers on their way: dropping what is kept of one breaks it off.
+    answering: BTreeMap<StreamId, oneshot::Sender<Infallible>>,
     log: Arc<Mutex<String>>,
 }
 
@@ -261,13 +376,22 @@ impl Machine {
     fn handle(&mut self, event: Event) -> Result<(), HarnessError> {
         match event {
             Event::Request(request, verdict) => {
-                let exchange = self.vm.send(request)?;
-                if exchange.outcome.is_final() {
-                    answer(exchange.outcome, verdict);
-                } else {
-                    self.waiting.insert(exchange.stream, verdict);
-                }
+                let exchange = self.vm.begin(request)?;
+                self.waiting.insert(exchange.stream, verdict);
                 Ok(())
+            }
+            Event::Upstream(stream, part, passed) => {
+                match part {
+                    UpstreamPart::Head(head) => self.vm.response_headers(stream, head, false),
+                    UpstreamPart::Body { bytes, end } => self.vm.response_body(stream, bytes, end),
+                }?;
+                // Whoever went away does not hear this.
+                drop(passed.send(self.vm.take_downstream(stream)?));
+                Ok(())
+            }
+            Event::Over(stream) => {
+                self.answering.remove(&stream);
+                self.vm.finish(stream).map(drop)
             }
             Event::Answered(token, response) => {
                 self.calling.remove(&token);
@@ -304,16 +428,31 @@ impl Machine {
             .filter(|stream| self.vm.outcome(*stream).is_ok_and(|outcome| outcome.is_final()))
             .collect();
         for stream in decided {
-            if let (Some(verdict), Ok(exchange)) = (self.waiting.remove(&stream), self.vm.finish(stream)) {
-                answer(exchange.outcome, verdict);
+            let (Some(verdict), Ok(outcome)) = (self.waiting.remove(&stream), self.vm.outcome(stream)) else {
+                continue;
+            };
+            if let Outcome::Forwarded(forwarded) = outcome {
+                let (open, broken_off) = oneshot::channel();
+                self.answering.insert(stream, open);
+                // A client that went away wants no answer.
+                if verdict.send(Handled::Forward { stream, forwarded, broken_off }).is_err() {
+                    self.answering.remove(&stream);
+                    drop(self.vm.finish(stream));
+                }
+            } else {
+                drop(self.vm.finish(stream));
+                answer(outcome, verdict);
             }
         }
+        let vm = &self.vm;
+        self.answering.retain(|stream, _| !matches!(vm.outcome(*stream), Ok(Outcome::Reset) | Err(_)));
     }
 
     fn reload(&mut self) {
         // Dropping the senders answers everyone who waits with 503.
         self.waiting.clear();
         self.calling.clear();
+        self.answering.clear();
         match self.vm.reload() {
             Ok(()) => self.note("the virtual machine failed and was replaced"),
             Err(error) => {
@@ -332,14 +471,15 @@ impl Machine {
 fn answer(outcome: Outcome, verdict: oneshot::Sender<Handled>) {
     let unavailable = || Handled::Reply { status: 503, headers: Vec::new(), body: Vec::new() };
     let what = match outcome {
-        Outcome::Forwarded(forwarded) => Handled::Forward(forwarded),
         Outcome::LocalReply(reply) => Handled::Reply {
             status: u16::try_from(reply.status).unwrap_or(503),
             headers: reply.headers.into_pairs(),
             body: reply.body,
         },
         Outcome::Reset => Handled::Reset,
-        Outcome::Trapped { .. } | Outcome::Paused | Outcome::Streaming => unavailable(),
+        Outcome::Forwarded(_) | Outcome::Trapped { .. } | Outcome::Paused | Outcome::Streaming => {
+            unavailable()
+        }
     };
     // A client that went away wants no answer.
     drop(verdict.send(what));

@@ -6,7 +6,7 @@
 //! - [`oracle`] runs policies that are not linked, to keep the linker honest; [`cases`] are tables of what a policy must say.
 //! - [`init`] writes a first configuration; [`reading`] tells how a token would be read; [`reference`] writes the reference of the configuration.
 //! - [`gateway`] puts it in front of an upstream: in a real Envoy ([`envoy`]) or embedded ([`embedded`]).
-//! - [`issuer`], [`upstream`], [`client`] and [`tokens`] are the other ends, all of them real.
+//! - [`issuer`], [`upstream`], [`tool_server`], [`client`] and [`tokens`] are the other ends, all of them real.
 
 pub mod authoring;
 mod cargo;
@@ -27,6 +27,7 @@ mod policy_build;
 pub mod reading;
 pub mod reference;
 pub mod tokens;
+pub mod tool_server;
 pub mod upstream;
 
 /// The plain filter, compiled from the source beside this package: a proxy-wasm module without policies.

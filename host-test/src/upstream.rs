@@ -65,7 +65,7 @@ impl Upstream {
     }
 }
 
-fn echo(request: &Received) -> Value {
+pub(crate) fn echo(request: &Received) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: Vec<Value> =
         request.headers.iter().map(|(name, value)| json!([name, text(value)])).collect();
@@ -120,7 +120,7 @@ fn tell(stream: &mpsc::UnboundedSender<Bytes>, text: &str) {
 }
 
 /// Events as a body.
-struct Events(mpsc::UnboundedReceiver<Bytes>);
+pub(crate) struct Events(pub(crate) mpsc::UnboundedReceiver<Bytes>);
 
 impl Body for Events {
     type Data = Bytes;

@@ -23,7 +23,7 @@ mod suggest;
 
 pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
-pub use mcp::{ActionRule, Mcp, NamePattern, RuleKind};
+pub use mcp::{ActionRule, Mcp, NamePattern, RuleKind, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
 pub use provider::Provider;
@@ -244,6 +244,13 @@ impl Config {
     #[must_use]
     pub fn body_bytes(&self) -> Option<usize> {
         self.routes.iter().filter_map(|route| route.mcp.as_ref()).map(|mcp| mcp.body_bytes).max()
+    }
+
+    /// Whether sessions of any route belong to who opened them.
+    #[must_use]
+    pub fn binds_sessions(&self) -> bool {
+        let mut rules = self.routes.iter().filter_map(|route| route.mcp.as_ref());
+        rules.any(|mcp| mcp.sessions == Sessions::Bound)
     }
 
     /// Valid settings that are probably mistakes: routes that are never reached, routes that any token or no token opens,

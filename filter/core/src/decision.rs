@@ -6,7 +6,7 @@ mod reply;
 
 pub use audit::AuditRecord;
 pub use ids::DecisionIds;
-pub use reply::{Forward, LocalReply, Reply};
+pub use reply::{Forward, LocalReply, Reply, error_message};
 
 use crate::action::Action;
 use crate::chain::{SignedToken, VerifiedChain};
@@ -49,6 +49,8 @@ pub(crate) struct MessageFacts {
     pub(crate) id: Option<Value>,
     /// Scopes that it needs beside those of the route.
     pub(crate) scopes: Vec<String>,
+    /// The id of its session, as the upstream knows it, if the client knows another.
+    pub(crate) session: Option<String>,
 }
 
 /// Yes or no.
@@ -153,6 +155,13 @@ impl Decision {
     #[must_use]
     pub fn policies(&self) -> &[PolicyRecord] {
         &self.facts.policies
+    }
+
+    /// Whether lists may be in the answer, that are to be narrowed to what the caller may use.
+    #[must_use]
+    pub fn narrows_lists(&self) -> bool {
+        let narrows = |route: &MatchedRoute| route.entry().mcp.as_ref().is_some_and(|mcp| mcp.narrow_lists);
+        self.action().is_some_and(Action::lists) && self.route().is_some_and(narrows)
     }
 
     /// What the request is about to do; `None` on a route without a protocol, and before its message was read.

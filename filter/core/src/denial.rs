@@ -8,7 +8,7 @@ mod evidence;
 
 pub use cause::{
     ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem,
-    TokenProblem,
+    SessionProblem, TokenProblem,
 };
 pub use evidence::{Evidence, Shown, UnixMillis};
 

@@ -15,7 +15,7 @@ pub use gate::{Gate, Stop};
 
 use crate::action::{Action, Ruled, Unread};
 use crate::chain::VerifiedChain;
-use crate::config::Mcp;
+use crate::config::{Mcp, Sessions};
 use crate::decision::{Decision, Facts, Grant, MessageFacts, Outcome, Permit};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::RequestHead;
@@ -187,6 +187,9 @@ impl Flow {
         };
         message.id = action.id().cloned();
         let action = message.action.insert(action);
+        if mcp.sessions == Sessions::Bound {
+            message.session = gate.session_key().session(&self.head, request.chain().token())?;
+        }
         let ruled = Ruled::find(mcp, action)?;
         if let Some(Ruled { rule, .. }) = ruled {
             message.scopes.clone_from(&rule.scopes);

@@ -58,6 +58,10 @@ pub const BODY_WAIT_MS: u64 = 10_000;
 pub const BODY_COMPLETE_MS: u64 = 60_000;
 /// Most requests that a worker holds until their message came.
 pub const HELD_REQUESTS: usize = 1024;
+/// Most answers with lists that a worker reads at the same time.
+pub const READ_ANSWERS: usize = 1024;
+/// Least length of the secret that sessions are bound with, in bytes.
+pub const SESSION_SECRET_BYTES: usize = 32;
 /// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating
 /// point numbers of 64 bits (RFC 8259 §6).
 pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;

@@ -3,6 +3,7 @@
 //! A [`Module`] is all that one virtual machine holds. It is fed callbacks, and calls back through [`Host`]; the filter brings
 //! the real proxy, the tests one that fails at every call.
 
+mod answer;
 mod carry_out;
 mod fetch;
 mod host;
@@ -10,6 +11,7 @@ mod message;
 mod metrics;
 mod module;
 mod request;
+mod secret;
 mod verifier;
 mod waiting;
 
@@ -26,10 +28,15 @@ use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
 use crate::time::UnixTime;
+use answer::Answer;
 use metrics::Metrics;
 use module::Streams;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use verifier::HostVerifier;
+
+/// What an operator is told of sessions that other workers cannot tell whose they are.
+const LONELY_SESSIONS: &str = "sessions of MCP are bound with a secret of this worker alone: a session that another worker opened is denied \
+                               (session_unknown). Set the environment variable MANDATE_SESSION_SECRET of the VM, or give the plugin a `vm_id` of its own";
 
 /// One plugin: its configuration, what it keeps between requests, and who waits.
 #[derive(Debug, Default)]
@@ -47,6 +54,12 @@ struct Plugin {
     waiting: WaitingRoom<Waiting>,
     /// Requests whose message is still to come, by context.
     held: BTreeMap<u32, Held>,
+    /// Answers that there is something to do with, by context.
+    answers: BTreeMap<u32, Answer>,
+    /// Those whose body is read, and held as far as it must be.
+    read_answers: BTreeSet<u32>,
+    /// Those that are streams, by when their token ends.
+    streaming: BTreeSet<(UnixTime, u32)>,
     /// Issuers whose keys are on their way, by the token of the call.
     calls: BTreeMap<u32, usize>,
     /// The period of ticks that was asked for, in milliseconds.
@@ -92,6 +105,9 @@ impl Plugin {
                 for warning in gate.warnings() {
                     host.say(LogLevel::Warn, &format!("configuration: {warning}"));
                 }
+                if gate.has_lonely_sessions() {
+                    host.say(LogLevel::Warn, LONELY_SESSIONS);
+                }
                 self.abandon(host);
                 let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
                 self.metrics.replace(host, &remote, &gate.config().policies);
@@ -123,19 +139,26 @@ impl Plugin {
 
     fn read_configuration(&mut self, host: &dyn Host) -> Result<Gate, Vec<String>> {
         let failed = |error: HostError| vec![error.to_string()];
-        let texts = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+        let texts = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
         let seed = host.random().map_err(failed)?;
         self.ids = DecisionIds::new(seed);
         let bytes = host.plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
         let config = Config::parse(&bytes).map_err(texts)?;
         let policies = host.linked_policies().map_err(|error| vec![error])?;
-        Gate::new(config, policies, seed).map_err(texts)
+        let binds_sessions = config.binds_sessions();
+        let gate = Gate::new(config, policies, seed).map_err(texts)?;
+        let key = if binds_sessions { secret::session_key(host) } else { Ok(None) };
+        Ok(match key.map_err(|error| vec![error.to_string()])? {
+            Some(key) => gate.with_session_key(key),
+            None => gate,
+        })
     }
 
     /// Looks after keys and those who wait for them, and hands over what was counted.
     fn tick(&mut self, host: &dyn Host, streams: &mut Streams) {
         self.look_after_keys(host, streams);
         self.give_up_on_bodies(host, streams);
+        self.end_streams(host);
         self.metrics.hand_over(host);
     }
 
@@ -156,7 +179,7 @@ impl Plugin {
                 None => Decision::refusal(self.ids.next_id(), at, Reason::KeysUnavailable),
             };
             match host.set_effective_context(context) {
-                Ok(()) => _ = self.carry_out(host, decision, false),
+                Ok(()) => _ = self.carry_out(host, context, decision, false),
                 Err(error) => self.lose(host, decision, error),
             }
         }
@@ -193,6 +216,7 @@ impl Plugin {
     /// Lets a request wait no longer, if it does: it is over.
     fn forget(&mut self, host: &dyn Host, context: u32) {
         self.held.remove(&context);
+        self.forget_answer(context);
         if self.waiting.leave(context).is_some() {
             self.metrics.waiting(host, self.waiting.len());
         }

@@ -73,6 +73,8 @@ pub enum Reason {
     BodyTooLarge,
     /// Headers and body of the message do not agree, or it does not follow the revision that it names.
     ProtocolMismatch,
+    /// The session that the request names is none of this principal and agent.
+    SessionUnknown,
     /// The issuer's keys could not be had in time, or are too old.
     KeysUnavailable,
     /// The configuration is wrong, so nothing is allowed.
@@ -138,6 +140,7 @@ impl Reason {
             Self::BodyMalformed => "body_malformed",
             Self::BodyTooLarge => "body_too_large",
             Self::ProtocolMismatch => "protocol_mismatch",
+            Self::SessionUnknown => "session_unknown",
             Self::KeysUnavailable => "keys_unavailable",
             Self::ConfigInvalid => "config_invalid",
             Self::Internal => "internal",
@@ -152,6 +155,8 @@ impl Reason {
             | Self::ConnectionInvalid
             | Self::BodyMalformed
             | Self::ProtocolMismatch => 400,
+            // MCP 2025-03-26, session management: the client then opens a new one.
+            Self::SessionUnknown => 404,
             Self::BodyTooLarge => 413,
             Self::TokenMissing
             | Self::TokenMalformed
@@ -222,6 +227,7 @@ impl Reason {
             | Self::BodyMalformed
             | Self::BodyTooLarge
             | Self::ProtocolMismatch
+            | Self::SessionUnknown
             | Self::KeysUnavailable
             | Self::ConfigInvalid
             | Self::Internal => Challenge::None,
@@ -264,6 +270,7 @@ impl Reason {
             Self::BodyMalformed => "the body must be one plain message of JSON-RPC 2.0",
             Self::BodyTooLarge => "the body is larger than is accepted here",
             Self::ProtocolMismatch => "protocol headers are missing, unknown or differ from the body",
+            Self::SessionUnknown => "this session is not known here; open a new one",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",
             Self::ConfigInvalid => "this gateway is not configured",
             Self::Internal => "the request could not be checked",
@@ -283,6 +290,7 @@ impl Reason {
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
+            404 => "Not Found",
             413 => "Content Too Large",
             _ => "Service Unavailable",
         }

@@ -9,6 +9,7 @@
 
 mod support;
 
+use mandate_core::action::SessionKey;
 use mandate_core::config::Config;
 use mandate_core::decision::{AuditRecord, Decision, Reply};
 use mandate_core::flow::{Body, Flow, Gate, Step};
@@ -18,7 +19,7 @@ use mandate_core::keys::InModule;
 use mandate_core::reason::Reason;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{NOW, act_of_depth, config_value, gate, parse_config, token};
+use support::{NOW, act_of_depth, config_value, gate, parse_config, token, verify};
 
 fn config(mcp: Value) -> Config {
     let mut config = config_value();
@@ -450,4 +451,63 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_session_that_is_bound_to_somebody_else_is_unknown() {
+    let mut gate = gate(rules());
+    let alice = verify(json!({ "act": { "sub": "agent" } })).unwrap();
+    let id = gate.session_key().bind(&alice, b"s-1").unwrap();
+    let tampered = id.replacen("s-1", "s-2", 1);
+    let padded = format!("{id}=");
+    let list = || named("tools/list", json!({}));
+    let other_key = SessionKey::new(b"another secret").bind(&alice, b"s-1").unwrap();
+    for (claims, id, expected) in [
+        (json!({ "act": { "sub": "agent" } }), id.as_str(), None),
+        (json!({ "act": { "sub": "agent" }, "jti": "another token of theirs" }), id.as_str(), None),
+        (
+            json!({ "act": { "sub": "agent" }, "sub": "user:mallory" }),
+            id.as_str(),
+            Some(Reason::SessionUnknown),
+        ),
+        (json!({ "act": { "sub": "other" } }), id.as_str(), Some(Reason::SessionUnknown)),
+        // The agent is the last of the chain, whoever stands before it.
+        (
+            json!({ "act": { "sub": "other", "act": { "sub": "agent" } } }),
+            id.as_str(),
+            Some(Reason::SessionUnknown),
+        ),
+        (json!({}), id.as_str(), Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), "s-1", Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), "", Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), ".", Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), "s-1.", Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), tampered.as_str(), Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), padded.as_str(), Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), other_key.as_str(), Some(Reason::SessionUnknown)),
+    ] {
+        for method in ["POST", "GET", "DELETE"] {
+            let body = (method == "POST").then(|| list().to_string().into_bytes());
+            let sent = Sent { method, headers: vec![("mcp-session-id", id)], body, claims: claims.clone() };
+            let decision = decide_with(&mut gate, sent);
+            assert_eq!(decision.reason(), expected, "{method} {id} {claims}");
+            if expected.is_none() {
+                let Reply::Forward(forward) = Reply::new(&decision, Some(gate.config())) else { panic!() };
+                assert_eq!(forward.session, Some("s-1"));
+            }
+        }
+    }
+    let twice = Sent { headers: vec![("mcp-session-id", &id), ("mcp-session-id", "s-1")], ..message(list()) };
+    assert_eq!(decide_with(&mut gate, twice).reason(), Some(Reason::ProtocolMismatch));
+}
+
+#[test]
+fn where_sessions_are_not_bound_the_upstream_is_asked() {
+    let config = config(json!({ "sessions": "unbound" }));
+    let sent = Sent { headers: vec![("mcp-session-id", "s-1")], ..message(named("tools/list", json!({}))) };
+    let mut gate = gate(config);
+    let decision = decide_with(&mut gate, sent);
+    assert_eq!(decision.reason(), None);
+    let Reply::Forward(forward) = Reply::new(&decision, Some(gate.config())) else { panic!() };
+    assert_eq!(forward.session, None);
 }

@@ -53,7 +53,7 @@ fn config_with(change: impl FnOnce(&mut Value)) -> Config {
 
 /// The contract, written out independently of the code: reason, status, `error` of the challenge. The error is `None` for a challenge without
 /// one, and `Some("")` for no challenge at all.
-const TABLE: [(&str, u16, Option<&str>); 35] = [
+const TABLE: [(&str, u16, Option<&str>); 36] = [
     ("token_missing", 401, None),
     ("token_malformed", 401, Some("invalid_token")),
     ("token_too_large", 401, Some("invalid_token")),
@@ -86,6 +86,7 @@ const TABLE: [(&str, u16, Option<&str>); 35] = [
     ("body_malformed", 400, Some("")),
     ("body_too_large", 413, Some("")),
     ("protocol_mismatch", 400, Some("")),
+    ("session_unknown", 404, Some("")),
     ("keys_unavailable", 503, Some("")),
     ("config_invalid", 503, Some("")),
     ("internal", 503, Some("")),
@@ -164,6 +165,7 @@ fn every_denials_body_is_a_problem_with_the_members_of_the_design_and_no_others(
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
+            404 => "Not Found",
             413 => "Content Too Large",
             503 => "Service Unavailable",
             other => panic!("{code}: status {other}"),

@@ -23,6 +23,9 @@ const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11
 const PARAMETERS: [&str; 9] =
     ["name", "uri", "arguments", "_meta", "ref", "task", "inputResponses", "requestState", "notifications"];
 
+/// The methods whose answers are lists of what rules are for.
+const LISTS: [&str; 4] = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
+
 /// What `ref` of a completion has.
 const REFERENCE: [&str; 3] = ["type", "name", "uri"];
 
@@ -69,6 +72,8 @@ pub struct Action {
     id: Option<Value>,
     /// It asks for news of resources, of which no rule says whether they may be known.
     subscribes: bool,
+    /// Lists may be in the answer.
+    lists: bool,
 }
 
 /// A message that is not one, and the id that an answer to it names.
@@ -114,7 +119,9 @@ impl Action {
             return Err(mismatch(ProtocolProblem::Body));
         }
         version(head)?;
-        Ok(Self::in_session(method, None))
+        // A stream that goes on where another broke off has what that one had.
+        let lists = head.values(b"last-event-id").next().is_some();
+        Ok(Self { lists, ..Self::in_session(method, None) })
     }
 
     /// What concerns the session and nothing else.
@@ -129,6 +136,7 @@ impl Action {
             arguments: Map::new(),
             id,
             subscribes: false,
+            lists: false,
         }
     }
 
@@ -181,7 +189,8 @@ impl Action {
             Some(_) => return Err(malformed(BodyProblem::Member { name: "arguments" })),
         };
         let protocol = Protocol::Mcp;
-        Ok(Self { protocol, kind, name, method, arguments, id, subscribes })
+        let lists = LISTS.contains(&method.as_str());
+        Ok(Self { protocol, kind, name, method, arguments, id, subscribes, lists })
     }
 
     /// Which protocol it is of.
@@ -220,6 +229,12 @@ impl Action {
         self.id.as_ref()
     }
 
+    /// Whether lists of what rules are for may be in the answer.
+    #[must_use]
+    pub fn lists(&self) -> bool {
+        self.lists
+    }
+
     /// Whether it is among what carries no power: whoever may use the route may do it.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -230,16 +245,8 @@ impl Action {
                 // What is called a notification is one: a request of that name might be anything.
                 (self.method.starts_with("notifications/") && self.id.is_none())
                     || (self.method == "subscriptions/listen" && !self.subscribes)
-                    || matches!(
-                        self.method.as_str(),
-                        "initialize"
-                            | "ping"
-                            | "server/discover"
-                            | "tools/list"
-                            | "prompts/list"
-                            | "resources/list"
-                            | "resources/templates/list"
-                    )
+                    || LISTS.contains(&self.method.as_str())
+                    || matches!(self.method.as_str(), "initialize" | "ping" | "server/discover")
             }
         }
     }
@@ -298,7 +305,7 @@ fn mismatch(problem: ProtocolProblem) -> Denial {
 }
 
 /// The one value of a header.
-fn single<'a>(head: &'a RequestHead, header: &'static str) -> Result<Option<&'a str>, Denial> {
+pub(super) fn single<'a>(head: &'a RequestHead, header: &'static str) -> Result<Option<&'a str>, Denial> {
     let mut values = head.values(header.as_bytes());
     let first = values.next();
     if values.next().is_some() {

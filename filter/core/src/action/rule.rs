@@ -2,6 +2,7 @@
 
 use super::mcp::{Action, ActionKind};
 use super::spelling::poses_as;
+use crate::chain::VerifiedChain;
 use crate::config::{ActionRule, Mcp, RuleKind};
 use crate::denial::{ArgumentProblem, Denial, Evidence};
 use crate::json::{Pointer, array_index, same_value};
@@ -54,6 +55,18 @@ impl<'m> Ruled<'m> {
         }
         Ok(Some(Self { kind, index, rule }))
     }
+}
+
+/// Checks what a rule needs of the chain, beside what its route needs.
+///
+/// # Errors
+/// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`].
+pub fn has_needs(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial> {
+    let depth = chain.depth();
+    if let Some(max_depth) = rule.max_depth.filter(|most| depth > usize::from(*most)) {
+        return Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth }));
+    }
+    chain.has_scopes(&rule.scopes)
 }
 
 /// What a server may read otherwise than it is written.

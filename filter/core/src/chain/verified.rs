@@ -87,6 +87,20 @@ impl VerifiedChain {
         self.token.hops()
     }
 
+    /// Checks that the token holds every one of these scopes, compared exactly (RFC 6749 §3.3).
+    ///
+    /// # Errors
+    /// [`Reason::ScopeInsufficient`], with those that are missing.
+    pub fn has_scopes(&self, needed: &[String]) -> Result<(), Denial> {
+        let granted = self.token.scopes();
+        let mut missing = needed.iter().filter(|needed| !granted.contains(needed)).peekable();
+        if missing.peek().is_none() {
+            return Ok(());
+        }
+        let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
+        Err(Denial::new(Reason::ScopeInsufficient, evidence))
+    }
+
     /// The number of hops that count.
     #[must_use]
     pub fn depth(&self) -> usize {

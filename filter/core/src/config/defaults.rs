@@ -11,6 +11,10 @@ pub(super) const fn body_bytes() -> usize {
     limits::BODY_BYTES
 }
 
+pub(super) const fn narrow_lists() -> bool {
+    true
+}
+
 pub(super) const fn token_bytes() -> usize {
     limits::TOKEN_BYTES
 }

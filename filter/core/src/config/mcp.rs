@@ -80,6 +80,30 @@ pub struct Mcp {
         )
     )]
     pub body_bytes: usize,
+    /// `true`: the answers to list requests (`tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`) show only
+    /// what the rules, scopes and depth of the caller admit. Such an answer may have at most `body_bytes` bytes, and is requested without
+    /// compression.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(default = "defaults::narrow_lists", extend("examples" = [false]))
+    )]
+    pub narrow_lists: bool,
+    /// To whom sessions belong (`Mcp-Session-Id`, revisions 2025-03-26 to 2025-11-25).
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "bound")))]
+    pub sessions: Sessions,
+}
+
+/// To whom sessions belong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum Sessions {
+    /// A session belongs to the principal and the agent of the token that opened it; a request of anybody else that names it is
+    /// denied (`session_unknown`). The id that clients see has a signature of the filter, which is removed on the way to the upstream.
+    /// Workers and proxies that one client may reach need the same secret: see `docs/operators.md`.
+    #[default]
+    Bound,
+    /// A session belongs to whoever knows its id, if the upstream does not know better.
+    Unbound,
 }
 
 /// Rule for a tool or prompt, or for all whose names begin alike.
@@ -212,6 +236,15 @@ impl NamePattern {
             (Self::Exact(_), Self::Prefix(_)) => false,
             (Self::Exact(own), Self::Exact(other)) => own == other,
             (Self::Prefix(own), Self::Exact(other) | Self::Prefix(other)) => other.starts_with(own.as_str()),
+        }
+    }
+
+    /// Whether it is for some name that begins like this.
+    #[must_use]
+    pub fn may_match(&self, beginning: &str) -> bool {
+        match self {
+            Self::Exact(own) => own.starts_with(beginning),
+            Self::Prefix(own) => own.starts_with(beginning) || beginning.starts_with(own.as_str()),
         }
     }
 

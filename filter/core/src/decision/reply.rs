@@ -32,6 +32,8 @@ pub struct Forward<'a> {
     pub path: Option<String>,
     /// What `connection` is set to.
     pub connection: Option<&'static str>,
+    /// What `mcp-session-id` is set to.
+    pub session: Option<&'a str>,
     /// Headers to remove.
     pub remove: Vec<&'static str>,
     /// Headers to add: reserved ones, each once.
@@ -83,6 +85,11 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     if decision.head.has_odd_forwarded_host() {
         forward.remove.push("x-forwarded-host");
     }
+    forward.session = decision.facts.message.as_ref().and_then(|message| message.session.as_deref());
+    if decision.narrows_lists() {
+        // It is read here.
+        forward.remove.push("accept-encoding");
+    }
     if permit.is_preflight() {
         forward.remove.extend(PREFLIGHT_CREDENTIALS);
     }
@@ -126,18 +133,36 @@ struct Problem<'a> {
     decision: &'a str,
 }
 
+impl<'a> Problem<'a> {
+    fn new(reason: Reason, decision: &'a str) -> Self {
+        Self {
+            r#type: "about:blank",
+            title: reason.title(),
+            status: reason.status(),
+            code: reason.code(),
+            detail: reason.detail(),
+            policy: None,
+            policy_code: None,
+            decision,
+        }
+    }
+}
+
+/// An error of JSON-RPC, in the place of an answer that cannot be shown to who asked for it.
+#[must_use]
+pub fn error_message(id: Option<&Value>, decision: &str) -> String {
+    let reason = Reason::Internal;
+    // As above.
+    serde_json::to_string(&RpcError::new(id, reason, Problem::new(reason, decision))).unwrap_or_default()
+}
+
 fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) -> LocalReply {
     let reason = denial.reason;
     let policy = denial.policy.as_ref();
     let problem = Problem {
-        r#type: "about:blank",
-        title: reason.title(),
-        status: reason.status(),
-        code: reason.code(),
-        detail: reason.detail(),
         policy: policy.map(|(name, _)| name.as_str()),
         policy_code: policy.and_then(|(_, code)| code.as_deref()),
-        decision: decision.id(),
+        ..Problem::new(reason, decision.id())
     };
     // Clients of the protocol show nothing but an error of the protocol.
     let is_message = decision.route().is_some_and(|route| route.entry().mcp.is_some());
@@ -149,8 +174,9 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
         headers.push(("www-authenticate", challenge));
     }
     // Serialising a struct of strings and numbers does not fail; an empty body would still deny.
+    let id = decision.facts.message.as_ref().and_then(|message| message.id.as_ref());
     let body = match is_message {
-        true => serde_json::to_vec(&RpcError::new(decision, reason, problem)),
+        true => serde_json::to_vec(&RpcError::new(id, reason, problem)),
         false => serde_json::to_vec(&problem),
     };
     LocalReply { status: reason.status(), headers, body: body.unwrap_or_default() }
@@ -172,7 +198,7 @@ struct RpcErrorObject<'a> {
 }
 
 impl<'a> RpcError<'a> {
-    fn new(decision: &'a Decision, reason: Reason, problem: Problem<'a>) -> Self {
+    fn new(id: Option<&'a Value>, reason: Reason, problem: Problem<'a>) -> Self {
         let code = match reason {
             // JSON-RPC 2.0 §5.1, and MCP 2026-07-28 for headers that do not agree.
             Reason::BodyMalformed => -32600,
@@ -185,8 +211,8 @@ impl<'a> RpcError<'a> {
             (Some(policy), None) => format!(", {policy}"),
             _ => String::new(),
         };
-        let message = format!("{} ({}{policy}, decision {})", reason.detail(), reason.code(), decision.id());
-        let id = decision.facts.message.as_ref().and_then(|message| message.id.as_ref());
+        let message =
+            format!("{} ({}{policy}, decision {})", reason.detail(), reason.code(), problem.decision);
         Self { jsonrpc: "2.0", id, error: RpcErrorObject { code, message, data: problem } }
     }
 }

@@ -198,6 +198,19 @@ pub enum ProtocolProblem {
     Body,
 }
 
+/// Why a session is not the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SessionProblem {
+    /// The id says nothing of whose it is.
+    #[error("the id was not given out by this filter: the session was opened before it, or around it")]
+    Unbound,
+    /// The id is bound to somebody else.
+    #[error(
+        "the id is bound to another principal or agent, or with another secret than this worker has (MANDATE_SESSION_SECRET)"
+    )]
+    Foreign,
+}
+
 /// Why an issuer's keys are not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeysProblem {

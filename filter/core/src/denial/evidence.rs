@@ -2,7 +2,7 @@
 
 use super::cause::{
     ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem,
-    TokenProblem,
+    SessionProblem, TokenProblem,
 };
 use crate::limits;
 use crate::time::UnixTime;
@@ -205,6 +205,12 @@ pub enum Evidence {
         /// How.
         #[serde(serialize_with = "text")]
         problem: ProtocolProblem,
+    },
+    /// The session is not the caller's.
+    Session {
+        /// What is wrong with its id.
+        #[serde(serialize_with = "text")]
+        problem: SessionProblem,
     },
     /// No rule admits the action; it stands in the record.
     Action,

@@ -8,6 +8,7 @@ pub(super) use locate::Denied;
 pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
 
 use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
+use crate::action::SessionKey;
 use crate::chain::{SignedToken, TokenCache};
 use crate::config::{Config, KeySource, PolicyEntry, Problem};
 use crate::denial::{Denial, Evidence, KeysProblem};
@@ -32,6 +33,9 @@ pub struct Gate {
     /// The longest token that any issuer has.
     token_bytes: usize,
     warnings: Vec<Problem>,
+    session_key: SessionKey,
+    /// Whether other workers have it too.
+    shares_session_key: bool,
     cache_hits: u64,
     cache_misses: u64,
     spent_us: u64,
@@ -118,6 +122,8 @@ impl Gate {
             matches_hosts,
             token_bytes,
             warnings,
+            session_key: SessionKey::new(&seed),
+            shares_session_key: false,
             cache_hits: 0,
             cache_misses: 0,
             spent_us: 0,
@@ -134,6 +140,25 @@ impl Gate {
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// Binds sessions with a key that other workers have too.
+    #[must_use]
+    pub fn with_session_key(mut self, key: SessionKey) -> Self {
+        (self.session_key, self.shares_session_key) = (key, true);
+        self
+    }
+
+    /// What session ids are bound with.
+    #[must_use]
+    pub fn session_key(&self) -> &SessionKey {
+        &self.session_key
+    }
+
+    /// Whether a session that this worker binds may come to another worker that cannot tell whose it is.
+    #[must_use]
+    pub fn has_lonely_sessions(&self) -> bool {
+        !self.shares_session_key && self.config.binds_sessions()
     }
 
     /// The headers that are removed before anything is decided.
@@ -158,9 +183,12 @@ impl Gate {
         }
     }
 
-    /// Takes over the keys that were fetched for `earlier`, the gate before or that of another plugin in the same memory, as
+    /// Takes over what binds sessions, unless all workers share it, and the keys that were fetched for `earlier`, the gate before or that of another plugin in the same memory, as
     /// far as they are from the same place and newer: see [`RemoteStore::take_over`].
     pub fn take_over(&mut self, earlier: &Self) {
+        if !self.shares_session_key && !earlier.shares_session_key {
+            self.session_key = earlier.session_key.clone();
+        }
         for (_, store) in self.remote_stores() {
             for (_, other) in &earlier.issuers {
                 if let KeyStore::Remote(other) = other {

@@ -1,8 +1,10 @@
 //! How a decision is carried out.
 
 use super::Plugin;
+use super::answer::Answer;
 use super::host::{Host, HostError, HostResult, Map};
 use super::metrics::Metrics;
+use crate::action::SESSION;
 use crate::config::Config;
 use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Reply};
 use crate::flow::Gate;
@@ -13,7 +15,13 @@ use crate::reason::Reason;
 impl Plugin {
     /// Carries `decision` out on the request of the effective context, and says whether the request may go on; one that
     /// `waited` goes on at once. An allow that cannot be carried out to the letter becomes a denial.
-    pub(super) fn carry_out(&mut self, host: &dyn Host, decision: Decision, waited: bool) -> bool {
+    pub(super) fn carry_out(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        decision: Decision,
+        waited: bool,
+    ) -> bool {
         let config = self.gate.as_ref().map(Gate::config);
         for record in decision.policies() {
             self.metrics.answered(record.entry, record.verdict);
@@ -28,21 +36,33 @@ impl Plugin {
             Reply::Local(_) => None,
         };
         let decision = match carried_out {
-            Some(Ok(())) => return self.let_go(host, &decision, waited),
+            Some(Ok(())) => {
+                let passes = self.let_go(host, &decision, waited);
+                if passes && let Some(answer) = Answer::of(&decision) {
+                    self.answers.insert(context, answer);
+                }
+                return passes;
+            }
             Some(Err(error)) => {
                 host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
                 decision.or_deny(Reason::Internal)
             }
             None => decision,
         };
+        self.deny(host, &decision);
+        false
+    }
+
+    /// Answers a request that is denied.
+    fn deny(&mut self, host: &dyn Host, decision: &Decision) {
+        let config = self.gate.as_ref().map(Gate::config);
         // The request is denied whether or not it can be shown and recorded why.
-        disclose(host, &decision).ok();
-        record(host, &decision, config).ok();
-        count(&mut self.metrics, host, &decision, decision.reason());
-        if let Reply::Local(reply) = Reply::new(&decision, config) {
+        disclose(host, decision).ok();
+        record(host, decision, config).ok();
+        count(&mut self.metrics, host, decision, decision.reason());
+        if let Reply::Local(reply) = Reply::new(decision, config) {
             send(host, &reply);
         }
-        false
     }
 
     /// Lets an allowed request go on, whose record is written. Should the proxy not resume it, it is cut off: a record of an
@@ -72,7 +92,7 @@ impl Plugin {
     pub(super) fn refuse(&mut self, host: &dyn Host, reason: Reason) {
         let at = host.now().unwrap_or_default();
         let refusal = Decision::refusal(self.ids.next_id(), at, reason);
-        self.carry_out(host, refusal, false);
+        self.deny(host, &refusal);
     }
 }
 
@@ -87,6 +107,9 @@ fn change(host: &dyn Host, forward: &Forward<'_>) -> HostResult<()> {
     }
     if let Some(connection) = forward.connection {
         host.set_header(Map::Request, "connection", connection)?;
+    }
+    if let Some(session) = forward.session {
+        host.set_header(Map::Request, SESSION, session)?;
     }
     for name in &forward.remove {
         host.remove_header(Map::Request, name.as_bytes())?;

@@ -115,7 +115,7 @@ impl Plugin {
                 self.lose(host, decision, error);
                 continue;
             }
-            let passed = self.carry_out(host, decision, true);
+            let passed = self.carry_out(host, context, decision, true);
             streams.set_passed(context, passed);
         }
         host.set_effective_context(self.context).ok();

@@ -33,6 +33,8 @@ pub enum Map {
     Request,
     /// Those that follow the request's body.
     RequestTrailers,
+    /// Those of the answer to the request.
+    Response,
     /// Those of the response to an HTTP call.
     CallResponse,
 }
@@ -119,6 +121,21 @@ pub trait Host {
 
     /// What came of the request's body, at most `max` bytes of it.
     fn request_body(&self, max: usize) -> HostResult<Vec<u8>>;
+
+    /// What came of the answer's body, at most `max` bytes of it.
+    fn response_body(&self, max: usize) -> HostResult<Vec<u8>>;
+
+    /// Puts other bytes in the place of what came of the answer's body.
+    fn replace_response_body(&self, bytes: &[u8]) -> HostResult<()>;
+
+    /// A variable of the environment that the proxy gives this machine.
+    fn environment(&self, name: &str) -> Option<String>;
+
+    /// What the machines with the same `vm_id` share under a name; `None`: nothing yet.
+    fn shared_data(&self, name: &str) -> HostResult<Option<Vec<u8>>>;
+
+    /// Shares something under a name that has nothing yet; what was there meanwhile stays.
+    fn add_shared_data(&self, name: &str, value: &[u8]) -> HostResult<()>;
 
     /// The body of the response to an HTTP call, at most `max` bytes of it.
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>>;

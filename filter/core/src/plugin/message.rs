@@ -60,7 +60,7 @@ impl Plugin {
         let step = flow.advance(gate, &self.verifier.with(host), now);
         self.metrics.cache(gate.take_cache_counts());
         match step {
-            Step::Done(decision) => self.carry_out(host, *decision, waited),
+            Step::Done(decision) => self.carry_out(host, context, *decision, waited),
             // Its keys are gone meanwhile.
             Step::NeedKeys(issuer) => self.wait(host, context, flow, issuer, now),
             // It has its body.

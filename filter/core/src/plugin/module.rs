@@ -163,6 +163,25 @@ impl Module {
         self.streams.action(context)
     }
 
+    /// The `count` headers of an answer came; `end` says that nothing follows them.
+    pub fn response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
+        if let Some((plugin, _)) = self.of_stream(context) {
+            plugin.on_answer_headers(host, context, count, end);
+        }
+    }
+
+    /// A part of an answer's body came: with what was held of it `size` bytes; `end` says that nothing follows.
+    pub fn response_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
+        self.of_stream(context)
+            .map_or(Action::Continue, |(plugin, _)| plugin.on_answer_body(host, context, size, end))
+    }
+
+    /// The trailers of an answer came.
+    pub fn response_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
+        self.of_stream(context)
+            .map_or(Action::Continue, |(plugin, _)| plugin.on_answer_trailers(host, context))
+    }
+
     /// A request or a plugin is gone.
     pub fn delete(&mut self, host: &dyn Host, context: u32) {
         if let Some(stream) = self.streams.0.remove(&context) {

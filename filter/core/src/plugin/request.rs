@@ -43,7 +43,7 @@ impl Plugin {
         let step = flow.advance(gate, &self.verifier.with(host), now);
         self.metrics.cache(gate.take_cache_counts());
         match step {
-            Step::Done(decision) => Ok(self.carry_out(host, *decision, false)),
+            Step::Done(decision) => Ok(self.carry_out(host, context, *decision, false)),
             Step::NeedKeys(issuer) => Ok(self.wait(host, context, flow, issuer, now)),
             Step::NeedBody(max) => {
                 self.hold(host, context, flow, max, now);
@@ -74,7 +74,7 @@ impl Plugin {
         let size = flow.size();
         if !self.waiting.has_room(&source, size) {
             let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
-            return self.carry_out(host, decision, false);
+            return self.carry_out(host, context, decision, false);
         }
         let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
         self.waiting.enter(context, source, size, Waiting { flow, issuer, seen, deadline });

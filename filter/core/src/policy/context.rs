@@ -1,11 +1,11 @@
 //! What the policies of a route are asked about: a request whose token, chain and scopes already passed.
 
-use crate::action::{Action, Ruled};
+use crate::action::{Action, Ruled, has_needs};
 use crate::chain::VerifiedChain;
-use crate::denial::{Denial, Evidence};
+use crate::denial::Denial;
 use crate::http::{NormalPath, RequestHead};
 use crate::routes::MatchedRoute;
-use crate::{reason::Reason, time::UnixTime};
+use crate::time::UnixTime;
 use serde_json::Value;
 
 /// A request that passed every static check, with all that a policy may look at. `now` is part of it, so that the
@@ -31,16 +31,6 @@ pub enum HeaderError {
     NotText,
 }
 
-fn has_scopes(chain: &VerifiedChain, needed: &[String]) -> Result<(), Denial> {
-    let granted = chain.token().scopes();
-    let mut missing = needed.iter().filter(|needed| !granted.contains(needed)).peekable();
-    if missing.peek().is_none() {
-        return Ok(());
-    }
-    let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
-    Err(Denial::new(Reason::ScopeInsufficient, evidence))
-}
-
 impl<'a> RequestContext<'a> {
     /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3).
     ///
@@ -52,7 +42,7 @@ impl<'a> RequestContext<'a> {
         chain: &'a VerifiedChain,
         now: UnixTime,
     ) -> Result<Self, Denial> {
-        has_scopes(chain, &chain.route().entry().scopes)?;
+        chain.has_scopes(&chain.route().entry().scopes)?;
         Ok(Self { head, path, chain, action: None, now })
     }
 
@@ -62,11 +52,7 @@ impl<'a> RequestContext<'a> {
     /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`], if the rule needs more than the route.
     pub fn about(self, action: &'a Action, ruled: Option<&Ruled<'_>>) -> Result<Self, Denial> {
         if let Some(Ruled { rule, .. }) = ruled {
-            let depth = self.chain.depth();
-            if let Some(max_depth) = rule.max_depth.filter(|most| depth > usize::from(*most)) {
-                return Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth }));
-            }
-            has_scopes(self.chain, &rule.scopes)?;
+            has_needs(self.chain, rule)?;
         }
         Ok(Self { action: Some(action), ..self })
     }

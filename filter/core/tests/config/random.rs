@@ -58,6 +58,8 @@ const WORDS: &[&str] = &[
     "prompts",
     "arguments",
     "body_bytes",
+    "narrow_lists",
+    "sessions",
     "path_prefix",
     "methods",
     "anonymous",

@@ -86,7 +86,9 @@ pub(crate) fn valid() -> Value {
                     "resources": [{ "uri": "ticket://*" }],
                     "prompts": [{ "name": "greet" }],
                     "methods": ["tasks/*"],
-                    "body_bytes": 65536
+                    "body_bytes": 65536,
+                    "narrow_lists": false,
+                    "sessions": "unbound"
                 }
             }
         ],
@@ -365,6 +367,9 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/mcp/body_bytes", json!(0)),
         (Structural, "/routes/1/mcp/body_bytes", json!(4_194_305)),
         (Structural, "/routes/1/mcp/body_bytes", json!("1 MiB")),
+        (Structural, "/routes/1/mcp/narrow_lists", json!("yes")),
+        (Structural, "/routes/1/mcp/sessions", json!("loose")),
+        (Structural, "/routes/1/mcp/sessions", json!(null)),
         (Structural, "/routes/1/delegation_required", json!("yes")),
         (Structural, "/routes/1/delegation_required", json!(null)),
         (Semantic, "/routes/0/delegation_required", json!(true)),

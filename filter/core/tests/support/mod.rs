@@ -448,6 +448,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         (Reason::BodyMalformed, vec![], Body::Whole(b"marker".to_vec())),
         (Reason::BodyTooLarge, vec![], Body::TooLong(201)),
         (Reason::ProtocolMismatch, vec![("mcp-name", "marker")], Body::Whole(call("a").into_bytes())),
+        (Reason::SessionUnknown, vec![("mcp-session-id", "marker")], Body::Whole(call("a").into_bytes())),
     ] {
         let config = strict_config();
         let authorization = bearer(&marked(json!({})));

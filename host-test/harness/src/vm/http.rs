@@ -6,7 +6,7 @@ use crate::instance::{self, Called};
 use crate::plugin::PluginId;
 use crate::request::Request;
 use crate::response::Response;
-use crate::stream::{Direction, Exchange, Outcome, Part, Stream, StreamId};
+use crate::stream::{Direction, Exchange, Forwarded, Outcome, Part, Stream, StreamId};
 use crate::vm::Vm;
 
 impl Vm {
@@ -300,6 +300,15 @@ impl Vm {
     fn outcome_of(&self, stream: StreamId, direction: Direction) -> Result<Outcome, HarnessError> {
         let state = self.store.data().streams.get(&stream.0);
         state.map(|state| state.outcome(direction)).ok_or(HarnessError::UnknownStream(stream))
+    }
+
+    /// What has gone to the client of the upstream's answer since the last time. Of the headers it has all, as long as nothing was
+    /// taken.
+    ///
+    /// # Errors
+    /// [`HarnessError::UnknownStream`].
+    pub fn take_downstream(&mut self, stream: StreamId) -> Result<Forwarded, HarnessError> {
+        Ok(std::mem::take(&mut self.state(stream)?.response.sent))
     }
 
     /// Where a stream stands, with what it left behind so far.

@@ -9,7 +9,7 @@ use mandate_host::client::{self, Request, Response};
 use mandate_host::gateway::{Engine, Gateway, GatewaySetup, clusters};
 use mandate_host::issuer::Issuer;
 use mandate_host::tokens::{Claims, SigningKey, TokenBuilder, forge, jwks, unsigned};
-use mandate_host::upstream::Upstream;
+use mandate_host::tool_server::{Form, ToolServer};
 use mandate_host::{FILTER, authoring, paths};
 use serde::Serialize;
 use serde_json::json;
@@ -87,7 +87,7 @@ impl Demo {
 struct Stage {
     gateway: Gateway,
     issuer: Issuer,
-    upstream: Upstream,
+    upstream: ToolServer,
     key: SigningKey,
     now: i64,
 }
@@ -97,7 +97,7 @@ impl Stage {
         progress("starting an issuer and an upstream");
         let key = SigningKey::generate(Algorithm::Es256, "2026-a")?;
         let issuer = Issuer::named(ISSUER, jwks(&[&key]))?;
-        let upstream = Upstream::start()?;
+        let upstream = ToolServer::start(Form::Json)?;
         let configuration = json!({
             "issuers": [{
                 "issuer": ISSUER,
@@ -277,6 +277,8 @@ impl Stage {
             self.expect("a path that hides a slash", "/v1/..%2fadmin", Some(&good), Some("path_invalid"))?,
         ];
         rows.extend(self.tools(&good)?);
+        rows.push(self.listed(&good)?);
+        rows.push(self.session_of_another(&good)?);
         rows.extend(self.policies()?);
         rows.extend(self.rotate(&good)?);
         Ok(rows)
@@ -302,6 +304,35 @@ impl Stage {
                 Some("argument_denied"),
             )?,
         ])
+    }
+
+    /// A message of MCP without parameters.
+    fn message(method: &str, token: &str) -> Request {
+        Request::post("/mcp", json!({ "jsonrpc": "2.0", "id": 1, "method": method }).to_string())
+            .bearer(token)
+    }
+
+    /// A list shows what its reader may call.
+    fn listed(&self, token: &str) -> Result<Row> {
+        let request = Self::message("tools/list", token);
+        let mut row =
+            self.compare("MCP: the list of tools, of which one may not be called", &request, None)?;
+        let shown = self.send(&request)?.json()?;
+        let names = shown.pointer("/result/tools").and_then(serde_json::Value::as_array);
+        let names: Vec<&str> =
+            names.into_iter().flatten().filter_map(|tool| tool.get("name")?.as_str()).collect();
+        row.seen = format!("shows {}", names.join(", "));
+        row.ok &= names == ["tickets.list", "tickets.close"];
+        Ok(row)
+    }
+
+    /// A session belongs to who opened it.
+    fn session_of_another(&self, token: &str) -> Result<Row> {
+        let opened = self.send(&Self::message("initialize", token))?;
+        let session = opened.header("mcp-session-id").context("no session was opened")?;
+        let other = self.sign(self.claims().subject("user:mallory"))?;
+        let request = Self::message("ping", &other).header("mcp-session-id", session);
+        self.compare("MCP: a session of somebody else", &request, Some("session_unknown"))
     }
 
     /// Rules of the operator's own, linked into the filter.

@@ -1,9 +1,10 @@
 //! `mcp` of a route.
 
 use super::super::reader::Node;
-use super::super::{ActionRule, Mcp, NamePattern, checks, defaults};
+use super::super::{ActionRule, Mcp, NamePattern, Sessions, checks, defaults};
 use super::claims::{by_pointer, is_safe, one_value};
 use super::named::{Named, entry_reference, route_depth};
+use super::word;
 use crate::limits;
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
     let body_bytes = object.defaulted("body_bytes", defaults::body_bytes, |node| {
         usize::try_from(node.integer(&(1..=limits::MAX_BODY_BYTES as u64))?).ok()
     });
+    let narrow_lists = object.defaulted("narrow_lists", defaults::narrow_lists, Node::boolean);
+    let sessions = object.defaulted("sessions", Sessions::default, |node| {
+        word(node, "sessions", &[("bound", Sessions::Bound), ("unbound", Sessions::Unbound)])
+    });
     object.finish();
     Some(Mcp {
         tools: tools?,
@@ -27,6 +32,8 @@ pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
         prompts: prompts?,
         methods: methods?,
         body_bytes: body_bytes?,
+        narrow_lists: narrow_lists?,
+        sessions: sessions?,
     })
 }
 

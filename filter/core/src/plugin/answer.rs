@@ -1,0 +1,336 @@
+//! The answers to messages: lists are narrowed, sessions are bound to who opened them, and streams end with their token.
+//!
+//! What is looked at is kept for requests with an action only, and for as long as there is something to do: to every other answer
+//! these callbacks are a look into an empty map.
+
+use super::Plugin;
+use super::host::{Host, HostError, Map};
+use super::module::Action;
+use crate::action::{EventStream, Listing, Narrowed, SESSION, TooLong, Unlistable};
+use crate::chain::VerifiedChain;
+use crate::config::{Mcp, Sessions};
+use crate::decision::{Decision, Outcome, error_message};
+use crate::flow::Gate;
+use crate::http::Headers;
+use crate::limits;
+use crate::log_level::LogLevel;
+use crate::time::UnixTime;
+use serde_json::Value;
+
+/// What is still to be done with the answer to an allowed message.
+#[derive(Debug)]
+pub(super) struct Answer {
+    chain: VerifiedChain,
+    /// The id of the request, which an error in the place of its answer names.
+    id: Option<Value>,
+    decision: String,
+    narrows_lists: bool,
+    body: AnswerBody,
+}
+
+/// What is done with the body of an answer.
+#[derive(Debug)]
+enum AnswerBody {
+    /// It goes on as it is.
+    Passes,
+    /// It is one message, which goes on when it is whole.
+    Document,
+    /// It is a stream of messages.
+    Events(EventStream),
+    /// Nothing more of it goes on.
+    Withheld,
+}
+
+/// The headers that say something of a body's bytes, which are others now.
+const OF_THE_BYTES: [&str; 6] =
+    ["content-length", "content-encoding", "content-md5", "content-digest", "digest", "etag"];
+
+impl Answer {
+    /// Of a request that goes on. `None`: there is nothing to do.
+    pub(super) fn of(decision: &Decision) -> Option<Self> {
+        let Outcome::Allow(permit) = decision.outcome() else { return None };
+        let (chain, action) = (permit.chain()?, decision.action()?);
+        Some(Self {
+            chain: chain.clone(),
+            id: action.id().cloned(),
+            decision: decision.id().to_owned(),
+            narrows_lists: decision.narrows_lists(),
+            body: AnswerBody::Passes,
+        })
+    }
+
+    fn rules(&self) -> Option<&Mcp> {
+        self.chain.route().entry().mcp.as_ref()
+    }
+
+    /// How much of a message may be held.
+    fn max(&self) -> usize {
+        self.rules().map_or(0, |rules| rules.body_bytes)
+    }
+
+    /// When a stream that this request opened ends.
+    fn until(&self) -> UnixTime {
+        let token = self.chain.token();
+        token.expires_at().plus_secs(token.issuer().entry().clock_skew_s)
+    }
+
+    /// Narrows the lists of one message. `None`: it may be shown as it is.
+    fn narrow(&self, host: &dyn Host, message: &str) -> Result<Option<String>, Unlistable> {
+        let Some(rules) = self.rules() else { return Ok(None) };
+        let narrowed = Listing::new(&self.chain, rules).narrow(message)?;
+        Ok(narrowed.map(|Narrowed { text, listed, shown }| {
+            let id = &self.decision;
+            host.say(LogLevel::Debug, &format!("decision {id}: {shown} of the {listed} in a list are shown"));
+            text
+        }))
+    }
+
+    /// What is sent in the place of an answer that cannot be read, and says so to the operator.
+    fn instead(&self, host: &dyn Host, why: &str) -> String {
+        let id = &self.decision;
+        host.say(
+            LogLevel::Error,
+            &format!(
+                "decision {id}: the list in the answer cannot be narrowed, and an error is sent instead: {why}. If the \
+                 upstream's answer is as it should be, set `narrow_lists: false` on the route"
+            ),
+        );
+        error_message(self.id.as_ref(), id)
+    }
+}
+
+impl Plugin {
+    /// The `count` headers of an answer came; `end` says that nothing follows them.
+    pub(super) fn on_answer_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
+        let has_room = self.read_answers.len() < limits::READ_ANSWERS;
+        let (Some(gate), Some(answer)) = (&self.gate, self.answers.get_mut(&context)) else { return };
+        let follows = match begin(host, gate, answer, count, end) {
+            Ok(follows) => follows,
+            Err(error) => return self.cut_off(host, context, error),
+        };
+        let is_read = !matches!(answer.body, AnswerBody::Passes);
+        if is_read && !has_room {
+            host.say(
+                LogLevel::Error,
+                "too many answers with lists at the same time: nothing of one is shown",
+            );
+            answer.body = AnswerBody::Withheld;
+        } else if is_read {
+            self.read_answers.insert(context);
+        }
+        match follows {
+            Follows::Nothing => _ = self.answers.remove(&context),
+            Follows::Body => {}
+            Follows::Stream => _ = self.streaming.insert((answer.until(), context)),
+        }
+    }
+
+    /// A part of an answer's body came, `size` bytes of it with what was held; `end` says that nothing follows.
+    pub(super) fn on_answer_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
+        let Some(answer) = self.answers.get_mut(&context) else { return Action::Continue };
+        match proceed(host, answer, size, end) {
+            Ok(action) => action,
+            Err(error) => {
+                self.cut_off(host, context, error);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Trailers came behind the body of an answer, which is whole now.
+    pub(super) fn on_answer_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
+        let Some(answer) = self.answers.get_mut(&context) else { return Action::Continue };
+        let finished = match answer.body {
+            AnswerBody::Document => finish(host, answer),
+            AnswerBody::Passes | AnswerBody::Events(_) | AnswerBody::Withheld => Ok(()),
+        };
+        match finished {
+            Ok(()) => Action::Continue,
+            Err(error) => {
+                self.cut_off(host, context, error);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Ends the streams whose token is no longer valid: who may still listen must ask again.
+    pub(super) fn end_streams(&mut self, host: &dyn Host) {
+        if self.streaming.is_empty() {
+            return;
+        }
+        let Ok(now) = host.now() else { return };
+        while let Some(&(until, context)) = self.streaming.first()
+            && until <= now
+        {
+            self.streaming.remove(&(until, context));
+            let Some(answer) = self.answers.remove(&context) else { continue };
+            self.read_answers.remove(&context);
+            let id = answer.decision;
+            if host.set_effective_context(context).and_then(|()| host.close_request()).is_ok() {
+                host.say(
+                    LogLevel::Info,
+                    &format!("decision {id}: its stream was ended, for its token has expired"),
+                );
+            } else {
+                host.say(LogLevel::Error, &format!("decision {id}: its stream could not be ended"));
+            }
+        }
+        host.set_effective_context(self.context).ok();
+    }
+
+    /// An answer of which nothing more may go on.
+    fn cut_off(&mut self, host: &dyn Host, context: u32, error: HostError) {
+        host.say(LogLevel::Error, &format!("an answer was cut off because the proxy failed: {error}"));
+        self.forget_answer(context);
+        host.close_request().ok();
+    }
+
+    /// The answer is over.
+    pub(super) fn forget_answer(&mut self, context: u32) {
+        if let Some(answer) = self.answers.remove(&context) {
+            self.read_answers.remove(&context);
+            self.streaming.remove(&(answer.until(), context));
+        }
+    }
+}
+
+/// What follows the headers of an answer.
+enum Follows {
+    /// Nothing that there is anything to do with.
+    Nothing,
+    /// A body.
+    Body,
+    /// Events, for as long as the upstream likes.
+    Stream,
+}
+
+fn begin(
+    host: &dyn Host,
+    gate: &Gate,
+    answer: &mut Answer,
+    count: usize,
+    end: bool,
+) -> Result<Follows, HostError> {
+    let headers = host.headers(Map::Response, count)?;
+    if answer.rules().is_some_and(|rules| rules.sessions == Sessions::Bound) {
+        bind_session(host, gate, answer, &headers)?;
+    }
+    if end {
+        return Ok(Follows::Nothing);
+    }
+    let is_good = values(&headers, ":status").next().is_some_and(|status| status.starts_with(b"2"));
+    let is_stream = values(&headers, "content-type").any(is_event_stream);
+    // What is no answer to a list request is none, whatever it holds.
+    if answer.narrows_lists && is_good {
+        let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
+        let is_readable = values(&headers, "content-encoding").all(is_plain);
+        for name in OF_THE_BYTES.iter().filter(|name| values(&headers, name).next().is_some()) {
+            host.remove_header(Map::Response, name.as_bytes())?;
+        }
+        answer.body = match (is_readable, is_stream) {
+            (true, true) => AnswerBody::Events(EventStream::default()),
+            // Compressed bytes are no JSON, and are refused as such when they are whole.
+            (_, false) => AnswerBody::Document,
+            (false, true) => AnswerBody::Withheld,
+        };
+        if !is_stream {
+            host.set_header(Map::Response, "content-type", "application/json")?;
+        }
+    }
+    Ok(match answer.body {
+        _ if is_stream => Follows::Stream,
+        AnswerBody::Passes => Follows::Nothing,
+        _ => Follows::Body,
+    })
+}
+
+fn bind_session(host: &dyn Host, gate: &Gate, answer: &Answer, headers: &Headers) -> Result<(), HostError> {
+    let mut ids = values(headers, SESSION);
+    let Some(id) = ids.next() else { return Ok(()) };
+    let single = ids.next().is_none();
+    match gate.session_key().bind(answer.chain.token(), id).filter(|_| single) {
+        Some(bound) => host.set_header(Map::Response, SESSION, &bound),
+        None => {
+            let decision = &answer.decision;
+            host.say(
+                LogLevel::Error,
+                &format!(
+                    "decision {decision}: the upstream's {SESSION} is removed, for it is repeated, too long, or has other characters than \
+                     visible ASCII"
+                ),
+            );
+            host.remove_header(Map::Response, SESSION.as_bytes())
+        }
+    }
+}
+
+fn values<'h>(headers: &'h Headers, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+    headers.iter().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+}
+
+fn is_event_stream(content_type: &[u8]) -> bool {
+    let media_type = content_type.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn proceed(host: &dyn Host, answer: &mut Answer, size: usize, end: bool) -> Result<Action, HostError> {
+    let max = answer.max();
+    match std::mem::replace(&mut answer.body, AnswerBody::Withheld) {
+        AnswerBody::Passes => answer.body = AnswerBody::Passes,
+        AnswerBody::Withheld => host.replace_response_body(&[])?,
+        AnswerBody::Document if size > max => {
+            let instead = answer.instead(host, &format!("it has more than the {max} bytes of `body_bytes`"));
+            host.replace_response_body(instead.as_bytes())?;
+        }
+        AnswerBody::Document if end => {
+            answer.body = AnswerBody::Document;
+            finish(host, answer)?;
+        }
+        AnswerBody::Document => {
+            answer.body = AnswerBody::Document;
+            return Ok(Action::Pause);
+        }
+        AnswerBody::Events(mut events) => {
+            let piece = host.response_body(size)?;
+            let rewrite = |data: &str| match answer.narrow(host, data) {
+                Ok(text) => text,
+                // What is no message no client takes for one.
+                Err(Unlistable::NotObject) => None,
+                Err(why) => Some(answer.instead(host, &why.to_string())),
+            };
+            match events.feed(&piece, max, rewrite) {
+                Ok(complete) => {
+                    host.replace_response_body(&complete)?;
+                    answer.body = AnswerBody::Events(events);
+                }
+                Err(TooLong) => {
+                    let why = format!("one event has more than the {max} bytes of `body_bytes`");
+                    let instead = format!("data: {}\n\n", answer.instead(host, &why));
+                    host.replace_response_body(instead.as_bytes())?;
+                }
+            }
+        }
+    }
+    Ok(Action::Continue)
+}
+
+/// Narrows an answer that is whole.
+fn finish(host: &dyn Host, answer: &mut Answer) -> Result<(), HostError> {
+    answer.body = AnswerBody::Withheld;
+    let max = answer.max();
+    let body = host.response_body(max.saturating_add(1))?;
+    // An answer without a message, such as one to a notification.
+    if body.is_empty() {
+        return Ok(());
+    }
+    let narrowed = match std::str::from_utf8(&body) {
+        _ if body.len() > max => Err(format!("it has more than the {max} bytes of `body_bytes`")),
+        Ok(text) => answer.narrow(host, text).map_err(|why| why.to_string()),
+        Err(_) => Err("it is not UTF-8".to_owned()),
+    };
+    match narrowed {
+        Ok(None) => Ok(()),
+        Ok(Some(text)) => host.replace_response_body(text.as_bytes()),
+        Err(why) => host.replace_response_body(answer.instead(host, &why).as_bytes()),
+    }
+}
