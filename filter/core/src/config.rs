@@ -5,6 +5,7 @@
 //! default named at each field, and no default widens access. [`Config::parse`] reads the document with a small
 //! reader of its own rather than with serde's derive, because it lists all problems and not only the first.
 
+mod a2a;
 mod checks;
 mod claims;
 mod defaults;
@@ -17,17 +18,20 @@ mod problem;
 mod provider;
 mod reader;
 mod route;
+mod rule;
 #[cfg(feature = "schema")]
 mod schema;
 mod suggest;
 
+pub use a2a::{A2a, A2aMethod, CardAccess};
 pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
-pub use mcp::{ActionRule, Mcp, NamePattern, RuleKind, Sessions};
+pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
 pub use provider::Provider;
-pub use route::{Route, RouteMatch};
+pub use route::{Route, RouteMatch, Rules};
+pub use rule::{ActionRule, NamePattern, RuleKind};
 #[cfg(feature = "schema")]
 pub use schema::schema;
 
@@ -231,10 +235,12 @@ impl Config {
         self.policies.clear();
         for route in &mut self.routes {
             route.policies.clear();
-            if let Some(mcp) = &mut route.mcp {
-                let rules = mcp.tools.iter_mut().chain(&mut mcp.resources).chain(&mut mcp.prompts);
-                rules.for_each(|rule| rule.policies.clear());
-            }
+            let of_mcp = route
+                .mcp
+                .iter_mut()
+                .flat_map(|mcp| mcp.tools.iter_mut().chain(&mut mcp.resources).chain(&mut mcp.prompts));
+            let of_a2a = route.a2a.iter_mut().flat_map(|a2a| &mut a2a.methods);
+            of_mcp.chain(of_a2a).for_each(|rule| rule.policies.clear());
         }
         self
     }
@@ -243,7 +249,7 @@ impl Config {
     /// as many, and show them while the head is held.
     #[must_use]
     pub fn body_bytes(&self) -> Option<usize> {
-        self.routes.iter().filter_map(|route| route.mcp.as_ref()).map(|mcp| mcp.body_bytes).max()
+        self.routes.iter().filter_map(Route::rules).map(Rules::body_bytes).max()
     }
 
     /// Whether sessions of any route belong to who opened them.

@@ -13,12 +13,12 @@ mod key_problems;
 use gate::{Asking, Denied};
 pub use gate::{Gate, Stop};
 
-use crate::action::{Action, Ruled, Unread};
+use crate::action::{Action, Ruled, Unread, asks_for_card};
 use crate::chain::VerifiedChain;
-use crate::config::{Mcp, Sessions};
+use crate::config::{Rules, Sessions};
 use crate::decision::{Decision, Facts, Grant, MessageFacts, Outcome, Permit};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
-use crate::http::RequestHead;
+use crate::http::{NormalPath, RequestHead};
 use crate::keys::SignatureVerifier;
 use crate::policy::RequestContext;
 use crate::{reason::Reason, time::UnixTime};
@@ -135,7 +135,9 @@ impl Flow {
         if located.preflight {
             return Ok((located.into(), Permit(Grant::Preflight)));
         }
-        if located.route.entry().anonymous {
+        let entry = located.route.entry();
+        let is_public = entry.has_public_card() && asks_for_card(&self.head, &located.path);
+        if entry.anonymous || is_public {
             return Ok((located.into(), Permit(Grant::Anonymous)));
         }
         let token = match gate.token(&self.head, verifier, now) {
@@ -154,11 +156,12 @@ impl Flow {
         let mut message: Option<Box<MessageFacts>> = None;
         let (policies, ruled) = match RequestContext::authorize(&self.head, &located.path, &chain, now) {
             Err(denial) => (Vec::new(), Err(denial)),
-            Ok(request) => match &located.route.entry().mcp {
+            Ok(request) => match located.route.entry().rules() {
                 None => gate.ask(&request, &[]),
-                Some(mcp) if self.awaits_message() => return Err(Stopped::NeedBody(mcp.body_bytes)),
-                Some(mcp) => {
-                    let asked = self.rule_on(gate, request, mcp, message.insert(Box::default()));
+                Some(rules) if self.awaits_message() => return Err(Stopped::NeedBody(rules.body_bytes())),
+                Some(rules) => {
+                    let about = message.insert(Box::default());
+                    let asked = self.rule_on(gate, request, rules, &located.path, about);
                     asked.unwrap_or_else(|denial| (Vec::new(), Err(denial)))
                 }
             },
@@ -175,10 +178,11 @@ impl Flow {
         &self,
         gate: &mut Gate,
         request: RequestContext<'_>,
-        mcp: &Mcp,
+        rules: Rules<'_>,
+        path: &NormalPath,
         message: &mut MessageFacts,
     ) -> Result<Asking, Denial> {
-        let action = match self.action(mcp) {
+        let action = match self.action(rules, path) {
             Ok(action) => action,
             Err(Unread { denial, id }) => {
                 message.id = id;
@@ -187,16 +191,15 @@ impl Flow {
         };
         message.id = action.id().cloned();
         let action = message.action.insert(action);
-        if mcp.sessions == Sessions::Bound {
+        if matches!(rules, Rules::Mcp(mcp) if mcp.sessions == Sessions::Bound) {
             message.session = gate.session_key().session(&self.head, request.chain().token())?;
         }
-        let ruled = Ruled::find(mcp, action)?;
-        if let Some(Ruled { rule, .. }) = ruled {
-            message.scopes.clone_from(&rule.scopes);
-        }
-        let request = request.about(action, ruled.as_ref())?;
-        let asked = ruled.map(|ruled| request.route().asked_by_rule(ruled.kind, ruled.index));
-        Ok(gate.ask(&request, asked.unwrap_or_default()))
+        let ruled = Ruled::find(rules, action)?;
+        message.scopes.extend(ruled.iter().flat_map(|ruled| ruled.rule.scopes.iter().cloned()));
+        let request = request.about(action, &ruled)?;
+        let route = request.route();
+        let asked = ruled.iter().flat_map(|ruled| route.asked_by_rule(ruled.kind, ruled.index));
+        Ok(gate.ask(&request, asked))
     }
 
     /// Whether a message is still to come.
@@ -205,25 +208,26 @@ impl Flow {
     }
 
     /// What the request is about to do. Its message has come, or will not.
-    fn action(&self, mcp: &Mcp) -> Result<Action, Unread> {
-        if self.head.method() != "POST" {
-            return Ok(Action::of_session(&self.head)?);
-        }
+    fn action(&self, rules: Rules<'_>, path: &NormalPath) -> Result<Action, Unread> {
+        let max = rules.body_bytes();
         let too_large = |bytes| {
-            let evidence = Evidence::BodySize { bytes, max: mcp.body_bytes };
-            Denial::new(Reason::BodyTooLarge, evidence).into()
+            let evidence = Evidence::BodySize { bytes, max };
+            Err(Denial::new(Reason::BodyTooLarge, evidence).into())
         };
-        match &self.body {
-            Body::Whole(body) if body.len() > mcp.body_bytes => Err(too_large(body.len())),
-            Body::Whole(body) => Action::read(&self.head, body),
-            Body::Awaited => Action::read(&self.head, &[]),
-            Body::TooLong(bytes) => Err(too_large(*bytes)),
-            Body::Withheld => Err(Denial::from(Reason::Internal).into()),
+        let body: &[u8] = match &self.body {
+            // With another method a request has none, or is denied.
+            _ if self.head.method() != "POST" => &[],
+            Body::Whole(body) if body.len() > max => return too_large(body.len()),
+            Body::Whole(body) => body,
+            Body::Awaited => &[],
+            Body::TooLong(bytes) => return too_large(*bytes),
+            Body::Withheld => return Err(Denial::from(Reason::Internal).into()),
             Body::Late => {
                 let evidence = Evidence::Body { problem: BodyProblem::Late };
-                Err(Denial::new(Reason::BodyMalformed, evidence).into())
+                return Err(Denial::new(Reason::BodyMalformed, evidence).into());
             }
-        }
+        };
+        Action::read(rules, &self.head, path, body)
     }
 
     fn decide(&mut self, facts: Facts, outcome: Outcome, now: UnixTime) -> Decision {

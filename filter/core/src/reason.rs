@@ -267,9 +267,11 @@ impl Reason {
             Self::RouteUnmatched => "nothing is allowed at this path with this method",
             Self::PathInvalid => "the request path is ambiguous or not valid",
             Self::ConnectionInvalid => "the connection header names a header that must not be dropped",
-            Self::BodyMalformed => "the body must be one plain message of JSON-RPC 2.0",
+            Self::BodyMalformed => "the body must be one plain message of the protocol",
             Self::BodyTooLarge => "the body is larger than is accepted here",
-            Self::ProtocolMismatch => "protocol headers are missing, unknown or differ from the body",
+            Self::ProtocolMismatch => {
+                "protocol headers or the path are missing, unknown or differ from the body"
+            }
             Self::SessionUnknown => "this session is not known here; open a new one",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",
             Self::ConfigInvalid => "this gateway is not configured",

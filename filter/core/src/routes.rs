@@ -35,7 +35,7 @@ pub struct MatchedRoute {
     entry: Route,
     asked: Vec<Rc<Asked>>,
     /// The same of each rule for actions, by kind, in the order of [`RuleKind::ALL`].
-    asked_by_rules: [Vec<Vec<Rc<Asked>>>; 3],
+    asked_by_rules: [Vec<Vec<Rc<Asked>>>; 4],
 }
 
 impl MatchedRoute {
@@ -60,11 +60,12 @@ impl MatchedRoute {
     /// The policies that a rule for actions asks: the one at this position among those of its kind.
     #[must_use]
     pub fn asked_by_rule(&self, kind: RuleKind, index: usize) -> &[Rc<Asked>] {
-        let [tools, resources, prompts] = &self.asked_by_rules;
+        let [tools, resources, prompts, methods] = &self.asked_by_rules;
         let rules = match kind {
             RuleKind::Tool => tools,
             RuleKind::Resource => resources,
             RuleKind::Prompt => prompts,
+            RuleKind::Method => methods,
         };
         rules.get(index).map_or(&[], Vec::as_slice)
     }
@@ -116,11 +117,11 @@ impl Routes {
                 names.iter().enumerate().map(|name| find(index, name)).collect::<Result<Vec<_>, _>>()
             };
             let of_rules = |kind| {
-                let rules = entry.mcp.iter().flat_map(|mcp| mcp.rules(kind));
+                let rules = entry.rules().into_iter().flat_map(|rules| rules.of(kind));
                 rules.map(|rule| all(&rule.policies)).collect::<Result<Vec<_>, _>>()
             };
-            let [tools, resources, prompts] = RuleKind::ALL.map(of_rules);
-            let asked_by_rules = [tools?, resources?, prompts?];
+            let [tools, resources, prompts, methods] = RuleKind::ALL.map(of_rules);
+            let asked_by_rules = [tools?, resources?, prompts?, methods?];
             let asked = all(&entry.policies)?;
             Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked, asked_by_rules }))
         };
@@ -225,5 +226,5 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && other.policies.iter().all(|policy| route.policies.contains(policy))
             && depth(route) <= depth(other)
             && route.delegation_required >= other.delegation_required
-            && (other.mcp.is_none() || route.mcp == other.mcp)
+            && (route.rules() == other.rules() || other.rules().is_none() && !route.has_public_card())
 }

@@ -31,21 +31,7 @@ pub(super) struct Message {
 impl Message {
     /// Reads a body. With the problem comes the id, if that much could be read: an answer names it (JSON-RPC 2.0 §5).
     pub(super) fn read(body: &[u8]) -> Result<Self, (BodyProblem, Option<Value>)> {
-        if body.is_empty() {
-            return Err((BodyProblem::Absent, None));
-        }
-        let value =
-            json::parse_within(body, limits::JSON_DEPTH, limits::BODY_VALUES).map_err(
-                |error| match error {
-                    JsonError::DuplicateMember { .. } => (BodyProblem::Duplicate, None),
-                    other => (BodyProblem::Json(other), None),
-                },
-            )?;
-        let mut members = match value {
-            Value::Object(members) => members,
-            Value::Array(_) => return Err((BodyProblem::Batch, None)),
-            _ => return Err((BodyProblem::NotObject, None)),
-        };
+        let mut members = object(body).map_err(|problem| (problem, None))?;
         has_one_spelling(&members, &MEMBERS).map_err(|problem| (problem, None))?;
         let id = members.remove("id");
         let known_id = id.clone().filter(is_id);
@@ -72,7 +58,21 @@ impl Message {
     }
 }
 
-/// MCP: a string or an integer, and not null.
+/// Reads a body that is one object of strict JSON.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, BodyProblem> {
+    if body.is_empty() {
+        return Err(BodyProblem::Absent);
+    }
+    match json::parse_within(body, limits::JSON_DEPTH, limits::BODY_VALUES) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(Value::Array(_)) => Err(BodyProblem::Batch),
+        Ok(_) => Err(BodyProblem::NotObject),
+        Err(JsonError::DuplicateMember { .. }) => Err(BodyProblem::Duplicate),
+        Err(other) => Err(BodyProblem::Json(other)),
+    }
+}
+
+/// MCP and A2A: a string or an integer, and not null.
 fn is_id(id: &Value) -> bool {
     match id {
         Value::String(text) => text.len() <= limits::IDENTITY_BYTES,

@@ -1,9 +1,9 @@
 //! Which rule admits an action.
 
-use super::mcp::{Action, ActionKind};
-use super::spelling::poses_as;
+use super::protocol::{Action, ActionKind, Protocol};
+use super::spelling::{poses_as, poses_as_field};
 use crate::chain::VerifiedChain;
-use crate::config::{ActionRule, Mcp, RuleKind};
+use crate::config::{A2aMethod, ActionRule, RuleKind, Rules};
 use crate::denial::{ArgumentProblem, Denial, Evidence};
 use crate::json::{Pointer, array_index, same_value};
 use crate::reason::Reason;
@@ -21,20 +21,39 @@ pub struct Ruled<'m> {
 }
 
 impl<'m> Ruled<'m> {
-    /// Finds the first rule for an action, and checks that it admits the arguments. `None`: the action needs no rule.
+    /// Finds the rules for an action, and checks that they admit the arguments. None: the action needs no rule.
     ///
     /// # Errors
-    /// [`Reason::ActionDenied`] if there is none, [`Reason::ArgumentDenied`] if it does not admit an argument.
-    pub fn find(mcp: &'m Mcp, action: &Action) -> Result<Option<Self>, Denial> {
+    /// [`Reason::ActionDenied`] if there is no rule, [`Reason::ArgumentDenied`] if it does not admit an argument.
+    pub fn find(rules: Rules<'m>, action: &Action) -> Result<Vec<Self>, Denial> {
         let denied = || Denial::new(Reason::ActionDenied, Evidence::Action);
         let ActionKind::Ruled(kind) = action.kind() else {
-            let listed = || mcp.methods.iter().any(|pattern| pattern.matches(action.method()));
-            return if action.is_open() || listed() { Ok(None) } else { Err(denied()) };
+            let listed = || match rules {
+                Rules::Mcp(mcp) => mcp.methods.iter().any(|pattern| pattern.matches(action.method())),
+                Rules::A2a(_) => false,
+            };
+            return if action.is_open() || listed() { Ok(Vec::new()) } else { Err(denied()) };
         };
-        let found = mcp.rules(kind).iter().enumerate().find(|(_, rule)| rule.name.matches(action.name()));
-        let (index, rule) = found.ok_or_else(denied)?;
-        for (pointer, admitted) in &rule.arguments {
-            let found = find(pointer, action.arguments());
+        let ruled = Self::first(rules, kind, action.name()).ok_or_else(denied)?;
+        ruled.admits(action, action.arguments())?;
+        let Some(brought) = &action.brings else { return Ok(vec![ruled]) };
+        // A message with a push notification configuration does what creating one does.
+        let also = Self::first(rules, kind, A2aMethod::CreatePushConfig.name())
+            .ok_or_else(|| ruled.denies(PUSH_POINTER.to_owned(), ArgumentProblem::Unruled))?;
+        also.admits(action, brought)?;
+        Ok(vec![ruled, also])
+    }
+
+    /// The first rule for a name.
+    fn first(rules: Rules<'m>, kind: RuleKind, name: &str) -> Option<Self> {
+        let mut of_kind = rules.of(kind).iter().enumerate();
+        let (index, rule) = of_kind.find(|(_, rule)| rule.name.matches(name))?;
+        Some(Self { kind, index, rule })
+    }
+
+    fn admits(&self, action: &Action, arguments: &Map<String, Value>) -> Result<(), Denial> {
+        for (pointer, admitted) in &self.rule.arguments {
+            let found = find(action, pointer, arguments);
             let is_admitted = found.is_ok_and(|found| {
                 let is_it = |value: &Option<Value>| match (value, found) {
                     (None, None) => true,
@@ -47,13 +66,17 @@ impl<'m> Ruled<'m> {
                 let problem = match found {
                     Ok(None) => ArgumentProblem::Absent,
                     Ok(Some(_)) => ArgumentProblem::Value,
-                    Err(Ambiguous) => ArgumentProblem::Ambiguous,
+                    Err(problem) => problem,
                 };
-                let evidence = Evidence::Argument { argument: pointer.to_string(), rule: index, problem };
-                return Err(Denial::new(Reason::ArgumentDenied, evidence));
+                return Err(self.denies(pointer.to_string(), problem));
             }
         }
-        Ok(Some(Self { kind, index, rule }))
+        Ok(())
+    }
+
+    fn denies(&self, argument: String, problem: ArgumentProblem) -> Denial {
+        let evidence = Evidence::Argument { argument, rule: self.index, problem };
+        Denial::new(Reason::ArgumentDenied, evidence)
     }
 }
 
@@ -69,28 +92,39 @@ pub fn has_needs(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial>
     chain.has_scopes(&rule.scopes)
 }
 
-/// What a server may read otherwise than it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ambiguous;
+/// Where a message has a push notification configuration.
+const PUSH_POINTER: &str = "/configuration/taskPushNotificationConfig";
 
 /// The argument at a pointer; `None` if it is absent.
 ///
 /// # Errors
-/// If some servers would find another one: by a name in another letter case, in JSON text within a string (which the Python SDK
-/// reads for parameters that are no strings), or in what JavaScript takes for the object's prototype.
-fn find<'a>(pointer: &Pointer, arguments: &'a Map<String, Value>) -> Result<Option<&'a Value>, Ambiguous> {
+/// If some servers would find another one: by a name in another letter case, or of A2A with underscores, in JSON text within a string
+/// (which the Python SDK of MCP reads for parameters that are no strings), in what JavaScript takes for the object's prototype, or
+/// at another place of the request.
+fn find<'a>(
+    action: &Action,
+    pointer: &Pointer,
+    arguments: &'a Map<String, Value>,
+) -> Result<Option<&'a Value>, ArgumentProblem> {
+    let poses = match action.protocol() {
+        Protocol::Mcp => poses_as,
+        Protocol::A2a => poses_as_field,
+    };
     let member = |members: &'a Map<String, Value>, segment: &str| {
-        let is_other = |name: &String| poses_as(name, segment) || name == "__proto__";
-        if members.keys().any(is_other) { Err(Ambiguous) } else { Ok(members.get(segment)) }
+        let is_other = |name: &String| poses(name, segment) || name == "__proto__";
+        if members.keys().any(is_other) { Err(ArgumentProblem::Ambiguous) } else { Ok(members.get(segment)) }
     };
     let Some((first, rest)) = pointer.segments().split_first() else { return Ok(None) };
+    if action.elsewhere.iter().any(|name| name == first || poses(name, first)) {
+        return Err(ArgumentProblem::Elsewhere);
+    }
     let mut found = member(arguments, first)?;
     for segment in rest {
         found = match found {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Object(members)) => member(members, segment)?,
             Some(Value::Array(elements)) => array_index(segment).and_then(|index| elements.get(index)),
-            Some(_) => return Err(Ambiguous),
+            Some(_) => return Err(ArgumentProblem::Ambiguous),
         };
     }
     Ok(found)

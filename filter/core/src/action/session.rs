@@ -7,7 +7,7 @@
 //! bound = id "." base64url(HMAC-SHA256(key, principal, agent, id))
 //! ```
 
-use super::mcp::single;
+use super::headers::single;
 use crate::chain::{Identity, SignedToken};
 use crate::denial::{Denial, Evidence, SessionProblem};
 use crate::http::RequestHead;

@@ -16,6 +16,15 @@ pub(super) fn poses_as(name: &str, other: &str) -> bool {
     is_close && name != other
 }
 
+/// The same for fields of Protocol Buffers: their JSON has `taskId`, and readers take the field's own name for it, `task_id`, too.
+pub(super) fn poses_as_field(name: &str, other: &str) -> bool {
+    if !name.contains('_') && !other.contains('_') {
+        return poses_as(name, other);
+    }
+    let plain = |text: &str| text.replace('_', "");
+    name != other && (plain(name) == plain(other) || poses_as(&plain(name), &plain(other)))
+}
+
 fn folded(name: &str) -> impl Iterator<Item = char> + '_ {
     // By way of upper case: the long s (U+017F) is an S there; by way of lower case: the sign for Kelvin (U+212A) is a k there.
     name.chars()
@@ -53,6 +62,24 @@ mod tests {
         }
         for (name, other) in [("name", "name"), ("names", "name"), ("nàme", "name"), ("", "name")] {
             assert!(!poses_as(name, other), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_differs_in_case_or_underscores_poses_as_the_other() {
+        for (name, other) in [
+            ("task_id", "taskId"),
+            ("Task_ID", "taskId"),
+            ("_taskid", "taskId"),
+            ("taskID", "taskId"),
+            ("taskId", "task_id"),
+            ("ta\u{17f}k_id", "taskId"),
+        ] {
+            assert!(poses_as_field(name, other), "{name}");
+        }
+        for (name, other) in [("taskId", "taskId"), ("task-id", "taskId"), ("tasks_id", "taskId"), ("_", "x")]
+        {
+            assert!(!poses_as_field(name, other), "{name}");
         }
     }
 

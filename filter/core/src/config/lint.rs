@@ -1,9 +1,11 @@
 //! Valid settings that are probably mistakes.
 
+mod a2a;
 mod issuers;
 mod mcp;
+mod rules;
 
-use super::{AgentFrom, Config, Mcp, Problem, Route, RouteMatch};
+use super::{AgentFrom, Config, Problem, Route, RouteMatch, Rules};
 
 /// Warnings in the order of issuers, delegation, routes, policies, upstream.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
@@ -24,6 +26,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         one_route(index, route, earlier, &mut warnings);
         warnings.extend(issuers::no_scopes(config, index, route));
         mcp::warnings(index, route, &mut warnings);
+        a2a::warnings(index, route, &mut warnings);
         warnings.extend(wildcard(index, route));
         let max_depth = route.max_depth.unwrap_or(config.delegation.max_depth);
         if route.delegation_required && max_depth == 0 && needs_hop {
@@ -39,7 +42,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     }
     for (index, entry) in config.policies.iter().enumerate() {
         let is_asked = |route: &Route| {
-            let of_rules = route.mcp.iter().flat_map(Mcp::all_rules).flat_map(|rule| &rule.policies);
+            let of_rules = route.rules().into_iter().flat_map(Rules::all).flat_map(|rule| &rule.policies);
             route.policies.iter().chain(of_rules).any(|name| *name == entry.name)
         };
         if !config.routes.iter().any(is_asked) {
@@ -117,7 +120,10 @@ fn one_route(index: usize, route: &Route, earlier: Option<usize>, warnings: &mut
                 "name the paths that are public",
             ));
         }
-    } else if route.scopes.is_empty() && !route.any_token && route.policies.is_empty() && route.mcp.is_none()
+    } else if route.scopes.is_empty()
+        && !route.any_token
+        && route.policies.is_empty()
+        && route.rules().is_none()
     {
         warnings.push(warning(
             format!("/routes/{index}"),

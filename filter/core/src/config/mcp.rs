@@ -1,11 +1,12 @@
 //! `mcp` of a route: which actions of the Model Context Protocol it admits.
 
 #[cfg(feature = "schema")]
+use super::rule::Needs;
+use super::rule::{ActionRule, NamePattern, RuleKind};
+#[cfg(feature = "schema")]
 use super::{defaults, schema};
-use crate::json::Pointer;
 #[cfg(feature = "schema")]
 use crate::limits;
-use serde_json::Value;
 
 /// Rules for a route whose requests are messages of the Model Context Protocol (MCP, Streamable HTTP). Every `POST` is one message,
 /// whatever its content type says: its body is read before anything reaches the upstream. An action that no rule admits is
@@ -132,52 +133,6 @@ struct ResourceRule {
     needs: Needs,
 }
 
-/// What an action needs beside what its route needs.
-#[cfg(feature = "schema")]
-#[derive(schemars::JsonSchema)]
-#[expect(dead_code, reason = "it describes what is read")]
-struct Needs {
-    /// Required scopes, beside those of the route.
-    #[schemars(with = "schema::Set<schema::Scope, 0, { limits::SCOPES }>", default, extend("default" = []), extend("examples" = [["tickets.write"]]))]
-    scopes: Vec<String>,
-    /// Maximum number of hops, if that is less than on the route; with 0 only the principal itself may do it.
-    #[schemars(with = "Option<u8>", range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))]
-    max_depth: Option<u8>,
-    /// Admitted arguments, for each JSON pointer (RFC 6901) into the arguments a list of values, of which the argument must be one.
-    /// `null` in the list admits that it is absent, which an argument whose value is `null` is not. Arguments that are not named may have any value.
-    #[schemars(with = "schema::Arguments", default, extend("default" = {}), extend("examples" = [{ "/env": ["staging"], "/force": [false, null] }]))]
-    arguments: Value,
-    /// Names of entries of the top-level `policies` that are asked after those of the route.
-    #[schemars(with = "schema::Set<schema::PolicyName, 0, { limits::POLICIES }>", default, extend("default" = []), extend("examples" = [["ticket-guard"]]))]
-    policies: Vec<String>,
-}
-
-/// What rules are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleKind {
-    /// A tool is called.
-    Tool,
-    /// A resource is read, subscribed to or unsubscribed from.
-    Resource,
-    /// A prompt is asked for.
-    Prompt,
-}
-
-impl RuleKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Tool, Self::Resource, Self::Prompt];
-
-    /// The member of the configuration that has the rules.
-    #[must_use]
-    pub const fn member(self) -> &'static str {
-        match self {
-            Self::Tool => "tools",
-            Self::Resource => "resources",
-            Self::Prompt => "prompts",
-        }
-    }
-}
-
 impl Mcp {
     /// The rules of a kind.
     #[must_use]
@@ -186,74 +141,7 @@ impl Mcp {
             RuleKind::Tool => &self.tools,
             RuleKind::Resource => &self.resources,
             RuleKind::Prompt => &self.prompts,
-        }
-    }
-
-    /// The rules of every kind.
-    pub fn all_rules(&self) -> impl Iterator<Item = &ActionRule> {
-        RuleKind::ALL.into_iter().flat_map(|kind| self.rules(kind))
-    }
-}
-
-/// What admits some actions, and what they need.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ActionRule {
-    /// Which.
-    pub name: NamePattern,
-    /// Beside those of the route.
-    pub scopes: Vec<String>,
-    /// If that is less than on the route.
-    pub max_depth: Option<u8>,
-    /// By pointer, the values that are admitted; `None` among them admits absence.
-    pub arguments: Vec<(Pointer, Vec<Option<Value>>)>,
-    /// Asked after those of the route.
-    pub policies: Vec<String>,
-}
-
-/// A name, or the beginning of names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamePattern {
-    /// This one.
-    Exact(String),
-    /// All that begin so.
-    Prefix(String),
-}
-
-impl NamePattern {
-    /// From `name` or `prefix*`.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        match text.strip_suffix('*') {
-            Some(prefix) => Self::Prefix(prefix.to_owned()),
-            None => Self::Exact(text.to_owned()),
-        }
-    }
-
-    /// Whether it is for every name that the other one is for.
-    #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Exact(_), Self::Prefix(_)) => false,
-            (Self::Exact(own), Self::Exact(other)) => own == other,
-            (Self::Prefix(own), Self::Exact(other) | Self::Prefix(other)) => other.starts_with(own.as_str()),
-        }
-    }
-
-    /// Whether it is for some name that begins like this.
-    #[must_use]
-    pub fn may_match(&self, beginning: &str) -> bool {
-        match self {
-            Self::Exact(own) => own.starts_with(beginning),
-            Self::Prefix(own) => own.starts_with(beginning) || beginning.starts_with(own.as_str()),
-        }
-    }
-
-    /// Whether it is for this name.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(own) => own == name,
-            Self::Prefix(prefix) => name.starts_with(prefix),
+            RuleKind::Method => &[],
         }
     }
 }

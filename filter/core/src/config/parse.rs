@@ -1,11 +1,13 @@
 //! From JSON to [`Config`]: the structure of the document and what its parts demand of each other.
 
+mod a2a;
 mod claims;
 mod issuer;
 mod mcp;
 mod named;
 mod policy;
 mod route;
+mod rule;
 
 use super::reader::{Node, Problems, shown};
 use super::{Audit, AuditLog, Config, Delegation, Preflight, Problem, Upstream, checks, provider};

@@ -1,6 +1,8 @@
 //! `routes`: what the requests of a path need.
 
+use super::a2a::{A2a, CardAccess};
 use super::mcp::Mcp;
+use super::rule::{ActionRule, RuleKind};
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::http::{HostPattern, PathPrefix};
@@ -18,7 +20,7 @@ pub struct Route {
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth`, `delegation_required`, `policies` and `mcp`.
+    /// combined with `scopes`, `max_depth`, `delegation_required`, `policies`, `mcp` and `a2a`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
@@ -61,6 +63,58 @@ pub struct Route {
     /// If present, requests are messages of the Model Context Protocol, and only actions that a rule admits pass.
     #[cfg_attr(feature = "schema", schemars(extend("examples" = [{ "tools": [{ "name": "tickets.*" }] }])))]
     pub mcp: Option<Mcp>,
+    /// If present, requests are those of the Agent2Agent protocol, and only methods that a rule admits pass. Cannot be combined with
+    /// `mcp`.
+    #[cfg_attr(feature = "schema", schemars(extend("examples" = [{ "methods": [{ "name": "SendMessage" }] }])))]
+    pub a2a: Option<A2a>,
+}
+
+/// The rules of a route for the messages of its protocol. A route has one protocol at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rules<'r> {
+    /// Model Context Protocol.
+    Mcp(&'r Mcp),
+    /// Agent2Agent protocol.
+    A2a(&'r A2a),
+}
+
+impl Route {
+    /// The rules for its messages; `None`: bodies are not looked at.
+    #[must_use]
+    pub fn rules(&self) -> Option<Rules<'_>> {
+        self.mcp.as_ref().map(Rules::Mcp).or_else(|| self.a2a.as_ref().map(Rules::A2a))
+    }
+
+    /// Whether everybody may read the public cards of its agents.
+    #[must_use]
+    pub fn has_public_card(&self) -> bool {
+        self.a2a.as_ref().is_some_and(|a2a| a2a.agent_card == CardAccess::Anonymous)
+    }
+}
+
+impl<'r> Rules<'r> {
+    /// Maximum length of a body, in bytes.
+    #[must_use]
+    pub fn body_bytes(self) -> usize {
+        match self {
+            Self::Mcp(mcp) => mcp.body_bytes,
+            Self::A2a(a2a) => a2a.body_bytes,
+        }
+    }
+
+    /// The rules of a kind.
+    #[must_use]
+    pub fn of(self, kind: RuleKind) -> &'r [ActionRule] {
+        match self {
+            Self::Mcp(mcp) => mcp.rules(kind),
+            Self::A2a(a2a) => a2a.rules(kind),
+        }
+    }
+
+    /// The rules of every kind.
+    pub fn all(self) -> impl Iterator<Item = &'r ActionRule> {
+        RuleKind::ALL.into_iter().flat_map(move |kind| self.of(kind))
+    }
 }
 
 /// Conditions on a request. All that are present must hold.

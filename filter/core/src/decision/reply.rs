@@ -1,7 +1,8 @@
 //! A decision as HTTP: what the upstream gets, or what the client is told.
 
 use super::{Decision, Outcome, Permit};
-use crate::config::Config;
+use crate::action::{Protocol, is_json_rpc};
+use crate::config::{Config, Rules};
 use crate::denial::Denial;
 use crate::http::{Connection, OWN_PREFIX};
 use crate::policy::Obligation;
@@ -153,7 +154,8 @@ impl<'a> Problem<'a> {
 pub fn error_message(id: Option<&Value>, decision: &str) -> String {
     let reason = Reason::Internal;
     // As above.
-    serde_json::to_string(&RpcError::new(id, reason, Problem::new(reason, decision))).unwrap_or_default()
+    let problem = Problem::new(reason, decision);
+    serde_json::to_string(&RpcError::new(id, Protocol::Mcp, reason, problem)).unwrap_or_default()
 }
 
 fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) -> LocalReply {
@@ -165,7 +167,8 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
         ..Problem::new(reason, decision.id())
     };
     // Clients of the protocol show nothing but an error of the protocol.
-    let is_message = decision.route().is_some_and(|route| route.entry().mcp.is_some());
+    let protocol = json_rpc(decision);
+    let is_message = protocol.is_some();
     let media_type = if is_message { "application/json" } else { "application/problem+json" };
     let mut headers = vec![("content-type", media_type.to_owned())];
     // A denial is for this request at this moment (RFC 9111 §5.2.2.5).
@@ -175,11 +178,21 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
     }
     // Serialising a struct of strings and numbers does not fail; an empty body would still deny.
     let id = decision.facts.message.as_ref().and_then(|message| message.id.as_ref());
-    let body = match is_message {
-        true => serde_json::to_vec(&RpcError::new(id, reason, problem)),
-        false => serde_json::to_vec(&problem),
+    let body = match protocol {
+        Some(protocol) => serde_json::to_vec(&RpcError::new(id, protocol, reason, problem)),
+        None => serde_json::to_vec(&problem),
     };
     LocalReply { status: reason.status(), headers, body: body.unwrap_or_default() }
+}
+
+/// The protocol of a request that is, or should be, a message of JSON-RPC.
+fn json_rpc(decision: &Decision) -> Option<Protocol> {
+    let rules = decision.route()?.entry().rules()?;
+    let is_message = is_json_rpc(rules, &decision.head, decision.path()?);
+    is_message.then_some(match rules {
+        Rules::Mcp(_) => Protocol::Mcp,
+        Rules::A2a(_) => Protocol::A2a,
+    })
 }
 
 /// A response of JSON-RPC 2.0 (§5) with an error.
@@ -198,13 +211,15 @@ struct RpcErrorObject<'a> {
 }
 
 impl<'a> RpcError<'a> {
-    fn new(id: Option<&'a Value>, reason: Reason, problem: Problem<'a>) -> Self {
-        let code = match reason {
-            // JSON-RPC 2.0 §5.1, and MCP 2026-07-28 for headers that do not agree.
-            Reason::BodyMalformed => -32600,
-            Reason::ProtocolMismatch => -32020,
+    fn new(id: Option<&'a Value>, protocol: Protocol, reason: Reason, problem: Problem<'a>) -> Self {
+        let code = match (reason, protocol) {
+            // JSON-RPC 2.0 §5.1.
+            (Reason::BodyMalformed, _) => -32600,
+            // MCP 2026-07-28 for headers that do not agree; of A2A 1.0 §5.4 what comes nearest, VersionNotSupportedError.
+            (Reason::ProtocolMismatch, Protocol::Mcp) => -32020,
+            (Reason::ProtocolMismatch, Protocol::A2a) => -32009,
             // Outside of the range that is reserved (-32768 to -32000): the HTTP status.
-            other => i32::from(other.status()),
+            (other, _) => i32::from(other.status()),
         };
         let policy = match (problem.policy, problem.policy_code) {
             (Some(policy), Some(code)) => format!(", {policy}: {code}"),

@@ -140,7 +140,7 @@ pub enum BodyProblem {
         name: &'static str,
     },
     /// A member that is one of the protocol's but for upper and lower case: some servers take it for that one.
-    #[error("the body names a member of the protocol in another letter case")]
+    #[error("the body names a member of the protocol in another letter case, or with underscores")]
     Spelling,
     /// A URI that servers read in different ways, such as one with dot segments.
     #[error("`uri` is not in normal form: it has dot segments, backslashes, encoded slashes or white space")]
@@ -148,6 +148,12 @@ pub enum BodyProblem {
     /// The last part of the body did not come in time.
     #[error("the body did not come in time")]
     Late,
+    /// A message of JSON-RPC at an address of REST: which of the two the server reads is not known.
+    #[error("the body is a message of JSON-RPC, and the path is one of REST")]
+    Envelope,
+    /// A member that only the other version of the protocol has.
+    #[error("the body names a member that only another version of the protocol has")]
+    OtherVersion,
     /// The body is compressed, or in another character set than UTF-8.
     #[error("the body is compressed or not UTF-8, as its headers say")]
     Encoded,
@@ -167,6 +173,12 @@ pub enum ArgumentProblem {
         "servers may read different values there: there is a name in another letter case, `__proto__`, or a string in which others are written"
     )]
     Ambiguous,
+    /// It is given in the query of the path too, or may be.
+    #[error("it is, or may be, given in the path as well, outside of what is read from there")]
+    Elsewhere,
+    /// It does what another rule must admit, and none does.
+    #[error("no rule admits CreateTaskPushNotificationConfig, which it amounts to")]
+    Unruled,
 }
 
 /// How headers and body of a message contradict each other, or the revision that it names.
@@ -193,6 +205,9 @@ pub enum ProtocolProblem {
     /// A revision that is not known here.
     #[error("the protocol version is not known here")]
     Version,
+    /// An id in the body is not the one in the path.
+    #[error("an id in the path is not the one in the body, or no text")]
+    Path,
     /// A request without a body by its method has one.
     #[error("a request with this method must not have a body")]
     Body,
@@ -292,6 +307,12 @@ pub enum PathError {
     /// Dot segments that climb above the root.
     #[error("the path climbs above its root")]
     AboveRoot,
+    /// An address of the route's protocol, but for letter case, to which not every server pays regard.
+    #[error("the path is an address of the protocol in another letter case")]
+    AddressSpelling,
+    /// A path that is two addresses of the route's protocol, depending on where the upstream serves it.
+    #[error("the path can be read as two addresses of the protocol")]
+    TwoAddresses,
     /// A configured prefix that is not in normal form and so would match nothing.
     #[error("the prefix is not in normal form, write `{normal}`")]
     NotNormal {

@@ -286,7 +286,11 @@ impl Gate {
     }
 
     /// Asks the policies of the request's route, then `more`: what each said, and what they want done.
-    pub(super) fn ask(&mut self, request: &RequestContext<'_>, more: &[Rc<Asked>]) -> Asking {
+    pub(super) fn ask<'r>(
+        &mut self,
+        request: &RequestContext<'r>,
+        more: impl IntoIterator<Item = &'r Rc<Asked>>,
+    ) -> Asking {
         let mut fold = Fold::default();
         for asked in request.route().asked().iter().chain(more) {
             if let Err(denial) = fold.add(asked, self.policies.check(&asked.entry, request)) {

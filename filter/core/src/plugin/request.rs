@@ -88,9 +88,10 @@ impl Plugin {
 /// is so now; if not, the request was cut off.
 pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: usize) -> bool {
     let stripped = host.headers(Map::RequestTrailers, count).and_then(|trailers| {
-        // Of `mcp-` headers the message was compared with, these say something else.
+        // Of the headers of a protocol the message was compared with, these say something else.
+        let of_protocol = |name: &[u8]| name.starts_with(b"mcp-") || name.starts_with(b"a2a-");
         let unwanted =
-            |name: &&[u8]| *name == b"authorization" || name.starts_with(b"mcp-") || reserved.contains(name);
+            |name: &&[u8]| *name == b"authorization" || of_protocol(name) || reserved.contains(name);
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
         remove(host, Map::RequestTrailers, names.collect())
     });

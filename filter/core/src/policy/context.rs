@@ -46,12 +46,12 @@ impl<'a> RequestContext<'a> {
         Ok(Self { head, path, chain, action: None, now })
     }
 
-    /// The same request, with what it is about to do, and the rule that this falls under, if it needs one.
+    /// The same request, with what it is about to do, and the rules that this falls under, if it needs any.
     ///
     /// # Errors
-    /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`], if the rule needs more than the route.
-    pub fn about(self, action: &'a Action, ruled: Option<&Ruled<'_>>) -> Result<Self, Denial> {
-        if let Some(Ruled { rule, .. }) = ruled {
+    /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`], if a rule needs more than the route.
+    pub fn about(self, action: &'a Action, ruled: &[Ruled<'_>]) -> Result<Self, Denial> {
+        for Ruled { rule, .. } in ruled {
             has_needs(self.chain, rule)?;
         }
         Ok(Self { action: Some(action), ..self })

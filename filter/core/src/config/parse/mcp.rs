@@ -1,26 +1,24 @@
 //! `mcp` of a route.
 
 use super::super::reader::Node;
-use super::super::{ActionRule, Mcp, NamePattern, Sessions, checks, defaults};
-use super::claims::{by_pointer, is_safe, one_value};
-use super::named::{Named, entry_reference, route_depth};
+use super::super::{Mcp, Sessions, defaults};
+use super::named::Named;
+use super::rule::{body_bytes, name_pattern, rule};
 use super::word;
 use crate::limits;
-use serde_json::Value;
 
 pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
     let mut object = node.object()?;
-    let rules =
-        |node: &Node<'_>, member| node.list(0..=limits::ACTION_RULES, |node| rule(node, member, named));
+    let rules = |node: &Node<'_>, member| {
+        node.list(0..=limits::ACTION_RULES, |node| rule(node, member, name_pattern, named))
+    };
     let tools = object.defaulted("tools", Vec::new, |node| rules(node, "name"));
     let resources = object.defaulted("resources", Vec::new, |node| rules(node, "uri"));
     let prompts = object.defaulted("prompts", Vec::new, |node| rules(node, "name"));
     let methods = object.defaulted("methods", Vec::new, |node| {
         node.set(0..=limits::ACTION_RULES, name_pattern, PartialEq::eq)
     });
-    let body_bytes = object.defaulted("body_bytes", defaults::body_bytes, |node| {
-        usize::try_from(node.integer(&(1..=limits::MAX_BODY_BYTES as u64))?).ok()
-    });
+    let body_bytes = object.defaulted("body_bytes", defaults::body_bytes, body_bytes);
     let narrow_lists = object.defaulted("narrow_lists", defaults::narrow_lists, Node::boolean);
     let sessions = object.defaulted("sessions", Sessions::default, |node| {
         word(node, "sessions", &[("bound", Sessions::Bound), ("unbound", Sessions::Unbound)])
@@ -35,51 +33,4 @@ pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
         narrow_lists: narrow_lists?,
         sessions: sessions?,
     })
-}
-
-fn rule(node: &Node<'_>, member: &'static str, named: &Named<'_>) -> Option<ActionRule> {
-    let mut object = node.object()?;
-    let name = object.required(member, name_pattern);
-    let scopes = object
-        .defaulted("scopes", Vec::new, |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
-    let max_depth = object.optional("max_depth", |node| route_depth(node, named));
-    let arguments = object.defaulted("arguments", Vec::new, |node| by_pointer(node, admitted));
-    let policies = object.defaulted("policies", Vec::new, |node| {
-        node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
-    });
-    object.finish();
-    Some(ActionRule {
-        name: name?,
-        scopes: scopes?,
-        max_depth: max_depth?,
-        arguments: arguments?,
-        policies: policies?,
-    })
-}
-
-fn name_pattern(node: &Node<'_>) -> Option<NamePattern> {
-    let text = node.string(limits::IDENTITY_BYTES)?;
-    if text.chars().any(char::is_control) {
-        return node.refuse("must not contain control characters");
-    }
-    let before = text.strip_suffix('*').unwrap_or(text);
-    if before.contains('*') {
-        return node.refuse_with(
-            "must have `*` at its end only, where it stands for anything",
-            "list several names",
-        );
-    }
-    Some(NamePattern::new(text))
-}
-
-fn admitted(node: &Node<'_>) -> Option<Vec<Option<Value>>> {
-    // Other than a claim, which is read here alone, an argument is read by the server too.
-    let one = |node: &Node<'_>| match is_safe(node.value()) {
-        true => one_value(node),
-        false => node.refuse_with(
-            "is a number that not every server can tell apart from its neighbours (RFC 8259 §6)",
-            "have the tool take it as a string",
-        ),
-    };
-    node.set(1..=limits::SMALL_LIST, one, PartialEq::eq)
 }

@@ -2,8 +2,8 @@
 
 use super::super::reader::{Node, shown};
 use super::super::{Route, RouteMatch, checks};
-use super::mcp;
 use super::named::{Named, entry_reference, route_depth};
+use super::{a2a, mcp};
 use crate::denial::PathError;
 use crate::http::PathPrefix;
 use crate::limits;
@@ -19,8 +19,17 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
     let mcp = object.optional("mcp", |node| mcp::mcp(node, named));
+    let a2a = object.optional("a2a", |node| a2a::a2a(node, named));
+    if object.member("mcp").is_some()
+        && let Some(node) = object.member("a2a")
+    {
+        node.refuse_with::<()>(
+            "cannot be combined with `mcp`: a message is of one protocol",
+            "write a route for each protocol",
+        );
+    }
     if anonymous == Some(true) {
-        for name in ["scopes", "max_depth", "delegation_required", "policies", "mcp"] {
+        for name in ["scopes", "max_depth", "delegation_required", "policies", "mcp", "a2a"] {
             if let Some(node) = object.member(name) {
                 node.refuse_with::<()>(
                     "has no meaning on an anonymous route, which never looks at a token",
@@ -39,6 +48,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         delegation_required: delegation_required?,
         policies: policies?,
         mcp: mcp?,
+        a2a: a2a?,
     })
 }
 

@@ -1,0 +1,43 @@
+//! Requests of any protocol, by the rules of their route.
+
+use super::protocol::{Action, Unread};
+use super::{a2a, mcp};
+use crate::config::Rules;
+use crate::http::{NormalPath, RequestHead};
+
+impl Action {
+    /// What a request is about to do. `body` is empty if it has none.
+    ///
+    /// # Errors
+    /// [`Reason::BodyMalformed`](crate::reason::Reason::BodyMalformed) for what is no message of the protocol,
+    /// [`ProtocolMismatch`](crate::reason::Reason::ProtocolMismatch) if its parts do not agree,
+    /// [`ActionDenied`](crate::reason::Reason::ActionDenied) if the protocol has no such request, and
+    /// [`PathInvalid`](crate::reason::Reason::PathInvalid) if its path can be read in two ways.
+    pub fn read(
+        rules: Rules<'_>,
+        head: &RequestHead,
+        path: &NormalPath,
+        body: &[u8],
+    ) -> Result<Self, Unread> {
+        match rules {
+            Rules::Mcp(_) if head.method() == "POST" => mcp::read(head, body),
+            Rules::Mcp(_) => Ok(mcp::of_session(head)?),
+            Rules::A2a(_) => a2a::read(head, path, body),
+        }
+    }
+}
+
+/// Whether the client of a request understands errors of JSON-RPC, and no others.
+#[must_use]
+pub fn is_json_rpc(rules: Rules<'_>, head: &RequestHead, path: &NormalPath) -> bool {
+    match rules {
+        Rules::Mcp(_) => true,
+        Rules::A2a(_) => a2a::is_json_rpc(head, path),
+    }
+}
+
+/// Whether a request reads the public card of an agent (A2A), and does nothing else.
+#[must_use]
+pub fn asks_for_card(head: &RequestHead, path: &NormalPath) -> bool {
+    a2a::asks_for_card(head, path)
+}
