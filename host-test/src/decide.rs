@@ -57,7 +57,7 @@ impl RequestFile {
 /// What was decided, as a program reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decided {
-    /// `allow` or `deny`.
+    /// `allow`, `deny`, or `answer`: the filter itself has what was asked for.
     pub result: &'static str,
     /// The reason of a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +79,10 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// Whether the request may go on.
+    /// Whether the request may go on, or was answered with what it asked for.
     #[must_use]
     pub fn allowed(&self) -> bool {
-        self.result == "allow"
+        matches!(self.result, "allow" | "answer")
     }
 
     /// Reads what a filter did with a request.
@@ -107,7 +107,10 @@ impl Decided {
             Outcome::LocalReply(reply) => {
                 let text = reply.text();
                 let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-                Self { headers: readable(&reply.headers), body: Some(body), ..decided }
+                // The record says so, and nothing else does: what has none is a denial.
+                let is_answer = decided.audit.as_ref().is_some_and(|record| record["result"] == "answer");
+                let result = if is_answer && decided.reason.is_none() { "answer" } else { "deny" };
+                Self { result, headers: readable(&reply.headers), body: Some(body), ..decided }
             }
             Outcome::Trapped { message } => {
                 let mut log = decided.log.clone();

@@ -384,7 +384,7 @@ impl Reading {
                 if self.signature_checked { &InModule } else { &Unchecked };
             let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {
                 Step::Done(decision) => match decision.outcome() {
-                    Outcome::Allow(_) => None,
+                    Outcome::Allow(_) | Outcome::Answer(_) => None,
                     Outcome::Deny(denial) => Some(denial.clone().into()),
                 },
                 // The filter would fetch the set once more, and find the same.

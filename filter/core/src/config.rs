@@ -17,6 +17,7 @@ mod policy;
 mod problem;
 mod provider;
 mod reader;
+mod resource;
 mod route;
 mod rule;
 #[cfg(feature = "schema")]
@@ -30,11 +31,13 @@ pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
 pub use provider::Provider;
+pub use resource::{ProtectedResource, ResourceUrl, WELL_KNOWN};
 pub use route::{Route, RouteMatch, Rules};
 pub use rule::{ActionRule, NamePattern, RuleKind};
 #[cfg(feature = "schema")]
 pub use schema::schema;
 
+use crate::http::{Host, NormalPath};
 use crate::limits;
 
 /// The whole document: one JSON object.
@@ -67,8 +70,9 @@ pub struct Config {
     /// Which decisions are written to the audit log.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
     pub audit: Audit,
-    /// URL of the protected resource metadata (RFC 9728), an `https` URL without fragment. It is sent as
-    /// `resource_metadata` in every `WWW-Authenticate` challenge. If absent, challenges do not contain it.
+    /// URL of protected resource metadata (RFC 9728) that somebody else serves, an `https` URL without fragment. It is sent as
+    /// `resource_metadata` in every `WWW-Authenticate` challenge for a request that none of `protected_resources` covers. If absent,
+    /// those challenges do not contain it.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -78,6 +82,14 @@ pub struct Config {
         )
     )]
     pub resource_metadata: Option<String>,
+    /// Protected resources whose metadata (RFC 9728) the filter serves, and names in challenges. Clients, MCP clients in particular, find
+    /// the authorization server and the scopes with it. If empty, requests for the addresses of metadata are treated like all
+    /// others.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(default, length(max = limits::PROTECTED_RESOURCES), extend("default" = []))
+    )]
+    pub protected_resources: Vec<ProtectedResource>,
 }
 
 /// Limits on the delegation chain, which is the principal (`sub`) and then one hop for each `act` object (RFC 8693 §4.1).
@@ -227,6 +239,13 @@ impl Config {
     #[must_use]
     pub fn matches_hosts(&self) -> bool {
         self.routes.iter().any(|route| route.matcher.hosts.is_some())
+    }
+
+    /// The protected resource that a request is for: of those that cover it the one with the longest path.
+    #[must_use]
+    pub fn protected_resource(&self, host: &Host<'_>, path: &NormalPath) -> Option<&ProtectedResource> {
+        let covering = self.protected_resources.iter().filter(|it| it.resource.covers(host, path));
+        covering.max_by_key(|it| it.resource.path().as_str().len())
     }
 
     /// The same without policies: for a tool that looks at everything else, and has none.

@@ -13,6 +13,7 @@ use crate::chain::{SignedToken, VerifiedChain};
 use crate::denial::Denial;
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
+use crate::resources::Metadata;
 use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
 use serde_json::Value;
@@ -53,11 +54,13 @@ pub(crate) struct MessageFacts {
     pub(crate) session: Option<String>,
 }
 
-/// Yes or no.
+/// Yes or no, or an answer that needs neither.
 #[derive(Debug)]
 pub enum Outcome {
     /// The request may go on.
     Allow(Permit),
+    /// The request asks for something that the filter itself has, and that everybody may know. It ends here.
+    Answer(Answer),
     /// The request ends here.
     Deny(Denial),
 }
@@ -74,6 +77,22 @@ pub(crate) enum Grant {
     Preflight,
     /// A verified chain, and what the policies asked for.
     Delegated { chain: VerifiedChain, obligations: Vec<Obligation> },
+}
+
+/// What the filter itself answers with. It can only be made by a [`Flow`](crate::flow::Flow).
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) metadata: Rc<Metadata>,
+    /// Whether it is a CORS preflight that asks for it, which is told that it may.
+    pub(crate) is_preflight: bool,
+}
+
+impl Answer {
+    /// The metadata of a protected resource.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
 }
 
 impl Permit {
@@ -170,17 +189,17 @@ impl Decision {
         self.facts.message.as_ref()?.action.as_ref()
     }
 
-    /// Yes or no.
+    /// Yes, no, or an answer.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// The reason of a denial; `None` if the request is allowed.
+    /// The reason of a denial; `None` if the request is allowed, or answered.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match &self.outcome {
-            Outcome::Allow(_) => None,
+            Outcome::Allow(_) | Outcome::Answer(_) => None,
             Outcome::Deny(denial) => Some(denial.reason),
         }
     }
@@ -188,8 +207,9 @@ impl Decision {
     /// The same decision turned into a denial, because carrying out the first one failed. A denial stays what it was.
     #[must_use]
     pub fn or_deny(mut self, reason: Reason) -> Self {
-        if matches!(self.outcome, Outcome::Allow(_)) {
-            self.outcome = Outcome::Deny(reason.into());
+        match self.outcome {
+            Outcome::Allow(_) | Outcome::Answer(_) => self.outcome = Outcome::Deny(reason.into()),
+            Outcome::Deny(_) => {}
         }
         self
     }

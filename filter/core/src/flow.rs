@@ -10,13 +10,13 @@
 mod gate;
 mod key_problems;
 
-use gate::{Asking, Denied};
+use gate::{Asking, Denied, Place};
 pub use gate::{Gate, Stop};
 
 use crate::action::{Action, Ruled, Unread, asks_for_card};
 use crate::chain::VerifiedChain;
 use crate::config::{Rules, Sessions};
-use crate::decision::{Decision, Facts, Grant, MessageFacts, Outcome, Permit};
+use crate::decision::{Answer, Decision, Facts, Grant, MessageFacts, Outcome, Permit};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::{NormalPath, RequestHead};
 use crate::keys::SignatureVerifier;
@@ -64,6 +64,7 @@ pub struct Flow {
 
 /// Why a request stopped before it was allowed.
 enum Stopped {
+    Answer(Box<Facts>, Answer),
     Deny(Box<Denied>),
     Wait(usize),
     NeedBody(usize),
@@ -107,6 +108,7 @@ impl Flow {
     pub fn advance(&mut self, gate: &mut Gate, verifier: &dyn SignatureVerifier, now: UnixTime) -> Step {
         let (facts, outcome) = match self.pass(gate, verifier, now) {
             Ok((facts, permit)) => (facts, Outcome::Allow(permit)),
+            Err(Stopped::Answer(facts, answer)) => (*facts, Outcome::Answer(answer)),
             Err(Stopped::Deny(denied)) => (denied.facts, Outcome::Deny(denied.denial)),
             Err(Stopped::Wait(issuer)) => return Step::NeedKeys(issuer),
             Err(Stopped::NeedBody(max)) => return Step::NeedBody(max),
@@ -118,7 +120,8 @@ impl Flow {
     pub fn give_up(&mut self, gate: &Gate, why: KeysProblem, now: UnixTime) -> Decision {
         // It got as far as its route before it waited.
         let facts = match gate.locate(&self.head) {
-            Ok(located) => located.into(),
+            Ok(Place::Route(located)) => located.into(),
+            Ok(Place::Metadata(facts, _)) => *facts,
             Err(denied) => denied.facts,
         };
         let denial = Denial::new(Reason::KeysUnavailable, Evidence::Keys { issuer: None, problem: why });
@@ -131,7 +134,10 @@ impl Flow {
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
     ) -> Result<(Facts, Permit), Stopped> {
-        let located = gate.locate(&self.head).map_err(Stopped::Deny)?;
+        let located = match gate.locate(&self.head).map_err(Stopped::Deny)? {
+            Place::Route(located) => located,
+            Place::Metadata(facts, answer) => return Err(Stopped::Answer(facts, answer)),
+        };
         if located.preflight {
             return Ok((located.into(), Permit(Grant::Preflight)));
         }

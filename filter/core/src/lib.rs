@@ -32,6 +32,8 @@ pub mod config;
 
 pub mod routes;
 
+pub mod resources;
+
 pub mod keys;
 
 pub mod token;

@@ -59,7 +59,7 @@ pub const BODY_COMPLETE_MS: u64 = 60_000;
 /// Most requests that a worker holds until their message came.
 pub const HELD_REQUESTS: usize = 1024;
 /// Most answers with lists that a worker reads at the same time.
-pub const READ_ANSWERS: usize = 1024;
+pub const READ_RESPONSES: usize = 1024;
 /// Least length of the secret that sessions are bound with, in bytes.
 pub const SESSION_SECRET_BYTES: usize = 32;
 /// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating
@@ -114,6 +114,10 @@ pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most entries of `token_types`, `actor_issuers`, a route's `methods` and a route's `policies`.
 pub const SMALL_LIST: usize = 64;
+/// Most elements of `protected_resources`.
+pub const PROTECTED_RESOURCES: usize = 64;
+/// How long a client may keep the metadata of a protected resource, and a browser what it was told before, in seconds.
+pub const METADATA_AGE_S: u64 = 3600;
 /// Longest name in the configuration (policy, HTTP method, media type), in bytes.
 pub const NAME_BYTES: usize = 64;
 /// Longest URL in the configuration, in bytes.

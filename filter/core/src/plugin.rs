@@ -3,7 +3,6 @@
 //! A [`Module`] is all that one virtual machine holds. It is fed callbacks, and calls back through [`Host`]; the filter brings
 //! the real proxy, the tests one that fails at every call.
 
-mod answer;
 mod carry_out;
 mod fetch;
 mod host;
@@ -11,6 +10,7 @@ mod message;
 mod metrics;
 mod module;
 mod request;
+mod response;
 mod secret;
 mod verifier;
 mod waiting;
@@ -28,9 +28,9 @@ use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use answer::Answer;
 use metrics::Metrics;
 use module::Streams;
+use response::Response;
 use std::collections::{BTreeMap, BTreeSet};
 use verifier::HostVerifier;
 
@@ -55,9 +55,9 @@ struct Plugin {
     /// Requests whose message is still to come, by context.
     held: BTreeMap<u32, Held>,
     /// Answers that there is something to do with, by context.
-    answers: BTreeMap<u32, Answer>,
+    responses: BTreeMap<u32, Response>,
     /// Those whose body is read, and held as far as it must be.
-    read_answers: BTreeSet<u32>,
+    read_responses: BTreeSet<u32>,
     /// Those that are streams, by when their token ends.
     streaming: BTreeSet<(UnixTime, u32)>,
     /// Issuers whose keys are on their way, by the token of the call.
@@ -216,7 +216,7 @@ impl Plugin {
     /// Lets a request wait no longer, if it does: it is over.
     fn forget(&mut self, host: &dyn Host, context: u32) {
         self.held.remove(&context);
-        self.forget_answer(context);
+        self.forget_response(context);
         if self.waiting.leave(context).is_some() {
             self.metrics.waiting(host, self.waiting.len());
         }

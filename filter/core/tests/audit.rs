@@ -110,6 +110,7 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::BodyMalformed
                 | Reason::BodyTooLarge
                 | Reason::ProtocolMismatch
+                | Reason::SessionUnknown
                 | Reason::PolicyDenied
                 | Reason::PolicyFault
         );

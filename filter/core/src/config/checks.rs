@@ -1,7 +1,11 @@
 //! The small grammars that configured strings must follow.
 
+use super::ResourceUrl;
 use super::reader::{Node, shown};
-use crate::http::{HostPattern, HostPatternError, OWN_PREFIX, is_plain_method, may_be_passed_on};
+use crate::denial::PathError;
+use crate::http::{
+    Host, HostPattern, HostPatternError, OWN_PREFIX, PathPrefix, is_plain_method, may_be_passed_on,
+};
 use crate::json::{self, Pointer, PointerError};
 use crate::{algorithm::Algorithm, limits};
 
@@ -194,6 +198,68 @@ pub(super) fn metadata_url(node: &Node<'_>) -> Option<String> {
         _ => node.refuse_with(
             "must be an https URL without a fragment",
             "for example `https://tools.example/.well-known/oauth-protected-resource`",
+        ),
+    }
+}
+
+/// The identifier of a protected resource (RFC 9728 §1.2), whose path requests can be compared with.
+pub(super) fn resource_url(node: &Node<'_>) -> Option<ResourceUrl> {
+    const EXAMPLE: &str = "for example `https://tools.example/mcp`";
+    let text = node.string(limits::URL_BYTES)?;
+    let Some((url, host)) = secure_url(text) else {
+        return node.refuse_with(
+            "must be an https URL with a host and without query and fragment; http is for this machine only",
+            EXAMPLE,
+        );
+    };
+    let origin = text.strip_suffix(url.path).unwrap_or(text);
+    match PathPrefix::parse(if url.path.is_empty() { "/" } else { url.path }) {
+        Ok(path) => Some(ResourceUrl::new(text, origin, &host, path)),
+        Err(PathError::NotNormal { normal }) => node.refuse_with(
+            "has a path that is not in normal form and would cover nothing",
+            format!("write `{}`", shown(&format!("{origin}{normal}"))),
+        ),
+        Err(error) => node.refuse(error.to_string()),
+    }
+}
+
+/// The issuer identifier of an authorization server (RFC 8414 §2).
+pub(super) fn server_url(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::URL_BYTES)?;
+    match secure_url(text) {
+        Some(_) => Some(text.to_owned()),
+        None => node.refuse_with(
+            "must be an https URL with a host and without query and fragment; http is for this machine only",
+            "for example `https://idp.example`",
+        ),
+    }
+}
+
+/// A URL without query, over TLS unless it is of this machine.
+fn secure_url(text: &str) -> Option<(Url<'_>, Host<'_>)> {
+    let url = split_url(text).filter(|url| !url.path.contains('?'))?;
+    let host = Host::parse(url.authority.as_bytes())?;
+    let is_this_machine = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+    (url.scheme == "https" || is_this_machine).then_some((url, host))
+}
+
+/// A name for people.
+pub(super) fn display_name(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::IDENTITY_BYTES)?;
+    if text.chars().any(char::is_control) {
+        return node.refuse("must not contain control characters");
+    }
+    Some(text.to_owned())
+}
+
+/// The URL of a page for people.
+pub(super) fn documentation_url(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::URL_BYTES)?;
+    match split_url(text) {
+        Some(url) if url.scheme == "https" => Some(text.to_owned()),
+        _ => node.refuse_with(
+            "must be an https URL without a fragment",
+            "for example `https://tools.example/docs`",
         ),
     }
 }

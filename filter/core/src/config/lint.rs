@@ -3,11 +3,12 @@
 mod a2a;
 mod issuers;
 mod mcp;
+mod resources;
 mod rules;
 
 use super::{AgentFrom, Config, Problem, Route, RouteMatch, Rules};
 
-/// Warnings in the order of issuers, delegation, routes, policies, upstream.
+/// Warnings in the order of issuers, delegation, routes, policies, upstream, protected resources.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
     issuers::warnings(config, &mut warnings);
@@ -61,6 +62,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             "let the upstream use the identity headers instead",
         ));
     }
+    resources::warnings(config, &mut warnings);
     warnings
 }
 

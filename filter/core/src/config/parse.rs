@@ -6,6 +6,7 @@ mod issuer;
 mod mcp;
 mod named;
 mod policy;
+mod resource;
 mod route;
 mod rule;
 
@@ -107,6 +108,8 @@ fn config(root: &Node<'_>) -> Option<Config> {
     let upstream = object.defaulted("upstream", Upstream::default, upstream);
     let audit = object.defaulted("audit", Audit::default, audit);
     let resource_metadata = object.optional("resource_metadata", checks::metadata_url);
+    let protected_resources =
+        object.defaulted("protected_resources", Vec::new, resource::protected_resources);
     object.finish();
     Some(Config {
         issuers: issuers?,
@@ -117,6 +120,7 @@ fn config(root: &Node<'_>) -> Option<Config> {
         upstream: upstream?,
         audit: audit?,
         resource_metadata: resource_metadata?,
+        protected_resources: protected_resources?,
     })
 }
 

@@ -250,6 +250,16 @@ stand_ins! {
     ClusterName = text(r"^[\x21-\x7E]+$", limits::CLUSTER_BYTES);
     /// A path prefix in normal form, as far as a pattern can tell.
     Prefix = text(r"^/([A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-F]{2})*$", limits::PATH_BYTES);
+    /// A resource: `https`, or `http` of this machine; its path as far as a pattern can tell.
+    ResourceUrl = text(
+        r"^(https://[A-Za-z0-9._:\[\]-]+|http://([Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/([A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-F]{2})*)?$",
+        limits::URL_BYTES,
+    );
+    /// An authorization server, likewise.
+    ServerUrl = text(
+        r##"^(https://[A-Za-z0-9._:\[\]-]+|http://([Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s"#<>?\\^`{|}]*)?$"##,
+        limits::URL_BYTES,
+    );
     /// A JWK set.
     JwkSet = json_schema!({
         "type": "object",

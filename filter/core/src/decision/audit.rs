@@ -20,7 +20,7 @@ pub struct AuditRecord<'a> {
     decision: &'a str,
     /// Milliseconds since the Unix epoch.
     time_ms: u64,
-    /// `allow` or `deny`.
+    /// `allow`, `deny`, or `answer`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -32,6 +32,9 @@ pub struct AuditRecord<'a> {
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Route<'a>>,
+    /// The protected resource whose metadata was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
     /// What the message is about to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<ActionRecord>,
@@ -164,20 +167,23 @@ impl<'a> AuditRecord<'a> {
                     Obligation::Header { .. } => None,
                 })
                 .collect(),
-            Outcome::Deny(_) => Vec::new(),
+            Outcome::Answer(_) | Outcome::Deny(_) => Vec::new(),
+        };
+        let (result, evidence, resource) = match decision.outcome() {
+            Outcome::Allow(_) => ("allow", None, None),
+            Outcome::Answer(answer) => ("answer", None, Some(answer.metadata().resource())),
+            Outcome::Deny(denial) => ("deny", denial.evidence.as_deref(), None),
         };
         Self {
             decision: decision.id(),
             time_ms: decision.at().as_millis(),
-            result: if decision.reason().is_some() { "deny" } else { "allow" },
+            result,
             reason: decision.reason().map(Reason::code),
-            evidence: match decision.outcome() {
-                Outcome::Allow(_) => None,
-                Outcome::Deny(denial) => denial.evidence.as_deref(),
-            },
+            evidence,
             method: decision.method(),
             path: decision.path().map(NormalPath::as_str),
             route,
+            resource,
             action: decision.action().map(ActionRecord::from),
             chain: token.map(chain),
             depth: token.map(SignedToken::depth),

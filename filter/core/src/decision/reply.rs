@@ -1,10 +1,11 @@
 //! A decision as HTTP: what the upstream gets, or what the client is told.
 
-use super::{Decision, Outcome, Permit};
+use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Config, Rules};
 use crate::denial::Denial;
 use crate::http::{Connection, OWN_PREFIX};
+use crate::limits;
 use crate::policy::Obligation;
 use crate::reason::{Challenge, Reason};
 use serde::Serialize;
@@ -48,7 +49,7 @@ pub struct LocalReply {
     pub status: u16,
     /// Headers.
     pub headers: Vec<(&'static str, String)>,
-    /// Body: `application/problem+json`.
+    /// Body: of a denial `application/problem+json`, or an error of the route's protocol.
     pub body: Vec<u8>,
 }
 
@@ -58,7 +59,8 @@ impl<'a> Reply<'a> {
     pub fn new(decision: &'a Decision, config: Option<&'a Config>) -> Self {
         match (decision.outcome(), config) {
             (Outcome::Allow(permit), Some(config)) => Self::Forward(forward(decision, permit, config)),
-            (Outcome::Allow(_), None) => {
+            (Outcome::Answer(answer), Some(_)) => Self::Local(metadata(answer)),
+            (Outcome::Allow(_) | Outcome::Answer(_), None) => {
                 Self::Local(local_reply(decision, &Reason::ConfigInvalid.into(), None))
             }
             (Outcome::Deny(denial), config) => Self::Local(local_reply(decision, denial, config)),
@@ -118,6 +120,29 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
         }
     }
     forward
+}
+
+/// The metadata of a protected resource (RFC 9728 §3.2), for the pages of every origin: there is nothing in it that is not for
+/// everybody, and nobody's credential was looked at.
+fn metadata(answer: &Answer) -> LocalReply {
+    let any_origin = ("access-control-allow-origin", "*".to_owned());
+    let age = limits::METADATA_AGE_S;
+    if answer.is_preflight {
+        // Clients of MCP send `mcp-protocol-version` with it (Fetch Standard, section 3.3.3).
+        let headers = vec![
+            any_origin,
+            ("access-control-allow-methods", "GET, HEAD".to_owned()),
+            ("access-control-allow-headers", "*".to_owned()),
+            ("access-control-max-age", age.to_string()),
+        ];
+        return LocalReply { status: 204, headers, body: Vec::new() };
+    }
+    let headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("cache-control", format!("max-age={age}")),
+        any_origin,
+    ];
+    LocalReply { status: 200, headers, body: answer.metadata().body().to_vec() }
 }
 
 #[derive(Serialize)]
@@ -252,7 +277,7 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
     if names_scopes && !scopes.is_empty() {
         parameters.push(format!("scope=\"{}\"", scopes.join(" ")));
     }
-    if let Some(url) = config.and_then(|c| c.resource_metadata.as_deref()) {
+    if let Some(url) = config.and_then(|config| metadata_url(decision, config)) {
         parameters.push(format!("resource_metadata=\"{url}\""));
     }
     Some(if parameters.is_empty() {
@@ -260,4 +285,13 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
     } else {
         format!("Bearer {}", parameters.join(", "))
     })
+}
+
+/// Where a client learns how to get a token for what it asked: at the metadata of the resource, else where the configuration says.
+fn metadata_url<'a>(decision: &Decision, config: &'a Config) -> Option<&'a str> {
+    let resource = || config.protected_resource(&decision.head.host()?, decision.path()?);
+    match config.protected_resources.is_empty() {
+        false => resource().map(|it| it.resource.metadata_url()).or(config.resource_metadata.as_deref()),
+        true => config.resource_metadata.as_deref(),
+    }
 }

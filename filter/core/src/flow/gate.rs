@@ -2,7 +2,7 @@
 
 mod locate;
 
-pub(super) use locate::Denied;
+pub(super) use locate::{Denied, Place};
 
 /// What each policy said, and what they want done.
 pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
@@ -16,6 +16,7 @@ use crate::http::{RequestHead, ReservedHeaders};
 use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
+use crate::resources::Resources;
 use crate::routes::{Asked, Routes};
 use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
@@ -28,6 +29,7 @@ pub struct Gate {
     cache: TokenCache,
     policies: Box<dyn Policies>,
     routes: Routes,
+    resources: Resources,
     reserved: ReservedHeaders,
     matches_hosts: bool,
     /// The longest token that any issuer has.
@@ -108,6 +110,10 @@ impl Gate {
             let pointer = format!("/routes/{}/policies/{}", error.route, error.position);
             vec![problem(pointer, error.to_string())]
         })?;
+        let resources = Resources::new(&config).map_err(|index| {
+            let message = "its metadata cannot be written as JSON".to_owned();
+            vec![problem(format!("/protected_resources/{index}"), message)]
+        })?;
         let matches_hosts = config.matches_hosts();
         let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
         let cache = TokenCache::new(seed);
@@ -118,6 +124,7 @@ impl Gate {
             cache,
             policies,
             routes,
+            resources,
             reserved,
             matches_hosts,
             token_bytes,
@@ -159,6 +166,12 @@ impl Gate {
     #[must_use]
     pub fn has_lonely_sessions(&self) -> bool {
         !self.shares_session_key && self.config.binds_sessions()
+    }
+
+    /// The metadata of protected resources that is served.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// The headers that are removed before anything is decided.

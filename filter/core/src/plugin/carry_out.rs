@@ -1,12 +1,12 @@
 //! How a decision is carried out.
 
 use super::Plugin;
-use super::answer::Answer;
 use super::host::{Host, HostError, HostResult, Map};
-use super::metrics::Metrics;
+use super::metrics::{Counted, Metrics};
+use super::response::Response;
 use crate::action::SESSION;
 use crate::config::Config;
-use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Reply};
+use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Outcome, Reply};
 use crate::flow::Gate;
 use crate::log_level::LogLevel;
 use crate::policy::PolicyRecord;
@@ -33,13 +33,25 @@ impl Plugin {
                     .and_then(|()| disclose(host, &decision))
                     .and_then(|()| record(host, &decision, config)),
             ),
-            Reply::Local(_) => None,
+            Reply::Local(answer) => match decision.outcome() {
+                // It was not denied, so it is on record before it is sent.
+                Outcome::Answer(_) => {
+                    let told = disclose(host, &decision).and_then(|()| record(host, &decision, config));
+                    if told.is_ok() {
+                        count(&mut self.metrics, host, &decision, Counted::Answered);
+                        send(host, &answer);
+                        return false;
+                    }
+                    Some(told)
+                }
+                Outcome::Allow(_) | Outcome::Deny(_) => None,
+            },
         };
         let decision = match carried_out {
             Some(Ok(())) => {
                 let passes = self.let_go(host, &decision, waited);
-                if passes && let Some(answer) = Answer::of(&decision) {
-                    self.answers.insert(context, answer);
+                if passes && let Some(response) = Response::of(&decision) {
+                    self.responses.insert(context, response);
                 }
                 return passes;
             }
@@ -59,7 +71,7 @@ impl Plugin {
         // The request is denied whether or not it can be shown and recorded why.
         disclose(host, decision).ok();
         record(host, decision, config).ok();
-        count(&mut self.metrics, host, decision, decision.reason());
+        count(&mut self.metrics, host, decision, Counted::of(decision));
         if let Reply::Local(reply) = Reply::new(decision, config) {
             send(host, &reply);
         }
@@ -74,7 +86,8 @@ impl Plugin {
             host.say(LogLevel::Error, &format!("decision {id}: cut off because the proxy failed: {error}"));
             host.close_request().ok();
         }
-        count(&mut self.metrics, host, decision, resumed.err().map(|_| Reason::Internal));
+        let counted = if resumed.is_ok() { Counted::Allowed } else { Counted::Denied(Reason::Internal) };
+        count(&mut self.metrics, host, decision, counted);
         resumed.is_ok()
     }
 
@@ -85,7 +98,7 @@ impl Plugin {
         let id = decision.id();
         host.say(LogLevel::Error, &format!("decision {id}: stays paused because the proxy failed: {error}"));
         record(host, &decision, self.gate.as_ref().map(Gate::config)).ok();
-        count(&mut self.metrics, host, &decision, decision.reason());
+        count(&mut self.metrics, host, &decision, Counted::of(&decision));
     }
 
     /// Denies a request that could not even be looked at.
@@ -96,8 +109,8 @@ impl Plugin {
     }
 }
 
-fn count(metrics: &mut Metrics, host: &dyn Host, decision: &Decision, reason: Option<Reason>) {
-    metrics.decided(reason);
+fn count(metrics: &mut Metrics, host: &dyn Host, decision: &Decision, counted: Counted) {
+    metrics.decided(counted);
     metrics.hand_over_at(host, decision.at());
 }
 

@@ -5,6 +5,7 @@
 
 use super::host::{Host, MetricKind};
 use crate::config::PolicyEntry;
+use crate::decision::{Decision, Outcome};
 use crate::reason::Reason;
 use crate::time::UnixTime;
 
@@ -15,6 +16,7 @@ const KEPT_MS: u64 = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     allowed: Counter,
+    answered: Counter,
     denied: Vec<(Reason, Counter)>,
     refresh_succeeded: Counter,
     refresh_failed: Counter,
@@ -29,6 +31,24 @@ pub(super) struct Metrics {
     /// By the entry's position, and the position in [`VERDICTS`].
     policies: Vec<[Counter; VERDICTS.len()]>,
     handed_over: UnixTime,
+}
+
+/// What a decision is counted as.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted {
+    Allowed,
+    Answered,
+    Denied(Reason),
+}
+
+impl Counted {
+    pub(super) fn of(decision: &Decision) -> Self {
+        match decision.outcome() {
+            Outcome::Allow(_) => Self::Allowed,
+            Outcome::Answer(_) => Self::Answered,
+            Outcome::Deny(denial) => Self::Denied(denial.reason),
+        }
+    }
 }
 
 /// What a policy's record may say.
@@ -81,6 +101,7 @@ impl Metrics {
         };
         Self {
             allowed: Counter::define(host, "mandate.decisions.allow"),
+            answered: Counter::define(host, "mandate.decisions.answer"),
             denied: Reason::ALL.into_iter().map(denied).collect(),
             refresh_succeeded: Counter::define(host, "mandate.keys.refresh.success"),
             refresh_failed: Counter::define(host, "mandate.keys.refresh.failure"),
@@ -118,6 +139,7 @@ impl Metrics {
     pub(super) fn hand_over(&mut self, host: &dyn Host) {
         let single = [
             &mut self.allowed,
+            &mut self.answered,
             &mut self.refresh_succeeded,
             &mut self.refresh_failed,
             &mut self.cache_hits,
@@ -140,11 +162,12 @@ impl Metrics {
         }
     }
 
-    /// Counts a decision: `None` is an allow.
-    pub(super) fn decided(&mut self, reason: Option<Reason>) {
-        match reason {
-            None => self.allowed.add(1),
-            Some(reason) => {
+    /// Counts a decision.
+    pub(super) fn decided(&mut self, what: Counted) {
+        match what {
+            Counted::Allowed => self.allowed.add(1),
+            Counted::Answered => self.answered.add(1),
+            Counted::Denied(reason) => {
                 let counter = self.denied.iter_mut().find(|(r, _)| *r == reason);
                 counter.into_iter().for_each(|(_, counter)| counter.add(1));
             }

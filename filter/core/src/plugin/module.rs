@@ -166,20 +166,20 @@ impl Module {
     /// The `count` headers of an answer came; `end` says that nothing follows them.
     pub fn response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
         if let Some((plugin, _)) = self.of_stream(context) {
-            plugin.on_answer_headers(host, context, count, end);
+            plugin.on_response_headers(host, context, count, end);
         }
     }
 
     /// A part of an answer's body came: with what was held of it `size` bytes; `end` says that nothing follows.
     pub fn response_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
         self.of_stream(context)
-            .map_or(Action::Continue, |(plugin, _)| plugin.on_answer_body(host, context, size, end))
+            .map_or(Action::Continue, |(plugin, _)| plugin.on_response_body(host, context, size, end))
     }
 
     /// The trailers of an answer came.
     pub fn response_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
         self.of_stream(context)
-            .map_or(Action::Continue, |(plugin, _)| plugin.on_answer_trailers(host, context))
+            .map_or(Action::Continue, |(plugin, _)| plugin.on_response_trailers(host, context))
     }
 
     /// A request or a plugin is gone.

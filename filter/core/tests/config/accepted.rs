@@ -70,7 +70,14 @@ pub(crate) fn whole_example() -> Value {
         "upstream": {
             "forward_token": false, "identity_headers": true, "case_sensitive_paths": false, "pass_headers": [],
         },
-        "audit": { "log": "denied" }
+        "audit": { "log": "denied" },
+        "protected_resources": [{
+            "resource": "https://tools.example/v1",
+            "authorization_servers": ["https://idp.example"],
+            "scopes_supported": ["tickets.read"],
+            "resource_name": "Tickets",
+            "resource_documentation": "https://tools.example/docs"
+        }]
     })
 }
 
@@ -129,6 +136,7 @@ fn absent_members_take_the_defaults_of_the_design() {
     assert_eq!((route.matcher.hosts.as_ref(), config.preflight), (None, Preflight::Deny));
     assert_eq!(config.audit.log, AuditLog::Denied);
     assert_eq!(config.resource_metadata, None);
+    assert_eq!(config.protected_resources, []);
 }
 
 #[test]
@@ -155,6 +163,14 @@ fn every_member_is_read() {
         config.resource_metadata.as_deref(),
         Some("https://tools.example/.well-known/oauth-protected-resource")
     );
+    let [resource] = &config.protected_resources[..] else { panic!("{config:?}") };
+    assert_eq!(resource.resource.as_str(), "https://tools.example/v1");
+    let url = "https://tools.example/.well-known/oauth-protected-resource/v1";
+    assert_eq!(resource.resource.metadata_url(), url);
+    assert_eq!(resource.authorization_servers, ["https://idp.example", "https://other.example"]);
+    assert_eq!(resource.scopes_supported, ["tickets.read", "tickets.write"]);
+    assert_eq!(resource.resource_name.as_deref(), Some("Tickets"));
+    assert_eq!(resource.resource_documentation.as_deref(), Some("https://tools.example/docs"));
 }
 
 #[test]
@@ -204,6 +220,17 @@ fn the_ends_of_every_range_are_inside() {
         ("/audit/log", json!("none")),
         ("/upstream/forward_token", json!(true)),
         ("/resource_metadata", json!("https://tools.example")),
+        ("/protected_resources", json!([])),
+        ("/protected_resources/0/resource", json!("https://tools.example")),
+        ("/protected_resources/0/resource", json!("https://tools.example/")),
+        ("/protected_resources/0/resource", json!("https://Tools.example.:8443/v1/")),
+        ("/protected_resources/0/resource", json!("https://[2001:db8::1]/v1")),
+        ("/protected_resources/0/resource", json!("http://localhost:10000/mcp")),
+        ("/protected_resources/0/resource", json!("http://127.0.0.1:10000/mcp")),
+        ("/protected_resources/0/resource", json!("http://[::1]:10000/mcp")),
+        ("/protected_resources/0/authorization_servers/0", json!("http://localhost:9000")),
+        ("/protected_resources/0/authorization_servers/0", json!("https://idp.example/tenant/")),
+        ("/protected_resources/0/scopes_supported", json!([])),
     ] {
         config(&edited(&valid(), at, Some(to)));
     }

@@ -101,7 +101,14 @@ pub(crate) fn valid() -> Value {
         ],
         "upstream": { "forward_token": false, "identity_headers": true, "pass_headers": ["x-real-ip"] },
         "audit": { "log": "denied" },
-        "resource_metadata": "https://tools.example/.well-known/oauth-protected-resource"
+        "resource_metadata": "https://tools.example/.well-known/oauth-protected-resource",
+        "protected_resources": [
+            {
+                "resource": "https://tools.example/v1", "authorization_servers": ["https://idp.example", "https://other.example"],
+                "scopes_supported": ["tickets.read", "tickets.write"], "resource_name": "Tickets",
+                "resource_documentation": "https://tools.example/docs"
+            }
+        ]
     })
 }
 
@@ -134,6 +141,9 @@ pub(crate) fn edited(document: &Value, at: &str, to: Option<Value>) -> Value {
     document
 }
 
+/// Where a resource is reported that is an earlier one.
+const SECOND_RESOURCE: &[&str] = &["/protected_resources/1/resource"];
+
 /// The rows whose fault is reported where the edit was made.
 fn in_place() -> Vec<(Kind, &'static str, Value)> {
     use Kind::{Semantic, Structural};
@@ -155,6 +165,43 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/resource_metadata", json!("https://tools.example/a\"b")),
         (Structural, "/resource_metadata", json!(7)),
         (Structural, "/resource_metadata", json!(null)),
+        // Protected resources.
+        (Structural, "/protected_resources", json!(null)),
+        (Structural, "/protected_resources", json!({})),
+        (Structural, "/protected_resources/0", json!("https://tools.example")),
+        (Structural, "/protected_resources/0/bearer_methods_supported", json!(["header"])),
+        (Structural, "/protected_resources/0/resource", json!(null)),
+        (Structural, "/protected_resources/0/resource", json!("")),
+        (Structural, "/protected_resources/0/resource", json!("tools.example/v1")),
+        (Structural, "/protected_resources/0/resource", json!("http://tools.example/v1")),
+        (Structural, "/protected_resources/0/resource", json!("http://localhost.evil.example/v1")),
+        (Structural, "/protected_resources/0/resource", json!("http://127.0.0.1.evil.example")),
+        (Structural, "/protected_resources/0/resource", json!("http://localhost@evil.example/")),
+        (Structural, "/protected_resources/0/resource", json!("urn:tools")),
+        (Structural, "/protected_resources/0/resource", json!("https://user@tools.example/v1")),
+        (Structural, "/protected_resources/0/resource", json!("https://tools.example/v1#a")),
+        (Structural, "/protected_resources/0/resource", json!("https://tools.example/v1?a=b")),
+        (Structural, "/protected_resources/0/resource", json!("https://tools.example/a\"b")),
+        (Structural, "/protected_resources/0/resource", json!("https://tools.example/a\\b")),
+        (Structural, "/protected_resources/0/resource", json!("https://tools.example/v1;a")),
+        (Semantic, "/protected_resources/0/resource", json!("https://tools.example:0/v1")),
+        (Semantic, "/protected_resources/0/resource", json!("https://a..b/v1")),
+        (Semantic, "/protected_resources/0/resource", json!("https://tools.example//v1")),
+        (Semantic, "/protected_resources/0/resource", json!("https://tools.example/v1/../v1")),
+        (Semantic, "/protected_resources/0/resource", json!("https://tools.example/%76")),
+        (Structural, "/protected_resources/0/authorization_servers", json!([])),
+        (Structural, "/protected_resources/0/authorization_servers", json!("https://idp.example")),
+        (Structural, "/protected_resources/0/authorization_servers/0", json!("http://idp.example")),
+        (Structural, "/protected_resources/0/authorization_servers/0", json!("https://idp.example?a")),
+        (Structural, "/protected_resources/0/authorization_servers/0", json!("https://idp.example/#a")),
+        (Structural, "/protected_resources/0/authorization_servers/1", json!("https://idp.example")),
+        (Structural, "/protected_resources/0/scopes_supported", json!("tickets.read")),
+        (Structural, "/protected_resources/0/scopes_supported/0", json!("tickets.read tickets.write")),
+        (Structural, "/protected_resources/0/scopes_supported/1", json!("tickets.read")),
+        (Structural, "/protected_resources/0/resource_name", json!("")),
+        (Semantic, "/protected_resources/0/resource_name", json!("a\nb")),
+        (Structural, "/protected_resources/0/resource_documentation", json!("http://tools.example/docs")),
+        (Structural, "/protected_resources/0/resource_documentation", json!("https://tools.example/docs#a")),
         // Issuers.
         (Structural, "/issuers/0", json!("https://idp.example")),
         (Structural, "/issuers/0/secret", json!("s")),
@@ -422,6 +469,9 @@ fn elsewhere() -> Vec<Row> {
     let slow = json!({ "cluster": "idp", "uri": "https://idp.example/k", "refresh_s": 7200 });
     let many_routes = vec![json!({ "match": { "path_prefix": "/" }, "anonymous": true }); 4097];
     let many_policies: Vec<Value> = (0..65).map(|index| json!({ "name": format!("p{index}") })).collect();
+    let resource = |url: &str| json!({ "resource": url, "authorization_servers": ["https://idp.example"] });
+    let many_resources: Vec<Value> =
+        (0..65).map(|index| resource(&format!("https://tools.example/{index}"))).collect();
     vec![
         row(Structural, "", Some(json!([])), &[""]),
         row(Structural, "", Some(json!(null)), &[""]),
@@ -465,6 +515,21 @@ fn elsewhere() -> Vec<Row> {
             Some(json!("Quiet")),
             &["/policies/1/name", "/routes/1/policies/1", "/routes/1/mcp/tools/0/policies/0"],
         ),
+        row(Structural, "/protected_resources/0/resource", None, &["/protected_resources/0/resource"]),
+        row(
+            Structural,
+            "/protected_resources/0/authorization_servers",
+            None,
+            &["/protected_resources/0/authorization_servers"],
+        ),
+        row(Semantic, "/protected_resources/-", Some(resource("https://tools.example/v1")), SECOND_RESOURCE),
+        row(
+            Semantic,
+            "/protected_resources/-",
+            Some(resource("https://Tools.example:8443/v1/")),
+            SECOND_RESOURCE,
+        ),
+        row(Structural, "/protected_resources", Some(json!(many_resources)), &["/protected_resources"]),
         row(Structural, "/a~1b", Some(json!(1)), &["/a~1b"]),
         row(Structural, "/a~0b", Some(json!(1)), &["/a~0b"]),
         row(Structural, "/routes", Some(json!(many_routes)), &["/routes"]),

@@ -1,7 +1,12 @@
 use mandate_core::config::Config;
 use serde_json::{Value, json};
 
-use crate::table::{edited, valid};
+use crate::table::{edited, valid as whole};
+
+/// The valid configuration without what depends on its issuers and routes.
+fn valid() -> Value {
+    edited(&whole(), "/protected_resources", None)
+}
 
 fn warned(document: &Value) -> Vec<String> {
     let config = Config::parse(document.to_string().as_bytes()).unwrap();
@@ -21,7 +26,7 @@ fn routes(routes: Value) -> Vec<String> {
 
 #[test]
 fn a_sound_configuration_has_no_warnings() {
-    assert_eq!(warned(&valid()), Vec::<String>::new());
+    assert_eq!(warned(&whole()), Vec::<String>::new());
 }
 
 #[test]
@@ -44,6 +49,44 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
         ["/routes/1/delegation_required"]
     );
     assert_eq!(warned(&nobody), Vec::<String>::new());
+}
+
+#[test]
+fn a_resource_that_misleads_clients_is_pointed_at() {
+    let at = "/protected_resources/0";
+    for (member, to, places) in [
+        ("resource", json!("http://localhost:8080/v1"), vec!["resource", "resource"]),
+        ("resource", json!("https://tools.example/v2"), vec!["resource"]),
+        ("resource", json!("https://elsewhere.example/v1"), vec!["resource"]),
+        ("resource", json!("https://tools.example/healthz"), vec!["resource"]),
+        ("resource", json!("https://tools.example/v1/mcp"), vec![]),
+        ("resource", json!("https://tools.example"), vec![]),
+        ("resource", json!("https://x.tools.example/v1"), vec![]),
+        ("authorization_servers/0", json!("https://idp.example/"), vec!["authorization_servers/0"]),
+        ("scopes_supported", json!(["tickets.write"]), vec!["scopes_supported"]),
+        // A rule needs it.
+        ("scopes_supported", json!(["tickets.read"]), vec!["scopes_supported"]),
+        ("scopes_supported", json!([]), vec![]),
+    ] {
+        let expected: Vec<String> = places.iter().map(|place| format!("{at}/{place}")).collect();
+        assert_eq!(
+            warned(&edited(&whole(), &format!("{at}/{member}"), Some(to.clone()))),
+            expected,
+            "{member} {to}"
+        );
+    }
+    // Routes that requests for the resource never take, and those of a resource that is nearer, do not count.
+    let route = |prefix: &str, scope: &str| json!({ "match": { "path_prefix": prefix }, "scopes": [scope] });
+    let with = |routes: Value, resources: Value| {
+        let plain = edited(&edited(&whole(), "/policies", None), "/routes", Some(routes));
+        warned(&edited(&plain, "/protected_resources", Some(resources)))
+    };
+    let resource = |url: &str, scope: &str| json!({ "resource": url, "authorization_servers": ["https://idp.example"], "scopes_supported": [scope] });
+    let routes = json!([route("/mcp/admin", "b"), route("/mcp", "a"), route("/", "c")]);
+    let (mcp, admin) =
+        (resource("https://tools.example/mcp", "a"), resource("https://tools.example/mcp/admin", "b"));
+    assert_eq!(with(routes.clone(), json!([mcp])), ["/protected_resources/0/scopes_supported"]);
+    assert_eq!(with(routes, json!([mcp, admin])), Vec::<String>::new());
 }
 
 #[test]

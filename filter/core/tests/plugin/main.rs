@@ -21,6 +21,7 @@ use support::{NOW, config_value, jwks, token};
 
 const PLUGIN: u32 = 1;
 const REQUEST: u32 = 2;
+const RESOURCE: &str = "https://tools.example/mcp";
 
 /// What became of the one request of a scenario.
 #[derive(Debug, PartialEq, Clone)]
@@ -102,7 +103,9 @@ fn run(scenario: &Scenario, fails: Option<usize>) -> (Proxy, Became) {
             assert_eq!(held, Action::Pause, "{}: answered and let go", scenario.name);
             // On a route with a protocol the problem is the error's data.
             let problem = body.pointer("/error/data").unwrap_or(&body);
-            Became::Answered(status, problem["code"].as_str().unwrap().to_owned())
+            // Metadata has no code, but a resource.
+            let said = problem.get("code").or(problem.get("resource"));
+            Became::Answered(status, said.unwrap().as_str().unwrap().to_owned())
         }
         (None, true, held) => {
             assert_eq!(held, Action::Pause, "{}: cut off and let go", scenario.name);
@@ -174,7 +177,17 @@ fn scenarios() -> Vec<Scenario> {
         Some(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } }))
     };
     let list = call("tickets.list");
+    let mut resources = audited.clone();
+    resources["protected_resources"] =
+        json!([{ "resource": RESOURCE, "authorization_servers": ["https://idp.example"] }]);
+    let metadata = pairs(&[
+        (":method", "GET"),
+        (":path", "/.well-known/oauth-protected-resource/mcp"),
+        (":authority", "tools.example"),
+        ("x-mandate-principal", "mallory"),
+    ]);
     vec![
+        scenario("metadata", &resources, &metadata),
         Scenario { message: list.clone(), ..scenario("a message, allowed", &tools, &post) },
         Scenario { message: call("payments.send"), ..scenario("a message, denied", &tools, &post) },
         Scenario {
@@ -245,6 +258,12 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 record("deny");
                 assert_eq!(proxy.audited()[0]["action"]["name"], "payments.send");
             }
+            ("metadata", Became::Answered(200, resource)) => {
+                assert_eq!(resource, RESOURCE);
+                record("answer");
+                assert_eq!(proxy.counted("mandate.decisions.answer"), 1);
+                assert_eq!(proxy.counted("mandate.decisions.allow"), 0);
+            }
             ("without a configuration", Became::Answered(503, code)) => assert_eq!(code, "config_invalid"),
             ("waits in vain", Became::Answered(503, code)) => {
                 assert_eq!(code, "keys_unavailable");
@@ -268,6 +287,10 @@ fn a_call_that_fails_lets_nothing_through() {
             let place = format!("{}: call {number}, {call}", scenario.name);
             match &became {
                 Became::Forwarded(..) => {
+                    assert_eq!(became, expected, "{place}");
+                    assert_eq!(proxy.audited().len(), 1, "{place}: unrecorded");
+                }
+                Became::Answered(200, _) => {
                     assert_eq!(became, expected, "{place}");
                     assert_eq!(proxy.audited().len(), 1, "{place}: unrecorded");
                 }

@@ -64,7 +64,7 @@ impl Check {
             return Ok(true);
         };
         let text = output::read(&file)?;
-        let (mut problems, warnings) = inspect(text.as_bytes(), self.policies.oracle()?);
+        let Found { mut problems, warnings, metadata } = inspect(text.as_bytes(), self.policies.oracle()?);
         // With an unknown provider it would be the expansion of another.
         if self.expand
             && problems.iter().all(|problem| !problem.pointer.ends_with("/provider"))
@@ -88,14 +88,19 @@ impl Check {
                 problems.iter().map(one).collect()
             };
             let (problems_json, warnings_json) = (list(&problems), list(&warnings));
-            output::json(
-                &json!({ "valid": problems.is_empty(), "problems": problems_json, "warnings": warnings_json }),
-            )?;
+            output::json(&json!({
+                "valid": problems.is_empty(), "problems": problems_json, "warnings": warnings_json, "metadata": metadata,
+            }))?;
         } else {
             let lines = problems.iter().map(|problem| format!("error: {problem}"));
             for line in lines.chain(warnings.iter().map(|warning| format!("warning: {warning}"))) {
                 // What `--expand` prints is a document.
                 if self.expand { eprintln!("{line}") } else { output::line(&line)? }
+            }
+            if !self.expand && problems.is_empty() {
+                for Served { url, resource } in &metadata {
+                    output::line(&format!("serves {url}: metadata of {resource}"))?;
+                }
             }
             let verdict =
                 if problems.is_empty() { "is valid" } else { "is not valid: the filter would refuse it" };
@@ -165,11 +170,27 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
     Ok(reading.is_accepted())
 }
 
-/// What the filter would refuse, and what is allowed but seldom meant.
-fn inspect(text: &[u8], policies: Oracle) -> (Vec<Problem>, Vec<Problem>) {
+/// What there is to say about a configuration.
+#[derive(Default)]
+struct Found {
+    /// What the filter would refuse.
+    problems: Vec<Problem>,
+    /// What is allowed but seldom meant.
+    warnings: Vec<Problem>,
+    metadata: Vec<Served>,
+}
+
+/// An address at which the filter serves metadata.
+#[derive(Serialize)]
+struct Served {
+    url: String,
+    resource: String,
+}
+
+fn inspect(text: &[u8], policies: Oracle) -> Found {
     let config = match Config::parse(text) {
         Ok(config) => config,
-        Err(problems) => return (problems, Vec::new()),
+        Err(problems) => return Found { problems, ..Found::default() },
     };
     let warnings = config.warnings();
     // Where the configuration names a policy that was not given: there is nothing else to say about that place.
@@ -183,13 +204,18 @@ fn inspect(text: &[u8], policies: Oracle) -> (Vec<Problem>, Vec<Problem>) {
         .collect();
     // The seed keys a cache that this gate never uses.
     match Gate::new(config, Box::new(policies), [0; 16]) {
-        Ok(gate) => (Vec::new(), [&warnings, gate.warnings()].concat()),
+        Ok(gate) => {
+            let served =
+                |(url, resource): (&str, &str)| Served { url: url.into(), resource: resource.into() };
+            let metadata = gate.resources().addresses().map(served).collect();
+            Found { problems: Vec::new(), warnings: [&warnings, gate.warnings()].concat(), metadata }
+        }
         Err(mut problems) => {
             for problem in &mut problems {
                 problem.suggestion =
                     problem.suggestion.take().or_else(|| missing.get(&problem.pointer).cloned());
             }
-            (problems, warnings)
+            Found { problems, warnings, ..Found::default() }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Decide one request with the real filter, on your machine, without a proxy.
 ///
 /// The request file: {"method", "path", "headers": [[name, value], …], "body"?: text, "properties"?: {path: value}}.
-/// Exit status 0 if the request is allowed, 1 if it is denied.
+/// Exit status 0 if the request is allowed, or the filter itself has what it asks for, 1 if it is denied.
 #[derive(Debug, clap::Args)]
 pub struct Decide {
     /// The plugin configuration (JSON).

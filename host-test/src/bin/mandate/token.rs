@@ -268,6 +268,7 @@ fn verify(token: &str, gate: &mut Gate, now: UnixTime) -> Result<Result<Verified
     };
     match decision.outcome() {
         Outcome::Allow(permit) => permit.chain().cloned().map(Ok).context("no token was asked for"),
+        Outcome::Answer(_) => bail!("the configuration serves no metadata"),
         Outcome::Deny(denial) => Ok(Err(denial.reason)),
     }
 }

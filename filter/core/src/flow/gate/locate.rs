@@ -2,7 +2,7 @@
 
 use super::Gate;
 use crate::config::Preflight;
-use crate::decision::Facts;
+use crate::decision::{Answer, Facts};
 use crate::denial::{Denial, Evidence};
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::reason::Reason;
@@ -23,6 +23,13 @@ pub(in crate::flow) struct Located {
     pub(in crate::flow) preflight: bool,
 }
 
+/// What a request is for.
+pub(in crate::flow) enum Place {
+    Route(Located),
+    /// What the filter itself answers with.
+    Metadata(Box<Facts>, Answer),
+}
+
 impl From<Located> for Facts {
     fn from(Located { path, connection, route, .. }: Located) -> Self {
         Self { path: Some(path), connection, route: Some(route), ..Self::default() }
@@ -30,8 +37,9 @@ impl From<Located> for Facts {
 }
 
 impl Gate {
-    /// The route for a request, found by host, path and method; for a preflight by the method that it asks for.
-    pub(in crate::flow) fn locate(&self, head: &RequestHead) -> Result<Located, Box<Denied>> {
+    /// The route for a request, found by host, path and method; for a preflight by the method that it asks for. Before that, the
+    /// metadata of a protected resource.
+    pub(in crate::flow) fn locate(&self, head: &RequestHead) -> Result<Place, Box<Denied>> {
         let mut facts = Facts::default();
         let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
         match head.connection(kept) {
@@ -45,14 +53,35 @@ impl Gate {
                 return Err(Box::new(Denied { facts, denial }));
             }
         };
+        if let Some(answer) = self.metadata(head, &path) {
+            return Ok(Place::Metadata(Box::new(Facts { path: Some(path), ..facts }), answer));
+        }
         match self.find_route(head, &path) {
             Ok((route, preflight)) => {
-                Ok(Located { path, connection: facts.connection, route: Rc::clone(route), preflight })
+                let (connection, route) = (facts.connection, Rc::clone(route));
+                Ok(Place::Route(Located { path, connection, route, preflight }))
             }
             Err(denial) => {
                 let facts = Facts { path: Some(path), ..facts };
                 Err(Box::new(Denied { facts, denial }))
             }
+        }
+    }
+
+    /// The metadata that a request asks for, or that a preflight that would pass asks to be allowed to ask for. Every other method goes
+    /// its usual way.
+    fn metadata(&self, head: &RequestHead, path: &NormalPath) -> Option<Answer> {
+        let metadata = self.resources.find(head, path)?;
+        let asks_for = self.preflight_method(head);
+        let is_read = matches!(asks_for.unwrap_or_else(|| head.method()), "GET" | "HEAD");
+        is_read.then(|| Answer { metadata: Rc::clone(metadata), is_preflight: asks_for.is_some() })
+    }
+
+    /// The method that a preflight asks for, where preflights pass.
+    fn preflight_method<'a>(&self, head: &'a RequestHead) -> Option<&'a str> {
+        match self.config.preflight {
+            Preflight::Pass => head.preflight_method(),
+            Preflight::Deny => None,
         }
     }
 
@@ -66,10 +95,7 @@ impl Gate {
             // Not even a route without hosts: it could be meant for any other.
             return Err(Denial::new(Reason::RouteUnmatched, Evidence::Host));
         }
-        let asks_for = match self.config.preflight {
-            Preflight::Pass => head.preflight_method(),
-            Preflight::Deny => None,
-        };
+        let asks_for = self.preflight_method(head);
         let target = Target { method: asks_for.unwrap_or_else(|| head.method()), host: host.as_ref(), path };
         let route = self.routes.find(target).ok_or_else(|| {
             let host = host.as_ref().map(|host| host.as_str().into());

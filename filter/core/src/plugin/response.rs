@@ -19,18 +19,18 @@ use serde_json::Value;
 
 /// What is still to be done with the answer to an allowed message.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     chain: VerifiedChain,
     /// The id of the request, which an error in the place of its answer names.
     id: Option<Value>,
     decision: String,
     narrows_lists: bool,
-    body: AnswerBody,
+    body: ResponseBody,
 }
 
-/// What is done with the body of an answer.
+/// What is done with the body of an response.
 #[derive(Debug)]
-enum AnswerBody {
+enum ResponseBody {
     /// It goes on as it is.
     Passes,
     /// It is one message, which goes on when it is whole.
@@ -45,7 +45,7 @@ enum AnswerBody {
 const OF_THE_BYTES: [&str; 6] =
     ["content-length", "content-encoding", "content-md5", "content-digest", "digest", "etag"];
 
-impl Answer {
+impl Response {
     /// Of a request that goes on. `None`: there is nothing to do.
     pub(super) fn of(decision: &Decision) -> Option<Self> {
         let Outcome::Allow(permit) = decision.outcome() else { return None };
@@ -55,7 +55,7 @@ impl Answer {
             id: action.id().cloned(),
             decision: decision.id().to_owned(),
             narrows_lists: decision.narrows_lists(),
-            body: AnswerBody::Passes,
+            body: ResponseBody::Passes,
         })
     }
 
@@ -101,34 +101,40 @@ impl Answer {
 
 impl Plugin {
     /// The `count` headers of an answer came; `end` says that nothing follows them.
-    pub(super) fn on_answer_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
-        let has_room = self.read_answers.len() < limits::READ_ANSWERS;
-        let (Some(gate), Some(answer)) = (&self.gate, self.answers.get_mut(&context)) else { return };
-        let follows = match begin(host, gate, answer, count, end) {
+    pub(super) fn on_response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
+        let has_room = self.read_responses.len() < limits::READ_RESPONSES;
+        let (Some(gate), Some(response)) = (&self.gate, self.responses.get_mut(&context)) else { return };
+        let follows = match begin(host, gate, response, count, end) {
             Ok(follows) => follows,
             Err(error) => return self.cut_off(host, context, error),
         };
-        let is_read = !matches!(answer.body, AnswerBody::Passes);
+        let is_read = !matches!(response.body, ResponseBody::Passes);
         if is_read && !has_room {
             host.say(
                 LogLevel::Error,
                 "too many answers with lists at the same time: nothing of one is shown",
             );
-            answer.body = AnswerBody::Withheld;
+            response.body = ResponseBody::Withheld;
         } else if is_read {
-            self.read_answers.insert(context);
+            self.read_responses.insert(context);
         }
         match follows {
-            Follows::Nothing => _ = self.answers.remove(&context),
+            Follows::Nothing => _ = self.responses.remove(&context),
             Follows::Body => {}
-            Follows::Stream => _ = self.streaming.insert((answer.until(), context)),
+            Follows::Stream => _ = self.streaming.insert((response.until(), context)),
         }
     }
 
     /// A part of an answer's body came, `size` bytes of it with what was held; `end` says that nothing follows.
-    pub(super) fn on_answer_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
-        let Some(answer) = self.answers.get_mut(&context) else { return Action::Continue };
-        match proceed(host, answer, size, end) {
+    pub(super) fn on_response_body(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        size: usize,
+        end: bool,
+    ) -> Action {
+        let Some(response) = self.responses.get_mut(&context) else { return Action::Continue };
+        match proceed(host, response, size, end) {
             Ok(action) => action,
             Err(error) => {
                 self.cut_off(host, context, error);
@@ -138,11 +144,11 @@ impl Plugin {
     }
 
     /// Trailers came behind the body of an answer, which is whole now.
-    pub(super) fn on_answer_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
-        let Some(answer) = self.answers.get_mut(&context) else { return Action::Continue };
-        let finished = match answer.body {
-            AnswerBody::Document => finish(host, answer),
-            AnswerBody::Passes | AnswerBody::Events(_) | AnswerBody::Withheld => Ok(()),
+    pub(super) fn on_response_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
+        let Some(response) = self.responses.get_mut(&context) else { return Action::Continue };
+        let finished = match response.body {
+            ResponseBody::Document => finish(host, response),
+            ResponseBody::Passes | ResponseBody::Events(_) | ResponseBody::Withheld => Ok(()),
         };
         match finished {
             Ok(()) => Action::Continue,
@@ -163,9 +169,9 @@ impl Plugin {
             && until <= now
         {
             self.streaming.remove(&(until, context));
-            let Some(answer) = self.answers.remove(&context) else { continue };
-            self.read_answers.remove(&context);
-            let id = answer.decision;
+            let Some(response) = self.responses.remove(&context) else { continue };
+            self.read_responses.remove(&context);
+            let id = response.decision;
             if host.set_effective_context(context).and_then(|()| host.close_request()).is_ok() {
                 host.say(
                     LogLevel::Info,
@@ -181,20 +187,20 @@ impl Plugin {
     /// An answer of which nothing more may go on.
     fn cut_off(&mut self, host: &dyn Host, context: u32, error: HostError) {
         host.say(LogLevel::Error, &format!("an answer was cut off because the proxy failed: {error}"));
-        self.forget_answer(context);
+        self.forget_response(context);
         host.close_request().ok();
     }
 
     /// The answer is over.
-    pub(super) fn forget_answer(&mut self, context: u32) {
-        if let Some(answer) = self.answers.remove(&context) {
-            self.read_answers.remove(&context);
-            self.streaming.remove(&(answer.until(), context));
+    pub(super) fn forget_response(&mut self, context: u32) {
+        if let Some(response) = self.responses.remove(&context) {
+            self.read_responses.remove(&context);
+            self.streaming.remove(&(response.until(), context));
         }
     }
 }
 
-/// What follows the headers of an answer.
+/// What follows the headers of an response.
 enum Follows {
     /// Nothing that there is anything to do with.
     Nothing,
@@ -207,13 +213,13 @@ enum Follows {
 fn begin(
     host: &dyn Host,
     gate: &Gate,
-    answer: &mut Answer,
+    response: &mut Response,
     count: usize,
     end: bool,
 ) -> Result<Follows, HostError> {
     let headers = host.headers(Map::Response, count)?;
-    if answer.rules().is_some_and(|rules| rules.sessions == Sessions::Bound) {
-        bind_session(host, gate, answer, &headers)?;
+    if response.rules().is_some_and(|rules| rules.sessions == Sessions::Bound) {
+        bind_session(host, gate, response, &headers)?;
     }
     if end {
         return Ok(Follows::Nothing);
@@ -221,37 +227,42 @@ fn begin(
     let is_good = values(&headers, ":status").next().is_some_and(|status| status.starts_with(b"2"));
     let is_stream = values(&headers, "content-type").any(is_event_stream);
     // What is no answer to a list request is none, whatever it holds.
-    if answer.narrows_lists && is_good {
+    if response.narrows_lists && is_good {
         let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
         let is_readable = values(&headers, "content-encoding").all(is_plain);
         for name in OF_THE_BYTES.iter().filter(|name| values(&headers, name).next().is_some()) {
             host.remove_header(Map::Response, name.as_bytes())?;
         }
-        answer.body = match (is_readable, is_stream) {
-            (true, true) => AnswerBody::Events(EventStream::default()),
+        response.body = match (is_readable, is_stream) {
+            (true, true) => ResponseBody::Events(EventStream::default()),
             // Compressed bytes are no JSON, and are refused as such when they are whole.
-            (_, false) => AnswerBody::Document,
-            (false, true) => AnswerBody::Withheld,
+            (_, false) => ResponseBody::Document,
+            (false, true) => ResponseBody::Withheld,
         };
         if !is_stream {
             host.set_header(Map::Response, "content-type", "application/json")?;
         }
     }
-    Ok(match answer.body {
+    Ok(match response.body {
         _ if is_stream => Follows::Stream,
-        AnswerBody::Passes => Follows::Nothing,
+        ResponseBody::Passes => Follows::Nothing,
         _ => Follows::Body,
     })
 }
 
-fn bind_session(host: &dyn Host, gate: &Gate, answer: &Answer, headers: &Headers) -> Result<(), HostError> {
+fn bind_session(
+    host: &dyn Host,
+    gate: &Gate,
+    response: &Response,
+    headers: &Headers,
+) -> Result<(), HostError> {
     let mut ids = values(headers, SESSION);
     let Some(id) = ids.next() else { return Ok(()) };
     let single = ids.next().is_none();
-    match gate.session_key().bind(answer.chain.token(), id).filter(|_| single) {
+    match gate.session_key().bind(response.chain.token(), id).filter(|_| single) {
         Some(bound) => host.set_header(Map::Response, SESSION, &bound),
         None => {
-            let decision = &answer.decision;
+            let decision = &response.decision;
             host.say(
                 LogLevel::Error,
                 &format!(
@@ -273,39 +284,40 @@ fn is_event_stream(content_type: &[u8]) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-fn proceed(host: &dyn Host, answer: &mut Answer, size: usize, end: bool) -> Result<Action, HostError> {
-    let max = answer.max();
-    match std::mem::replace(&mut answer.body, AnswerBody::Withheld) {
-        AnswerBody::Passes => answer.body = AnswerBody::Passes,
-        AnswerBody::Withheld => host.replace_response_body(&[])?,
-        AnswerBody::Document if size > max => {
-            let instead = answer.instead(host, &format!("it has more than the {max} bytes of `body_bytes`"));
+fn proceed(host: &dyn Host, response: &mut Response, size: usize, end: bool) -> Result<Action, HostError> {
+    let max = response.max();
+    match std::mem::replace(&mut response.body, ResponseBody::Withheld) {
+        ResponseBody::Passes => response.body = ResponseBody::Passes,
+        ResponseBody::Withheld => host.replace_response_body(&[])?,
+        ResponseBody::Document if size > max => {
+            let instead =
+                response.instead(host, &format!("it has more than the {max} bytes of `body_bytes`"));
             host.replace_response_body(instead.as_bytes())?;
         }
-        AnswerBody::Document if end => {
-            answer.body = AnswerBody::Document;
-            finish(host, answer)?;
+        ResponseBody::Document if end => {
+            response.body = ResponseBody::Document;
+            finish(host, response)?;
         }
-        AnswerBody::Document => {
-            answer.body = AnswerBody::Document;
+        ResponseBody::Document => {
+            response.body = ResponseBody::Document;
             return Ok(Action::Pause);
         }
-        AnswerBody::Events(mut events) => {
+        ResponseBody::Events(mut events) => {
             let piece = host.response_body(size)?;
-            let rewrite = |data: &str| match answer.narrow(host, data) {
+            let rewrite = |data: &str| match response.narrow(host, data) {
                 Ok(text) => text,
                 // What is no message no client takes for one.
                 Err(Unlistable::NotObject) => None,
-                Err(why) => Some(answer.instead(host, &why.to_string())),
+                Err(why) => Some(response.instead(host, &why.to_string())),
             };
             match events.feed(&piece, max, rewrite) {
                 Ok(complete) => {
                     host.replace_response_body(&complete)?;
-                    answer.body = AnswerBody::Events(events);
+                    response.body = ResponseBody::Events(events);
                 }
                 Err(TooLong) => {
                     let why = format!("one event has more than the {max} bytes of `body_bytes`");
-                    let instead = format!("data: {}\n\n", answer.instead(host, &why));
+                    let instead = format!("data: {}\n\n", response.instead(host, &why));
                     host.replace_response_body(instead.as_bytes())?;
                 }
             }
@@ -315,9 +327,9 @@ fn proceed(host: &dyn Host, answer: &mut Answer, size: usize, end: bool) -> Resu
 }
 
 /// Narrows an answer that is whole.
-fn finish(host: &dyn Host, answer: &mut Answer) -> Result<(), HostError> {
-    answer.body = AnswerBody::Withheld;
-    let max = answer.max();
+fn finish(host: &dyn Host, response: &mut Response) -> Result<(), HostError> {
+    response.body = ResponseBody::Withheld;
+    let max = response.max();
     let body = host.response_body(max.saturating_add(1))?;
     // An answer without a message, such as one to a notification.
     if body.is_empty() {
@@ -325,12 +337,12 @@ fn finish(host: &dyn Host, answer: &mut Answer) -> Result<(), HostError> {
     }
     let narrowed = match std::str::from_utf8(&body) {
         _ if body.len() > max => Err(format!("it has more than the {max} bytes of `body_bytes`")),
-        Ok(text) => answer.narrow(host, text).map_err(|why| why.to_string()),
+        Ok(text) => response.narrow(host, text).map_err(|why| why.to_string()),
         Err(_) => Err("it is not UTF-8".to_owned()),
     };
     match narrowed {
         Ok(None) => Ok(()),
         Ok(Some(text)) => host.replace_response_body(text.as_bytes()),
-        Err(why) => host.replace_response_body(answer.instead(host, &why).as_bytes()),
+        Err(why) => host.replace_response_body(response.instead(host, &why).as_bytes()),
     }
 }
