@@ -42,8 +42,18 @@ fn assert_is_clean(name: &str, config: &str) {
 const LISTENER: &str = "/static_resources/listeners/0";
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const ROUTE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0/route";
-const FILTERS: &str =
-    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+const HTTP_FILTERS: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+const VIRTUAL_HOST: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0";
+const CORS: &str = "envoy.filters.http.cors";
+
+/// The `config` of our filter, wherever among the filters it is.
+fn plugin(envoy: &mut Value) -> &mut Value {
+    let filters = envoy.pointer_mut(HTTP_FILTERS).unwrap().as_array_mut().unwrap();
+    let own = filters.iter_mut().find(|filter| filter["name"] == "mandate").unwrap();
+    &mut own["typed_config"]["config"]
+}
 
 #[test]
 fn the_schema_is_the_one_that_the_types_give() {
@@ -54,12 +64,12 @@ fn the_schema_is_the_one_that_the_types_give() {
 
 #[test]
 fn every_shipped_configuration_is_valid_and_without_warnings() {
-    let envoy = yaml("envoy.yaml");
-    let config = envoy.pointer(FILTERS).unwrap();
+    let mut envoy = yaml("envoy.yaml");
+    let config = plugin(&mut envoy);
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
-    let for_mcp = yaml("envoy-mcp.yaml");
-    let config = for_mcp.pointer(FILTERS).unwrap()["configuration"]["value"].as_str().unwrap();
+    let mut for_mcp = yaml("envoy-mcp.yaml");
+    let config = plugin(&mut for_mcp)["configuration"]["value"].as_str().unwrap();
     assert_is_clean("envoy-mcp.yaml", config);
 
     let configs = manifests().map(|manifest| {
@@ -185,7 +195,7 @@ fn at_the_desk(name: &str, folder: &Path, upstream: SocketAddr, issuer: SocketAd
     port(&format!("/static_resources/clusters/1/{endpoint}"), issuer.port());
     let module = folder.join("mandate.wasm");
     std::fs::write(&module, FILTER).unwrap();
-    let filename = config.pointer_mut(&format!("{FILTERS}/vm_config/code/local/filename")).unwrap();
+    let filename = &mut plugin(&mut config)["vm_config"]["code"]["local"]["filename"];
     assert_eq!(*filename, "target/mandate/mandate.wasm");
     *filename = json!(module);
     let log = config.pointer_mut(&format!("{MANAGER}/access_log/0")).unwrap();
@@ -358,7 +368,7 @@ fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes()
 fn the_configuration_for_mcp_differs_in_what_bodies_need_and_in_its_rules() {
     let (mut plain, mut for_mcp) = (yaml("envoy.yaml"), yaml("envoy-mcp.yaml"));
     for config in [&mut plain, &mut for_mcp] {
-        let filter = config.pointer_mut(FILTERS).unwrap().as_object_mut().unwrap();
+        let filter = plugin(config).as_object_mut().unwrap();
         filter.remove("configuration");
         filter.remove("allow_on_headers_stop_iteration");
         config
@@ -368,14 +378,78 @@ fn the_configuration_for_mcp_differs_in_what_bodies_need_and_in_its_rules() {
             .unwrap()
             .remove("per_connection_buffer_limit_bytes");
     }
+    // And in what browsers need.
+    let filters = for_mcp.pointer_mut(HTTP_FILTERS).unwrap().as_array_mut().unwrap();
+    assert_eq!(filters.remove(0)["name"], CORS, "before ours, which denies preflights");
+    let host = for_mcp.pointer_mut(VIRTUAL_HOST).unwrap().as_object_mut().unwrap();
+    host.remove("typed_per_filter_config").unwrap();
     assert_eq!(plain, for_mcp);
-    let for_mcp = yaml("envoy-mcp.yaml");
-    assert_eq!(for_mcp.pointer(FILTERS).unwrap()["allow_on_headers_stop_iteration"], true);
+    let mut for_mcp = yaml("envoy-mcp.yaml");
+    assert_eq!(plugin(&mut for_mcp)["allow_on_headers_stop_iteration"], true);
     let buffer = for_mcp.pointer(LISTENER).unwrap()["per_connection_buffer_limit_bytes"].as_u64().unwrap();
     assert!(
         usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES,
         "else Envoy denies, and nobody knows why"
     );
+}
+
+#[test]
+fn the_configuration_for_mcp_answers_preflights_and_lets_pages_of_listed_origins_read_denials() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    let Some((envoy, listener, _folder)) = run("envoy-mcp.yaml", upstream.address(), &issuer) else { return };
+    let send = |request: client::Request| client::blocking::send(listener, &request).unwrap();
+    let preflight = |origin: &str, path: &str| {
+        send(
+            client::Request::new("OPTIONS", path)
+                .header("host", "tools.example")
+                .header("origin", origin)
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "authorization,content-type,mcp-protocol-version"),
+        )
+    };
+    // Of an origin that nobody listed, a preflight is a request without a token.
+    for origin in ["https://evil.example", "http://localhost:6275", "null"] {
+        let denied = preflight(origin, "/mcp");
+        assert_eq!(denied.status, 401, "{origin}");
+        assert_eq!(denied.header("access-control-allow-origin"), None, "{origin}");
+    }
+    let (origin, exposed) = ("http://localhost:6274", "mcp-session-id, www-authenticate");
+    let answer = preflight(origin, "/mcp");
+    assert_eq!(answer.status, 200, "{}", envoy.log_tail());
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
+    let allowed: Vec<&str> = answer.header("access-control-allow-headers").unwrap().split(", ").collect();
+    let needed = [
+        "authorization",
+        "content-type",
+        "accept",
+        "last-event-id",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "mcp-method",
+        "mcp-name",
+    ];
+    assert_eq!(allowed, needed);
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    // A denial, whose challenge a page must see, and the metadata that it leads to.
+    let post = client::Request::post("/mcp", "{}").header("host", "tools.example").header("origin", origin);
+    let denied = send(post);
+    assert_eq!((denied.status, upstream.requests()), (401, 0));
+    let url = "https://tools.example/.well-known/oauth-protected-resource/mcp";
+    let challenge = denied.header("www-authenticate").unwrap();
+    assert!(challenge.contains(&format!("resource_metadata=\"{url}\"")), "{challenge}");
+    assert_eq!(denied.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(denied.header("access-control-expose-headers"), Some(exposed));
+    let path = url.strip_prefix("https://tools.example").unwrap();
+    assert_eq!(preflight(origin, path).status, 200);
+    for (page, seen_by) in [(origin, origin), ("https://other.example", "*")] {
+        let get = client::Request::get(path).header("host", "tools.example").header("origin", page);
+        let metadata = send(get);
+        assert_eq!(metadata.status, 200, "{}", envoy.log_tail());
+        assert_eq!(metadata.header("access-control-allow-origin"), Some(seen_by), "{page}");
+        assert_eq!(metadata.json().unwrap()["authorization_servers"], json!(["https://idp.example"]));
+    }
+    assert_eq!(upstream.requests(), 0);
 }
 
 #[test]

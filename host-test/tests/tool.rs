@@ -419,6 +419,38 @@ fn check_expand_prints_what_a_provider_stands_for() {
 }
 
 #[test]
+fn check_names_the_addresses_of_metadata_and_decide_answers_them() {
+    let desk = Desk::new();
+    let mut config = support::configuration();
+    config["protected_resources"] =
+        json!([{ "resource": "https://tools.example/v1", "authorization_servers": [support::ISSUER] }]);
+    desk.write("mandate.json", &config);
+    let address = "https://tools.example/.well-known/oauth-protected-resource";
+    let served = |url: &str| json!({ "url": url, "resource": "https://tools.example/v1" });
+    let found: Value = serde_json::from_str(&desk.ok(&["check", "mandate.json", "--json"])).unwrap();
+    assert_eq!(found["metadata"], json!([served(&format!("{address}/v1")), served(address)]));
+    let said = desk.ok(&["check", "mandate.json"]);
+    assert!(said.contains(&format!("serves {address}/v1: metadata of https://tools.example/v1")), "{said}");
+
+    let ask = |host: &str| {
+        let path = "/.well-known/oauth-protected-resource/v1";
+        desk.write("request.json", &json!({ "method": "GET", "path": path, "headers": [["host", host]] }));
+        let output = desk.run(&["decide", "--config", "mandate.json", "--request", "request.json", "--json"]);
+        let decided: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        (output.status.code(), decided)
+    };
+    let (code, decided) = ask("evil.example");
+    assert_eq!((code, &decided["result"]), (Some(1), &json!("deny")), "{decided}");
+    let (code, decided) = ask("tools.example");
+    assert_eq!(
+        (code, &decided["result"], &decided["status"]),
+        (Some(0), &json!("answer"), &json!(200)),
+        "{decided}"
+    );
+    assert_eq!(decided["body"]["authorization_servers"], json!([support::ISSUER]));
+}
+
+#[test]
 fn check_token_tells_of_every_route_and_shows_nothing_that_steers_a_terminal() {
     let desk = Desk::new();
     let routes = json!([

@@ -21,6 +21,7 @@ mod upstreams {
     mod listed;
     mod mcp;
     mod mount;
+    mod oauth;
     mod servers;
     mod spelling;
 }

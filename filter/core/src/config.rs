@@ -146,7 +146,8 @@ pub enum Preflight {
     #[default]
     Deny,
     /// A preflight request is forwarded without a token if a route matches its host, its path and the method in
-    /// `access-control-request-method`. `cookie` and `proxy-authorization` are removed from it.
+    /// `access-control-request-method`. `cookie` and `proxy-authorization` are removed from it. One that asks for the metadata of
+    /// a protected resource is answered by the filter: every origin may read it.
     Pass,
 }
 

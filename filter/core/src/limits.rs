@@ -116,8 +116,6 @@ pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
 pub const SMALL_LIST: usize = 64;
 /// Most elements of `protected_resources`.
 pub const PROTECTED_RESOURCES: usize = 64;
-/// How long a client may keep the metadata of a protected resource, and a browser what it was told before, in seconds.
-pub const METADATA_AGE_S: u64 = 3600;
 /// Longest name in the configuration (policy, HTTP method, media type), in bytes.
 pub const NAME_BYTES: usize = 64;
 /// Longest URL in the configuration, in bytes.

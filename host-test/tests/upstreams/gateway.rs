@@ -7,7 +7,7 @@ use mandate_host::FILTER;
 use mandate_host::client::{self, Request};
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An Envoy in front of servers.
@@ -37,6 +37,16 @@ impl Gateway {
         members: &[(&str, Value)],
         servers: &[(&'static str, &'static Server)],
     ) -> Option<Self> {
+        Self::listening(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), routes, members, servers)
+    }
+
+    /// The same, at this address.
+    pub fn listening(
+        at: SocketAddr,
+        routes: &Value,
+        members: &[(&str, Value)],
+        servers: &[(&'static str, &'static Server)],
+    ) -> Option<Self> {
         let binary = support::envoy()?;
         let mut config = support::configuration();
         config["routes"] = routes.clone();
@@ -50,6 +60,7 @@ impl Gateway {
         if let Some(bytes) = Config::parse(config.to_string().as_bytes()).unwrap().body_bytes() {
             setup = setup.shows_held_bodies(bytes);
         }
+        setup.listen = at;
         setup.clusters = servers.iter().map(|(name, server)| ((*name).to_owned(), server.address)).collect();
         setup.connection_manager = json!({
             // As Istio has it.

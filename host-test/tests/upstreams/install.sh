@@ -20,7 +20,7 @@ python)
 node)
     command -v npm >/dev/null || unavailable "npm is missing"
     cp "$here/package.json" .
-    npm install --silent --no-audit --no-fund --no-package-lock || unavailable "express cannot be installed"
+    npm install --silent --no-audit --no-fund --no-package-lock || unavailable "the packages of package.json cannot be installed"
     ;;
 apache)
     # From Debian's package without installing it: neither root nor a running service is needed.

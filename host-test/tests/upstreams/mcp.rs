@@ -4,6 +4,51 @@ use super::gateway::{Gateway, token};
 use super::servers;
 use serde_json::{Value, json};
 
+/// Whether this call came out like that, and what its user sees.
+fn said<'a>(seen: &'a [[String; 3]], what: &str, mode: &str) -> (&'a str, &'a str) {
+    let found = seen.iter().find(|[name, ..]| name == what);
+    let [_, outcome, said] = found.unwrap_or_else(|| panic!("{mode} {what}: {seen:?}"));
+    (outcome.as_str(), said.as_str())
+}
+
+#[test]
+fn the_users_of_the_official_client_in_typescript_see_results_and_why_a_call_is_denied() {
+    let Some(server) = servers::mcp() else { return };
+    let routes = json!([{
+        "match": { "path_prefix": "/mcp" },
+        "scopes": ["tickets.read"],
+        "mcp": {
+            "tools": [{ "name": "tickets.close", "arguments": { "/env": ["staging"] } }, { "name": "tickets.list" }],
+            "resources": [{ "uri": "ticket://*" }],
+        },
+    }]);
+    let Some(gateway) = Gateway::start(&routes, &[], &[("mcp", server)]) else { return };
+    for mode in ["auto", "legacy"] {
+        let url = format!("http://{}/mcp", gateway.address());
+        let Some(printed) = servers::mcp_typescript_client(&url, &token("tickets.read"), mode) else {
+            return;
+        };
+        let seen: Vec<[String; 3]> =
+            printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (what, reason) in [
+            ("tickets.close production", "argument_denied"),
+            ("payments.send", "action_denied"),
+            ("secret://7", "action_denied"),
+        ] {
+            let (outcome, text) = said(&seen, what, mode);
+            assert_eq!(outcome, "denied", "{mode} {what}: {text}");
+            assert!(text.contains(reason) && text.contains("decision "), "{mode} {what}: {text}");
+        }
+        for what in ["list", "tickets.list", "tickets.close staging", "ticket://7", "after"] {
+            let (outcome, text) = said(&seen, what, mode);
+            assert_eq!(outcome, "done", "{mode} {what}: {text}\n{}", gateway.log());
+        }
+    }
+    let ran: Vec<Value> = server.ran("mcp").into_iter().map(|line| line["handler"].clone()).collect();
+    let once = ["tickets.list 0", "tickets.close staging", "ticket://7", "tickets.list 0"];
+    assert_eq!(ran, [once, once].concat());
+}
+
 #[test]
 fn the_users_of_the_official_client_see_results_and_why_a_call_is_denied() {
     let Some(server) = servers::mcp() else { return };
@@ -28,13 +73,7 @@ fn the_users_of_the_official_client_see_results_and_why_a_call_is_denied() {
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
-        let said = |what: &str| {
-            let [_, outcome, said] = seen
-                .iter()
-                .find(|[name, ..]| name == what)
-                .unwrap_or_else(|| panic!("{mode} {what}: {seen:?}"));
-            (outcome.as_str(), said.as_str())
-        };
+        let said = |what: &str| said(&seen, what, mode);
         for (what, reason) in [
             ("tickets.close production", "argument_denied"),
             ("payments.send", "action_denied"),

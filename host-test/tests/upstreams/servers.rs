@@ -162,26 +162,53 @@ pub fn a2a() -> Option<&'static Server> {
     SERVER.get_or_init(|| uvicorn("a2a_app")).as_ref()
 }
 
-/// The official MCP server.
+/// An official MCP server; each has its own record.
 pub fn mcp() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(|| uvicorn("mcp_app")).as_ref()
+    Some(Box::leak(Box::new(uvicorn("mcp_app")?)))
 }
 
-/// What the official MCP client prints, see `mcp_client.py`.
+/// An authorization server; each has its own record.
+pub fn oauth() -> Option<&'static Server> {
+    Some(Box::leak(Box::new(uvicorn("oauth_app")?)))
+}
+
+/// What the official MCP client in Python prints, see `mcp_client.py`.
 pub fn mcp_client(url: &str, token: &str, mode: &str) -> String {
-    let program = python().expect("the server is there").join("bin/python");
-    let client = here().join("servers/mcp_client.py");
-    let output = Command::new(program).arg(client).args([url, token, mode]).output().unwrap();
+    python_client("mcp_client.py", &[url, token, mode])
+}
+
+/// What the same client prints when it gets its tokens by itself, see `mcp_oauth_client.py`.
+pub fn mcp_oauth_client(url: &str, mode: &str, consents: &[&str]) -> String {
+    python_client("mcp_oauth_client.py", &[&[url, mode], consents].concat())
+}
+
+fn python_client(client: &str, arguments: &[&str]) -> String {
+    let mut program = Command::new(python().expect("the server is there").join("bin/python"));
+    printed(program.arg(here().join("servers").join(client)).args(arguments))
+}
+
+/// What the official MCP client in TypeScript prints, see `mcp_client.mjs`. `None` after saying that the test is skipped.
+pub fn mcp_typescript_client(url: &str, token: &str, mode: &str) -> Option<String> {
+    let client = node()?.join("node_modules/@modelcontextprotocol/client/dist/index.mjs");
+    let mut program = Command::new("node");
+    program.arg(here().join("servers/mcp_client.mjs")).args([url, token, mode]);
+    Some(printed(program.env("MCP_CLIENT", client)))
+}
+
+fn printed(program: &mut Command) -> String {
+    let output = program.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
+fn node() -> Option<&'static Path> {
+    static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    NODE.get_or_init(|| installed("node", include_bytes!("package.json"))).as_deref()
+}
+
 /// Express, which reads the case of paths only if told to: `insensitive` is its default.
 pub fn express(case: &str) -> Option<&'static Server> {
-    static EXPRESS: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let installed = EXPRESS.get_or_init(|| installed("node", include_bytes!("package.json"))).as_deref()?;
-    let express = installed.join("node_modules/express");
+    let express = node()?.join("node_modules/express");
     let command = ["node".into(), "express_app.js".into(), case.into()];
     Some(Box::leak(Box::new(Server::start(&command, &[("EXPRESS", &express)]))))
 }

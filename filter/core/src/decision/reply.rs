@@ -5,7 +5,6 @@ use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Config, Rules};
 use crate::denial::Denial;
 use crate::http::{Connection, OWN_PREFIX};
-use crate::limits;
 use crate::policy::Obligation;
 use crate::reason::{Challenge, Reason};
 use serde::Serialize;
@@ -17,6 +16,9 @@ const IDENTITY_HEADERS: usize = 5;
 
 /// What a browser may have put into a preflight: nobody checks it, so nobody is handed it.
 const PREFLIGHT_CREDENTIALS: [&str; 2] = ["cookie", "proxy-authorization"];
+
+/// How long a client may keep metadata, and a browser what it was told of it before, in seconds.
+const METADATA_AGE_S: u32 = 3600;
 
 /// What to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,20 +128,19 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
 /// everybody, and nobody's credential was looked at.
 fn metadata(answer: &Answer) -> LocalReply {
     let any_origin = ("access-control-allow-origin", "*".to_owned());
-    let age = limits::METADATA_AGE_S;
     if answer.is_preflight {
         // Clients of MCP send `mcp-protocol-version` with it (Fetch Standard, section 3.3.3).
         let headers = vec![
             any_origin,
             ("access-control-allow-methods", "GET, HEAD".to_owned()),
             ("access-control-allow-headers", "*".to_owned()),
-            ("access-control-max-age", age.to_string()),
+            ("access-control-max-age", METADATA_AGE_S.to_string()),
         ];
         return LocalReply { status: 204, headers, body: Vec::new() };
     }
     let headers = vec![
         ("content-type", "application/json".to_owned()),
-        ("cache-control", format!("max-age={age}")),
+        ("cache-control", format!("max-age={METADATA_AGE_S}")),
         any_origin,
     ];
     LocalReply { status: 200, headers, body: answer.metadata().body().to_vec() }
