@@ -365,7 +365,7 @@ fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes()
 }
 
 #[test]
-fn the_configuration_for_mcp_differs_in_what_bodies_need_and_in_its_rules() {
+fn the_configuration_for_mcp_differs_in_what_bodies_and_browsers_need_and_in_its_rules() {
     let (mut plain, mut for_mcp) = (yaml("envoy.yaml"), yaml("envoy-mcp.yaml"));
     for config in [&mut plain, &mut for_mcp] {
         let filter = plugin(config).as_object_mut().unwrap();

@@ -1,10 +1,16 @@
-//! OAuth discovery by the official SDK for MCP: a 401 leads to the metadata that the filter serves, that to the authorization server,
+//! OAuth discovery by the official SDKs for MCP: a 401 leads to the metadata that the filter serves, that to the authorization server,
 //! and that to a token. Beside the URL of the server, the client knows nothing.
 
 use super::gateway::Gateway;
 use super::servers::{self, Server};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// One of the clients in `servers/`: what it prints for a URL, a mode, and what the person says.
+type Sdk = fn(&str, &str, &[&str]) -> Option<String>;
+
+const SDKS: [(&str, Sdk); 2] =
+    [("python", servers::mcp_oauth_client), ("typescript", servers::mcp_oauth_typescript_client)];
 
 /// A server with tools behind the filter, and an authorization server beside it.
 struct Desk {
@@ -41,10 +47,10 @@ fn desk() -> Option<Desk> {
 }
 
 impl Desk {
-    /// What the client's user sees, whose person says this when asked.
-    fn seen(&self, mode: &str, consents: &[&str]) -> Vec<[String; 3]> {
-        let said = servers::mcp_oauth_client(&self.url, mode, consents);
-        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    /// What the client's user sees, whose person says this when asked. `None` where the client cannot be had.
+    fn seen(&self, sdk: Sdk, mode: &str, consents: &[&str]) -> Option<Vec<[String; 3]>> {
+        let said = sdk(&self.url, mode, consents)?;
+        Some(said.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 
     /// What ran at the server with tools.
@@ -52,9 +58,12 @@ impl Desk {
         handlers(&self.mcp.ran("mcp"))
     }
 
-    /// What the authorization server was asked.
-    fn asked(&self) -> Vec<String> {
-        handlers(&self.idp.ran("oauth"))
+    /// What the authorization server was asked, beside its metadata, which it must have been asked first.
+    fn asked_but_metadata(&self) -> Vec<String> {
+        let mut asked = handlers(&self.idp.ran("oauth"));
+        assert_eq!(asked.first().map(String::as_str), Some("metadata"), "{asked:?}");
+        asked.retain(|it| it != "metadata");
+        asked
     }
 }
 
@@ -68,50 +77,64 @@ fn outcomes(seen: &[[String; 3]]) -> Vec<(&str, &str)> {
 
 #[test]
 fn without_consent_no_call_reaches_the_server() {
-    let Some(desk) = desk() else { return };
-    let seen = desk.seen("legacy", &["no"]);
-    assert_eq!(outcomes(&seen), [("connect", "denied")], "{seen:?}\n{}", desk.gateway.log());
-    assert_eq!(desk.ran(), [""; 0]);
-    assert_eq!(desk.asked(), ["metadata", "register", "authorize tickets.read"]);
+    for (name, sdk) in SDKS {
+        let Some(desk) = desk() else { return };
+        let Some(seen) = desk.seen(sdk, "legacy", &["no"]) else { continue };
+        assert_eq!(outcomes(&seen), [("session", "denied")], "{name}: {seen:?}\n{}", desk.gateway.log());
+        assert_eq!(desk.ran(), [""; 0], "{name}");
+        assert_eq!(desk.asked_but_metadata(), ["register", "authorize tickets.read"], "{name}");
+    }
 }
 
 #[test]
 fn consent_to_less_than_a_tool_needs_does_not_let_it_be_called() {
-    let Some(desk) = desk() else { return };
-    let seen = desk.seen("legacy", &["yes", "no"]);
-    let expected = [
-        ("tickets.list", "done"),
-        ("tickets.close", "denied"),
-        ("payments.send", "denied"),
-        ("tickets.list", "done"),
-    ];
-    assert_eq!(outcomes(&seen), expected, "{seen:?}\n{}", desk.gateway.log());
-    assert_eq!(desk.ran(), ["tickets.list 0", "tickets.list 0"]);
+    for (name, sdk) in SDKS {
+        let Some(desk) = desk() else { return };
+        let Some(seen) = desk.seen(sdk, "legacy", &["yes", "no"]) else { continue };
+        let list = ("tickets.list", "done");
+        let (expected, ran) = match name {
+            // This client gives up altogether.
+            "python" => (vec![list, ("session", "denied")], vec!["tickets.list 0"]),
+            _ => (
+                vec![list, ("tickets.close", "denied"), ("payments.send", "denied"), list],
+                vec!["tickets.list 0", "tickets.list 0"],
+            ),
+        };
+        assert_eq!(outcomes(&seen), expected, "{name}: {seen:?}\n{}", desk.gateway.log());
+        assert_eq!(desk.ran(), ran, "{name}");
+        let asked = [
+            "register",
+            "authorize tickets.read",
+            "token tickets.read",
+            "authorize tickets.read tickets.write",
+        ];
+        assert_eq!(desk.asked_but_metadata(), asked, "{name}");
+    }
 }
 
 #[test]
 fn a_client_that_knows_nothing_but_the_url_gets_a_token_and_later_one_for_more() {
-    for mode in ["auto", "legacy"] {
+    for ((name, sdk), mode) in SDKS.into_iter().flat_map(|sdk| [(sdk, "auto"), (sdk, "legacy")]) {
         let Some(desk) = desk() else { return };
-        let seen = desk.seen(mode, &["yes", "yes"]);
+        let Some(seen) = desk.seen(sdk, mode, &["yes", "yes"]) else { continue };
         let expected = [
             ("tickets.list", "done"),
             ("tickets.close", "done"),
             ("payments.send", "denied"),
             ("tickets.list", "done"),
         ];
-        assert_eq!(outcomes(&seen), expected, "{mode}: {seen:?}\n{}", desk.gateway.log());
-        assert!(seen[2][2].contains("action_denied"), "{mode}: {seen:?}");
-        assert_eq!(desk.ran(), ["tickets.list 0", "tickets.close staging", "tickets.list 0"], "{mode}");
+        assert_eq!(outcomes(&seen), expected, "{name} {mode}: {seen:?}\n{}", desk.gateway.log());
+        assert!(seen[2][2].contains("action_denied"), "{name} {mode}: {seen:?}");
+        let ran = ["tickets.list 0", "tickets.close staging", "tickets.list 0"];
+        assert_eq!(desk.ran(), ran, "{name} {mode}");
         // The scopes of the challenge each time, and no others.
         let asked = [
-            "metadata",
             "register",
             "authorize tickets.read",
             "token tickets.read",
             "authorize tickets.read tickets.write",
             "token tickets.read tickets.write",
         ];
-        assert_eq!(desk.asked(), asked, "{mode}");
+        assert_eq!(desk.asked_but_metadata(), asked, "{name} {mode}");
     }
 }

@@ -178,8 +178,8 @@ pub fn mcp_client(url: &str, token: &str, mode: &str) -> String {
 }
 
 /// What the same client prints when it gets its tokens by itself, see `mcp_oauth_client.py`.
-pub fn mcp_oauth_client(url: &str, mode: &str, consents: &[&str]) -> String {
-    python_client("mcp_oauth_client.py", &[&[url, mode], consents].concat())
+pub fn mcp_oauth_client(url: &str, mode: &str, consents: &[&str]) -> Option<String> {
+    Some(python_client("mcp_oauth_client.py", &[&[url, mode], consents].concat()))
 }
 
 fn python_client(client: &str, arguments: &[&str]) -> String {
@@ -189,10 +189,19 @@ fn python_client(client: &str, arguments: &[&str]) -> String {
 
 /// What the official MCP client in TypeScript prints, see `mcp_client.mjs`. `None` after saying that the test is skipped.
 pub fn mcp_typescript_client(url: &str, token: &str, mode: &str) -> Option<String> {
-    let client = node()?.join("node_modules/@modelcontextprotocol/client/dist/index.mjs");
+    typescript_client("mcp_client.mjs", &[url, token, mode])
+}
+
+/// What the same client prints when it gets its tokens by itself, see `mcp_oauth_client.mjs`.
+pub fn mcp_oauth_typescript_client(url: &str, mode: &str, consents: &[&str]) -> Option<String> {
+    typescript_client("mcp_oauth_client.mjs", &[&[url, mode], consents].concat())
+}
+
+fn typescript_client(client: &str, arguments: &[&str]) -> Option<String> {
+    let library = node()?.join("node_modules/@modelcontextprotocol/client/dist/index.mjs");
     let mut program = Command::new("node");
-    program.arg(here().join("servers/mcp_client.mjs")).args([url, token, mode]);
-    Some(printed(program.env("MCP_CLIENT", client)))
+    program.arg(here().join("servers").join(client)).args(arguments);
+    Some(printed(program.env("MCP_CLIENT", library)))
 }
 
 fn printed(program: &mut Command) -> String {

@@ -68,7 +68,7 @@ async def main():
                 except Exception as error:
                     print(json.dumps([what, "denied", innermost(error)]))
     except BaseException as error:
-        print(json.dumps(["connect", "denied", innermost(error)]))
+        print(json.dumps(["session", "denied", innermost(error)]))
 
 
 asyncio.run(main())

@@ -53,11 +53,13 @@ async def register(request):
 async def authorize(request):
     asked = dict(request.query_params)
     ran(f"authorize {asked['scope']}")
-    answer = {"state": asked["state"], "error": "access_denied"}
+    answer = {"error": "access_denied"}
     if asked.get("consent") == "yes":
         code = secrets.token_urlsafe()
         codes[code] = asked
-        answer = {"state": asked["state"], "code": code}
+        answer = {"code": code}
+    if "state" in asked:
+        answer["state"] = asked["state"]
     return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(answer)}", 302)
 
 
