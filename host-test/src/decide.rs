@@ -42,7 +42,13 @@ impl RequestFile {
     pub fn to_request(&self) -> Request {
         let mut request = Request::new(&self.method, &self.path);
         for (name, value) in &self.headers {
-            request = request.header(name, value.as_bytes());
+            let authority =
+                request.headers.iter_mut().find(|(known, _)| known == ":authority" && known == name);
+            match authority {
+                // There is one, and it is this.
+                Some((_, authority)) => *authority = value.clone().into_bytes(),
+                None => request = request.header(name, value.as_bytes()),
+            }
         }
         for (path, value) in &self.properties {
             request = request.property(path, value.as_bytes());

@@ -15,6 +15,7 @@ mod native;
 mod support;
 
 use corpus::{Corpus, NAMES, Verdicts, table};
+use mandate_core::limits;
 use mandate_harness::{Filter, Timestamp};
 use mandate_host::authoring::{Component, Project, bundle};
 use mandate_host::cases::{self, CaseOutcome, CaseVerdict, Engine, Subject};
@@ -28,7 +29,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use support::key;
 
-/// The five components, built as an author builds them.
+/// The components, built as an author builds them.
 fn components() -> &'static [Component] {
     static BUILT: OnceLock<Vec<Component>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -86,7 +87,8 @@ fn every_table_holds_on_the_oracle_on_the_bundle_and_in_native_code() {
 #[test]
 fn every_engine_says_the_same_to_every_request() {
     let corpus = Corpus::new(None);
-    let mut vm = filter().vm().configuration(corpus.configuration()).now(corpus.now).start().unwrap();
+    let vm = filter().vm().configuration(corpus.configuration()).now(corpus.now);
+    let mut vm = vm.allow_on_headers_stop_iteration(true).start().unwrap();
     let mut gate = corpus.gate(oracle());
     let mut seen = Verdicts::default();
     for case in &corpus.cases {
@@ -111,6 +113,7 @@ fn envoy_says_the_same_for_the_same_fuel() {
     let corpus = Corpus::new(Some(support::now()));
     let upstream = Upstream::start().unwrap();
     let setup = EnvoySetup::new(upstream.address()).filter(path, corpus.configuration());
+    let setup = setup.shows_held_bodies(limits::BODY_BYTES);
     let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
     let address = envoy.listener().unwrap();
     for case in &corpus.cases {
@@ -120,6 +123,8 @@ fn envoy_says_the_same_for_the_same_fuel() {
                 client::Request::new(&request.method, request.path.as_bytes()),
                 |wire, (name, value)| wire.header(name.as_bytes(), value.as_bytes()),
             );
+        let body = request.body.clone().unwrap_or_default().into_bytes();
+        let wire = client::Request { body, ..wire };
         let response = client::blocking::send(address, &wire).unwrap();
         assert_eq!(response.status, 200, "{}: shadows never decide", case.name);
     }
@@ -130,7 +135,8 @@ fn envoy_says_the_same_for_the_same_fuel() {
     let mut seen = Verdicts::default();
     for (case, audit) in corpus.cases.iter().zip(&audits) {
         let at = Timestamp::from_nanos(audit["time_ms"].as_u64().unwrap() * 1_000_000);
-        let mut vm = filter().vm().configuration(corpus.configuration()).now(at).start().unwrap();
+        let vm = filter().vm().configuration(corpus.configuration()).now(at);
+        let mut vm = vm.allow_on_headers_stop_iteration(true).start().unwrap();
         let exchange = decide::settle(&mut vm, corpus.request(case).to_request(), None).unwrap();
         let replayed = corpus::of_audit(&decide::Decided::of(&exchange, &vm).audit.unwrap());
         let in_envoy = corpus::of_audit(audit);

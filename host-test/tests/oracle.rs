@@ -19,6 +19,8 @@ mod isolation;
 mod settings;
 #[path = "oracle/tables.rs"]
 mod tables;
+#[path = "oracle/versions.rs"]
+mod versions;
 
 use mandate_host::cases::{CaseError, CaseOutcome, CaseVerdict, Subject, Table, on_oracle};
 use mandate_host::oracle::Oracle;

@@ -12,15 +12,17 @@ mod headers;
 mod support;
 
 use headers::Headers;
-use mandate_core::http::{self, NormalPath, PathPrefix as CorePrefix, ReservedHeaders};
+use mandate_core::action::{Action, Ambiguous};
+use mandate_core::http::{self, NormalPath, PathPrefix as CorePrefix, RequestHead, ReservedHeaders};
+use mandate_core::json::Pointer;
 use mandate_host::FILTER;
 use mandate_host::authoring::{Component, Project, Trial};
 use mandate_host::cases::{Case, Engine, Subject, Table, on_harness, on_oracle};
 use mandate_host::tokens::Algorithm;
 use mandate_policy::testing::{RESERVED, configure};
-use mandate_policy::{PathPrefix, Policy, Request, Verdict};
+use mandate_policy::{ArgumentError, Claim, PathPrefix, Policy, Request, Verdict};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -197,6 +199,135 @@ proptest! {
         if let (Ok(theirs), Ok(path)) = (theirs, NormalPath::normalise(format!("{prefix}{rest}"))) {
             prop_assert_eq!(ours.matches(path.as_str()), theirs.matches(&path), "{} {}", prefix, path);
         }
+    }
+}
+
+/// As the SDK has it.
+fn claim(value: &Value) -> Claim {
+    match value {
+        Value::Null => Claim::Null,
+        Value::Bool(boolean) => Claim::Boolean(*boolean),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| Claim::Float(number.as_f64().unwrap()), Claim::Integer)
+        }
+        Value::String(text) => Claim::Text(text.clone()),
+        Value::Array(elements) => Claim::Array(u32::try_from(elements.len()).unwrap()),
+        Value::Object(members) => Claim::Object(u32::try_from(members.len()).unwrap()),
+    }
+}
+
+/// What a name is made of: letters that some servers take for others among them.
+const NAMES: [&str; 16] = [
+    "a",
+    "A",
+    "s",
+    "S",
+    "\u{17f}",
+    "k",
+    "\u{212a}",
+    "i",
+    "I",
+    "\u{130}",
+    "\u{131}",
+    "0",
+    "01",
+    "__proto__",
+    "a/b",
+    "~",
+];
+
+fn arguments() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        Just(json!(7)),
+        Just(json!(1.5)),
+        Just(json!(u64::MAX)),
+        Just(json!("{\"a\":1}")),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        let name = prop::sample::select(NAMES.to_vec());
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(name.prop_map(str::to_owned), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// The filter has one way to find an argument, for rules and for policies; tests at the desk must find the same.
+    #[test]
+    fn an_argument_is_found_at_the_desk_as_in_the_filter(
+        arguments in prop::collection::btree_map(prop::sample::select(NAMES.to_vec()), arguments(), 0..4),
+        pointer in prop::collection::vec(prop::sample::select(NAMES.to_vec()), 1..4).prop_map(mandate_policy::pointer),
+        broken in prop::sample::select(vec!["", "a", "/~", "/~2", "#/a"]),
+    ) {
+        let arguments: Value = json!(arguments);
+        let params = json!({ "name": "t", "arguments": arguments });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let head = RequestHead::new(vec![(":method", "POST")]);
+        let action = Action::read(&head, message.to_string().as_bytes()).unwrap();
+        let request = Request::builder().tool("t", arguments).build();
+        let theirs = action.argument(&Pointer::parse(&pointer).unwrap(), &mut 0);
+        let theirs = theirs.map(|found| found.map(claim)).map_err(|Ambiguous| ArgumentError::Ambiguous);
+        prop_assert_eq!(request.argument(&pointer), theirs, "{}", pointer);
+        prop_assert_eq!(request.arguments(), action.arguments_text());
+        prop_assert!(Pointer::parse(broken).is_err());
+        prop_assert_eq!(request.argument(broken), Err(ArgumentError::NotAPointer), "{}", broken);
+    }
+}
+
+#[test]
+fn everything_about_an_action_is_the_same_everywhere() {
+    let settings = json!({
+        "names": ["X-Two", "x-one", "cookie", "absent", ":path"],
+        "pointers": ["", "/a", "/A", "/b/0", "/b", "/t/x", "/n", "/f", "/absent", "a", "/card", "/card/x", "/sub"],
+    });
+    let headers =
+        [("X-Two", "1"), ("x-one", ""), ("x-two", "2, 3"), ("cookie", "c"), ("x-mandate-a", "forged")];
+    let arguments =
+        json!({ "a": 1, "B": [null, "ü"], "b": [true, { "x": 1 }], "t": "{\"x\":1}", "n": -7, "f": 1e300 });
+    let card = json!({ "y": [1, 1.5, null], "x": "\"" });
+    let policy: Headers = configure(settings.clone()).unwrap();
+    let builder =
+        headers.iter().fold(Request::builder(), |builder, (name, value)| builder.header(name, *value));
+    let builder = builder
+        .path("/mcp")
+        .query("a=%20b?")
+        .hop("https://idp.example", "agent:old")
+        .hop_of_kind("https://idp.example", "agent:new", "ai_agent")
+        .claim("card", card.clone())
+        // Those that a case has.
+        .claim("iat", 1_790_000_000)
+        .claim("client_id", "client-1")
+        .claim("jti", "token-1");
+    for action in [None, Some(())] {
+        let builder = builder.clone();
+        let builder = if action.is_some() { builder.tool("pay", arguments.clone()) } else { builder };
+        let Verdict::Deny(at_desk) = policy.check(&builder.build()) else { panic!("it denies") };
+        let mut case = json!({
+            "name": "everything", "settings": settings, "claims": { "card": card },
+            "request": { "path": "/mcp?a=%20b?", "headers": headers },
+            "chain": [{ "sub": "agent:old" }, { "sub": "agent:new", "sub_profile": "ai_agent" }],
+            "expect": { "verdict": "deny", "code": "seen" },
+        });
+        if action.is_some() {
+            case["action"] = json!({ "name": "pay", "arguments": arguments });
+        }
+        let table = Table::parse(&json!({ "cases": [case] }).to_string()).unwrap();
+        let ask = |engine: &mut dyn Engine| said(&table.cases[0], engine);
+        // All claims together differ in their spelling only: a case has no scopes, and the builder an empty list of them.
+        let comparable = |text: &str| {
+            text.lines().filter(|line| !line.starts_with(": ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let unlinked = ask(&mut on_oracle(trial().oracle()));
+        assert_eq!(unlinked, ask(&mut on_harness(trial().linked())));
+        assert_eq!(comparable(&at_desk.message), comparable(&unlinked));
+        let shows = if action.is_some() { "Err(Ambiguous)" } else { "Err(NoAction)" };
+        assert!(
+            unlinked.contains(shows) && unlinked.contains("Err(NotAPointer)") != action.is_none(),
+            "{unlinked}"
+        );
     }
 }
 

@@ -99,7 +99,7 @@ pub mod sandbox;
 pub use path_prefix::{PathPrefix, PathPrefixError};
 pub use pointer::pointer;
 pub use policy::Policy;
-pub use request::{Claim, HeaderError, Identity, Request, Route};
+pub use request::{Action, ArgumentError, Claim, HeaderError, Identity, Request, Route};
 pub use settings::{NoSettings, Problem};
 pub use verdict::{Denial, Field, Obligation, Verdict};
 

@@ -41,7 +41,47 @@ pub enum HeaderError {
     NotList,
 }
 
-/// The JSON value of a claim.
+/// What a request is about to do.
+///
+/// `protocol` and `kind` are strings, because later versions of the contract may add words: compare them with words that you
+/// know, and deny the rest where the policy protects something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// The protocol of the message: `mcp` (Model Context Protocol) or `a2a` (Agent2Agent protocol).
+    pub protocol: String,
+    /// What is acted on: `tool`, `resource`, `prompt`, `method` (another method of the protocol), or `session` (a stream is
+    /// opened, the session ends, or the client answers the server).
+    pub kind: String,
+    /// The name of the tool or prompt, or the URI of the resource. Of a `method` its name; of a `session` the HTTP method, or
+    /// `response`.
+    pub name: String,
+    /// The JSON-RPC method of the message, such as `tools/call`; `response` if the client answers the server. Of a request
+    /// without a message the HTTP method.
+    pub method: String,
+}
+
+impl Action {
+    /// The name of the tool, if a tool of MCP is called.
+    #[must_use]
+    pub fn tool(&self) -> Option<&str> {
+        (self.protocol == "mcp" && self.kind == "tool" && self.method == "tools/call").then_some(&*self.name)
+    }
+}
+
+/// Why an argument cannot be returned. A rule on the argument should deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgumentError {
+    /// Some servers would find another value at this place than others: the arguments have a member whose name differs from
+    /// the pointer's in letter case only, or is `__proto__`, or the pointer leads into a value without members, such as text,
+    /// which some servers read as JSON.
+    Ambiguous,
+    /// The text is no JSON pointer to an argument: it does not begin with `/`, or has a `~` that is neither `~0` nor `~1`.
+    NotAPointer,
+    /// There is no action, so nobody read what the arguments are.
+    NoAction,
+}
+
+/// The JSON value of a claim or an argument.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
     /// `null`.
@@ -80,6 +120,21 @@ impl Request {
     #[must_use]
     pub fn path(&self) -> String {
         self.0.path()
+    }
+
+    /// The query as it was received, without `?`: nothing in it is decoded. It is ASCII, at most 8192 bytes together with the
+    /// path. Empty if there is a `?` with nothing behind it, none if there is no `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<String> {
+        self.0.query()
+    }
+
+    /// The host that the request is for, as routes compare it: in lower case, without port, and without the dot at its end;
+    /// an IPv6 address has its brackets. None if the request names no host, two that differ, or one that servers could read
+    /// differently: treat that as a denial where the host matters.
+    #[must_use]
+    pub fn authority(&self) -> Option<String> {
+        self.0.authority()
     }
 
     /// The value of a header, as it was received. None if the request has no such header, or if the header is hidden.
@@ -126,6 +181,28 @@ impl Request {
         elements(&value).ok_or(HeaderError::NotList)
     }
 
+    /// All values of a header, one for each time that it was sent, in order (`header-values` of the contract). The name is
+    /// compared as by [`header`](Self::header), and the same headers are hidden. Empty if the request has no such header.
+    ///
+    /// A value may be a list in turn: a header that is sent twice means the same as one with both values and a comma between
+    /// them (RFC 9110 §5.3).
+    ///
+    /// # Errors
+    /// [`HeaderError::NotText`] if one of the values is not UTF-8.
+    pub fn header_lines(&self, name: &str) -> Result<Vec<String>, HeaderError> {
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            expect(clippy::useless_conversion, reason = "in the sandbox it is the binding's own type")
+        )]
+        self.0.header_values(name).map_err(HeaderError::from)
+    }
+
+    /// The names of all headers that are not hidden, in lower case, each once, in ascending order of their bytes.
+    #[must_use]
+    pub fn header_names(&self) -> Vec<String> {
+        self.0.header_names()
+    }
+
     /// The principal: the token's `iss` and `sub`.
     #[must_use]
     pub fn principal(&self) -> Identity {
@@ -148,6 +225,14 @@ impl Request {
     #[must_use]
     pub fn hop(&self, index: u32) -> Option<Identity> {
         self.0.hop(index)
+    }
+
+    /// What kind of entity a hop is, as its issuer says: `sub_profile` of the `act` object, such as `ai_agent`, or
+    /// `client_profile` of the token where the client is the agent. Several words are separated by spaces. None if the hop
+    /// does not say, or if the index is `depth` or more.
+    #[must_use]
+    pub fn hop_kind(&self, index: u32) -> Option<String> {
+        self.0.hop_kind(index)
     }
 
     /// The hops, oldest first. Each is requested from the host when the iterator reaches it.
@@ -215,6 +300,59 @@ impl Request {
             return None;
         };
         (0..length).map(|index| self.claim_text(&format!("{pointer}/{index}"))).collect()
+    }
+
+    /// A claim of the token as JSON text, by JSON pointer (RFC 6901); an empty pointer is all claims. This is the way to the
+    /// members of an object, which [`claim`](Self::claim) only counts. Members are in no particular order, there is no white
+    /// space, and numbers that are no 64-bit integer were rounded to a 64-bit float. None if the token has no value there.
+    #[must_use]
+    pub fn claim_json(&self, pointer: &str) -> Option<String> {
+        self.0.claim_json(pointer)
+    }
+
+    /// What the request is about to do, as the body of its message says. None on a route without a protocol (`mcp`), where the
+    /// filter reads no body.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        self.0.action()
+    }
+
+    /// An argument of the action by JSON pointer (RFC 6901), such as `/amount` or `/items/0`. None if the action has no
+    /// argument there. If a part of the pointer comes from the request, build the pointer with [`pointer`](crate::pointer).
+    ///
+    /// A rule should name the type that it expects, and deny anything else: a server may take the text `"100"` for the number,
+    /// and [`Claim::Float`] for an integer.
+    ///
+    /// ```
+    /// # use mandate_policy::{Claim, Request, Verdict, testing::json};
+    /// fn small_amounts(request: &Request) -> Verdict {
+    ///     match request.argument("/amount") {
+    ///         Ok(Some(Claim::Integer(0..=100))) => Verdict::allow(),
+    ///         _ => Verdict::deny("amount", "the amount is no integer from 0 to 100"),
+    ///     }
+    /// }
+    /// let pay = |arguments| small_amounts(&Request::builder().tool("pay", arguments).build());
+    /// assert_ne!(pay(json!({ "amount": 101 })), Verdict::allow());
+    /// assert_ne!(pay(json!({ "amount": 100, "Amount": 101 })), Verdict::allow());
+    /// assert_eq!(pay(json!({ "amount": 100 })), Verdict::allow());
+    /// ```
+    ///
+    /// # Errors
+    /// [`ArgumentError`] if it is not known which value a server will find, so that it never looks absent.
+    pub fn argument(&self, pointer: &str) -> Result<Option<Claim>, ArgumentError> {
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            expect(clippy::useless_conversion, reason = "in the sandbox it is the binding's own type")
+        )]
+        self.0.argument(pointer).map_err(ArgumentError::from)
+    }
+
+    /// All arguments of the action as JSON text, `{}` if it has none or if there is no action. It is what the body says:
+    /// unlike [`argument`](Self::argument), it shows both of two members whose names differ in letter case only, and text that
+    /// is JSON itself as text.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        self.0.arguments()
     }
 
     /// The route of the configuration that matched the request.

@@ -2,8 +2,8 @@
 //!
 //! Requests behave as in the proxy. `mandate policy test` then tests the compiled component.
 
-use crate::desk::Recorded;
-use crate::{Identity, Policy, Problem, Request, Route};
+use crate::desk::{Recorded, RecordedHop};
+use crate::{Action, Identity, Policy, Problem, Request, Route};
 use serde_json::Map;
 
 #[doc(no_inline)]
@@ -22,8 +22,8 @@ pub fn configure<P: Policy>(settings: Value) -> Result<P, Vec<Problem>> {
     crate::settings::configure(&settings.to_string())
 }
 
-/// Builds a [`Request`] that passed the checks of the filter. By default it is `GET /` by `user:alice` of
-/// `https://idp.example`, at the time 1790000000, on the route with the prefix `/`.
+/// Builds a [`Request`] that passed the checks of the filter. By default it is `GET /` to `tools.example` by `user:alice` of
+/// `https://idp.example`, at the time 1790000000, on the route with the prefix `/` and without a protocol.
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes a request with `build`"]
 pub struct RequestBuilder {
@@ -38,6 +38,8 @@ impl Request {
             request: Recorded {
                 method: "GET".to_owned(),
                 path: "/".to_owned(),
+                query: None,
+                authority: Some("tools.example".to_owned()),
                 headers: Vec::new(),
                 principal: Identity::new("https://idp.example", "user:alice"),
                 hops: Vec::new(),
@@ -45,6 +47,7 @@ impl Request {
                 claims: Value::Null,
                 route: Route { index: 0, path_prefix: "/".to_owned() },
                 now: 1_790_000_000,
+                action: None,
             },
             claims: Map::new(),
         }
@@ -64,6 +67,39 @@ impl RequestBuilder {
         self
     }
 
+    /// Sets the query, without `?`.
+    pub fn query(mut self, query: &str) -> Self {
+        self.request.query = Some(query.to_owned());
+        self
+    }
+
+    /// Sets the host, in the form that [`Request::authority`] has; none for a request whose host cannot be compared.
+    pub fn authority<'a>(mut self, host: impl Into<Option<&'a str>>) -> Self {
+        self.request.authority = host.into().map(str::to_owned);
+        self
+    }
+
+    /// Makes the request a call of a tool of MCP (`tools/call`), by `POST`. `arguments` is a JSON object.
+    pub fn tool(self, name: &str, arguments: Value) -> Self {
+        let action = Action {
+            protocol: "mcp".to_owned(),
+            kind: "tool".to_owned(),
+            name: name.to_owned(),
+            method: "tools/call".to_owned(),
+        };
+        self.method("POST").action(action, arguments)
+    }
+
+    /// Sets what the request is about to do. What is no JSON object counts as no arguments, as in a message without them.
+    pub fn action(mut self, action: Action, arguments: Value) -> Self {
+        let arguments = match arguments {
+            Value::Object(arguments) => arguments,
+            _ => Map::new(),
+        };
+        self.request.action = Some((action, arguments));
+        self
+    }
+
     /// Adds a header line; the same name twice is a header that was sent twice. Headers that the host hides stay hidden: see
     /// [`Request::header`].
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
@@ -78,8 +114,17 @@ impl RequestBuilder {
     }
 
     /// Adds a hop to the end of the chain. The last hop is the agent.
-    pub fn hop(mut self, issuer: &str, subject: &str) -> Self {
-        self.request.hops.push(Identity::new(issuer, subject));
+    pub fn hop(self, issuer: &str, subject: &str) -> Self {
+        self.add_hop(issuer, subject, None)
+    }
+
+    /// Adds a hop that says what kind of entity it is: `sub_profile`.
+    pub fn hop_of_kind(self, issuer: &str, subject: &str, kind: &str) -> Self {
+        self.add_hop(issuer, subject, Some(kind.to_owned()))
+    }
+
+    fn add_hop(mut self, issuer: &str, subject: &str, kind: Option<String>) -> Self {
+        self.request.hops.push(RecordedHop { identity: Identity::new(issuer, subject), kind });
         self
     }
 
@@ -132,8 +177,9 @@ impl RequestBuilder {
 }
 
 /// RFC 8693 §4.1: the outermost `act` is the current actor, and those before it are inside.
-fn act(hop: &Identity, earlier: Option<Value>) -> Value {
-    let mut act = identity_claims(hop);
+fn act(hop: &RecordedHop, earlier: Option<Value>) -> Value {
+    let mut act = identity_claims(&hop.identity);
+    act.extend(hop.kind.as_ref().map(|kind| ("sub_profile".to_owned(), kind.as_str().into())));
     act.extend(earlier.map(|earlier| ("act".to_owned(), earlier)));
     Value::Object(act)
 }
@@ -148,7 +194,7 @@ fn identity_claims(identity: &Identity) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claim, HeaderError};
+    use crate::{ArgumentError, Claim, HeaderError};
 
     const IDP: &str = "https://idp.example";
 
@@ -193,6 +239,89 @@ mod tests {
         assert_eq!(request.header("x-TIER"), Ok(Some("gold".to_owned())));
         assert_eq!(request.header("x_tier"), Ok(None), "a name with another separator is another name");
         assert_eq!(request.header("x-mandates"), Ok(None));
+    }
+
+    #[test]
+    fn an_argument_that_servers_read_in_different_ways_is_not_absent() {
+        let arguments = json!({
+            "Amount": 1, "env": "staging", "payload": r#"{"env":"production"}"#, "o": { "__proto__": {} }, "\u{212a}ey": 1,
+        });
+        let request = Request::builder().tool("deploy", arguments).build();
+        for pointer in ["/amount", "/ENV", "/payload/env", "/env/x", "/o/x", "/key", "/o/__proto__"] {
+            assert_eq!(request.argument(pointer), Err(ArgumentError::Ambiguous), "{pointer}");
+        }
+        for pointer in ["", "env", "/~", "/a~2b", "#/env"] {
+            assert_eq!(request.argument(pointer), Err(ArgumentError::NotAPointer), "{pointer}");
+        }
+        assert_eq!(Request::builder().build().argument("/env"), Err(ArgumentError::NoAction));
+    }
+
+    #[test]
+    fn an_argument_is_read_by_pointer() {
+        let arguments = json!({ "amount": 7, "list": [null, { "a/b": 1.5 }], "none": null });
+        let request = Request::builder().tool("pay", arguments).build();
+        assert_eq!(request.argument("/amount"), Ok(Some(Claim::Integer(7))));
+        assert_eq!(request.argument("/list"), Ok(Some(Claim::Array(2))));
+        assert_eq!(request.argument("/list/0"), Ok(Some(Claim::Null)));
+        assert_eq!(request.argument("/list/1/a~1b"), Ok(Some(Claim::Float(1.5))));
+        for absent in ["/absent", "/list/2", "/list/01", "/list/-", "/none/x", "/list/0/x"] {
+            assert_eq!(request.argument(absent), Ok(None), "{absent}");
+        }
+        assert_eq!(request.arguments(), r#"{"amount":7,"list":[null,{"a/b":1.5}],"none":null}"#);
+        assert_eq!(Request::builder().build().arguments(), "{}");
+    }
+
+    #[test]
+    fn a_call_of_a_tool_is_an_action() {
+        let request = Request::builder().tool("pay", json!({})).build();
+        assert_eq!(request.method(), "POST");
+        let action = request.action().unwrap();
+        assert_eq!((action.tool(), action.method.as_str()), (Some("pay"), "tools/call"));
+        let other = |protocol: &str, kind: &str, method: &str| {
+            let [protocol, kind, method] = [protocol, kind, method].map(str::to_owned);
+            Action { protocol, kind, name: "pay".to_owned(), method }.tool().is_some()
+        };
+        assert!(!other("a2a", "tool", "tools/call") && !other("mcp", "prompt", "prompts/get"));
+        assert_eq!(Request::builder().build().action(), None);
+    }
+
+    #[test]
+    fn all_headers_but_the_hidden_ones_are_named_and_have_all_their_values() {
+        let request = Request::builder()
+            .header("X-Tier", "gold")
+            .header("authorization", "secret")
+            .header("x-tier", "")
+            .header("x-mandate-agent", "forged")
+            .header(":path", "/")
+            .header("accept", "a, b")
+            .header("x-bytes", [0xff])
+            .build();
+        assert_eq!(request.header_names(), ["accept", "x-bytes", "x-tier"]);
+        assert_eq!(request.header_lines("X-TIER").unwrap(), ["gold", ""]);
+        assert_eq!(request.header_lines("accept").unwrap(), ["a, b"]);
+        for hidden in ["authorization", ":path", "x-mandate-agent", "absent"] {
+            assert_eq!(request.header_lines(hidden), Ok(Vec::new()), "{hidden}");
+        }
+        assert_eq!(request.header_lines("x-bytes"), Err(HeaderError::NotText));
+    }
+
+    #[test]
+    fn a_hop_says_what_kind_it_is_or_nothing() {
+        let request =
+            Request::builder().hop_of_kind(IDP, "agent:planner", "ai_agent").hop(IDP, "agent:coder");
+        let request = request.build();
+        assert_eq!(request.hop_kind(0).as_deref(), Some("ai_agent"));
+        assert_eq!((request.hop_kind(1), request.hop_kind(2)), (None, None));
+        assert_eq!(request.claim_text("/act/act/sub_profile").as_deref(), Some("ai_agent"));
+    }
+
+    #[test]
+    fn an_object_of_claims_is_read_as_json() {
+        let request = Request::builder().claim("build", json!({ "b": [1, null], "a": "x" })).build();
+        assert_eq!(request.claim_json("/build").as_deref(), Some(r#"{"a":"x","b":[1,null]}"#));
+        assert_eq!(request.claim_json("/absent"), None);
+        let all: Value = serde_json::from_str(&request.claim_json("").unwrap()).unwrap();
+        assert_eq!(all["sub"], "user:alice");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a request is about to do, beyond its method and path: a message of a protocol, and the rule that admits it.
 
 mod a2a;
+mod argument;
 mod events;
 mod headers;
 mod json_rpc;

@@ -11,7 +11,7 @@ mod verdict;
 
 pub use call::PolicyCall;
 pub use canonical_abi::{PolicyMemory, lift_configured, lift_verdict};
-pub use context::{HeaderError, RequestContext};
+pub use context::{ArgumentError, HeaderError, RequestContext};
 pub use fold::{Fold, PolicyRecord};
 pub use linked::{LinkedPolicies, Seam, host_call};
 pub use log::PolicyLog;

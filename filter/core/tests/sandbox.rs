@@ -11,13 +11,16 @@
 mod support;
 
 use mandate_core::decision::Decision;
-use mandate_core::flow::Gate;
+use mandate_core::flow::{Body, Flow, Gate, Step};
+use mandate_core::http::RequestHead;
+use mandate_core::keys::InModule;
 use mandate_core::limits;
 use mandate_core::policy::{Complaint, Fault, Obligation, Verdict};
 use mandate_core::policy::{LinkedPolicies, PolicyCall, Seam, host_call};
 use mandate_core::policy::{PolicyMemory, lift_configured, lift_verdict};
 use mandate_core::reason::Reason;
 use mandate_core::seam::{HostFunction as F, PolicyFunction};
+use mandate_core::time::UnixTime;
 use proptest::prelude::*;
 use serde_json::json;
 use std::cell::RefCell;
@@ -221,7 +224,7 @@ fn a_policy_that_keeps_the_request_is_at_fault() {
 
 #[test]
 fn a_handle_that_was_not_lent_is_refused_by_every_function() {
-    for number in (0..13).filter(|n| *n != F::Log as u32) {
+    for number in F::ALL.map(F::number).into_iter().filter(|n| *n != F::Log as u32) {
         let forged = move |fake: &mut Fake, visit: &PolicyCall<'_>| {
             host_call(fake, 0, visit, number, [2, 0, 0, 512]).map(|_| 0)?;
             abstains(fake, visit)
@@ -237,8 +240,9 @@ fn a_handle_that_was_not_lent_is_refused_by_every_function() {
             "function {number}, after it was given back"
         );
     }
-    let unknown =
-        |fake: &mut Fake, visit: &PolicyCall<'_>| host_call(fake, 0, visit, 14, [1, 0, 0, 0]).map(|_| 0);
+    let unknown = |fake: &mut Fake, visit: &PolicyCall<'_>| {
+        host_call(fake, 0, visit, u32::try_from(F::ALL.len()).unwrap(), [1, 0, 0, 0]).map(|_| 0)
+    };
     assert_eq!(fault_of(unknown).as_deref(), Some("malformed"));
 }
 
@@ -376,6 +380,220 @@ fn a_question_is_answered_as_the_contract_says() {
     assert_eq!(*seen.borrow(), expected);
 }
 
+/// What becomes of a call of a tool with these arguments, with headers, a query and hops of some kinds.
+fn told(fake: Fake, arguments: &str) -> Decision {
+    let config = config(|c| {
+        c["policies"] = json!([{ "name": "guard" }]);
+        c["routes"] = json!([{
+            "match": { "path_prefix": "/mcp" }, "policies": ["guard"], "mcp": { "tools": [{ "name": "*" }] },
+        }]);
+    });
+    let mut gate = Gate::new(config, Box::new(LinkedPolicies::new(fake).unwrap()), [7; 16]).unwrap();
+    let act = json!({ "sub": "new", "sub_profile": "ai_agent", "act": { "sub": "old" } });
+    let bearer = format!("Bearer {}", token(json!({ "act": act, "o": { "b": [1, 1.5, null], "a": "\"" } })));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("cookie", "c"),
+        ("X-Two", "1"),
+        ("x-one", ""),
+        ("x-two", "2, 3"),
+        (":authority", "Tools.Example.:8443"),
+    ];
+    let head = head("POST", "/mcp/./x?a=%20b?&c", &headers).with_body(true);
+    let mut flow = Flow::new(String::new(), head);
+    let now = UnixTime::from_secs(1_700_000_000);
+    let Step::NeedBody(_) = flow.advance(&mut gate, &InModule, now) else { panic!() };
+    let params = format!(r#"{{"name":"pay","arguments":{arguments}}}"#);
+    let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+    flow.set_body(Body::Whole(message.into_bytes()));
+    match flow.advance(&mut gate, &InModule, now) {
+        Step::Done(decision) => *decision,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_argument_that_servers_read_in_different_ways_is_no_absent_one() {
+    let seen: Rc<RefCell<Vec<String>>> = Rc::default();
+    let said = Rc::clone(&seen);
+    let fake = Fake::checking(move |fake, visit| {
+        for pointer in [
+            "/amount",
+            "/Amount",
+            "/text/x",
+            "/o/x",
+            "/amount/x",
+            "",
+            "amount",
+            "/~2",
+            "/absent",
+            "/list/2",
+            "/i",
+            "/f",
+            "/t",
+        ] {
+            fake.memory[512..552].fill(9);
+            fake.ask_with(visit, F::Argument, pointer)?;
+            let payload: [u8; 8] = fake.memory[536..544].try_into().unwrap();
+            let shown = match (fake.memory[512], fake.memory[520], fake.memory[528]) {
+                (1, 0, _) => "ambiguous".to_owned(),
+                (1, 1, _) => "not a pointer".to_owned(),
+                (1, 2, _) => "no action".to_owned(),
+                (0, 0, _) => "absent".to_owned(),
+                (0, 1, 2) => i64::from_le_bytes(payload).to_string(),
+                (0, 1, 3) => f64::from_le_bytes(payload).to_string(),
+                (0, 1, 4) => fake.text(536),
+                _ => panic!("no such case"),
+            };
+            said.borrow_mut().push(format!("{pointer} {shown}"));
+        }
+        abstains(fake, visit)
+    });
+    let arguments =
+        r#"{"AMOUNT":1,"text":"{\"x\":1}","o":{"__proto__":{"x":1}},"list":[1,2],"i":-7,"f":0.5,"t":"ü"}"#;
+    assert_eq!(record(&told(fake, arguments)), ("abstain", None));
+    let expected = [
+        "/amount ambiguous",
+        "/Amount ambiguous",
+        "/text/x ambiguous",
+        "/o/x ambiguous",
+        "/amount/x ambiguous",
+        " not a pointer",
+        "amount not a pointer",
+        "/~2 not a pointer",
+        "/absent absent",
+        "/list/2 absent",
+        "/i -7",
+        "/f 0.5",
+        "/t ü",
+    ];
+    assert_eq!(*seen.borrow(), expected);
+}
+
+#[test]
+fn without_a_protocol_no_argument_is_absent() {
+    let decision = decided(Fake::checking(|fake, visit| {
+        fake.memory[512..552].fill(9);
+        fake.ask_with(visit, F::Argument, "/amount")?;
+        assert_eq!((fake.memory[512], fake.memory[520]), (1, 2));
+        fake.ask(visit, F::Action, [1, 512, 0, 0])?;
+        assert_eq!(fake.memory[512], 0);
+        fake.ask(visit, F::Arguments, [1, 512, 0, 0])?;
+        assert_eq!(fake.text(512), "{}");
+        abstains(fake, visit)
+    }));
+    assert_eq!(record(&decision), ("abstain", None));
+}
+
+#[test]
+fn a_policy_is_told_what_the_request_is_about_to_do() {
+    let seen: Rc<RefCell<Vec<String>>> = Rc::default();
+    let said = Rc::clone(&seen);
+    let fake = Fake::checking(move |fake, visit| {
+        let say = |line: String| said.borrow_mut().push(line);
+        let texts = |fake: &Fake, at: u32| {
+            let (list, len) = (fake.word(at), fake.word(at + 4));
+            (0..len).map(|i| fake.text(list + 8 * i)).collect::<Vec<_>>()
+        };
+        fake.ask(visit, F::Action, [1, 512, 0, 0])?;
+        say(format!("action {} {:?}", fake.memory[512], [516, 524, 532, 540].map(|at| fake.text(at))));
+        fake.ask(visit, F::Arguments, [1, 512, 0, 0])?;
+        say(format!("arguments {}", fake.text(512)));
+        for (name, function) in [("authority", F::Authority), ("query", F::Query)] {
+            fake.ask(visit, function, [1, 512, 0, 0])?;
+            say(format!("{name} {} {}", fake.memory[512], fake.text(516)));
+        }
+        fake.ask(visit, F::HeaderNames, [1, 512, 0, 0])?;
+        say(format!("header-names {:?}", texts(fake, 512)));
+        for name in ["X-TWO", "x-one", "absent", "cookie", ":authority"] {
+            fake.ask_with(visit, F::HeaderValues, name)?;
+            say(format!("header-values {name} {} {:?}", fake.memory[512], texts(fake, 516)));
+        }
+        for pointer in ["/o", "/o/b/1", "/absent", "o"] {
+            fake.ask_with(visit, F::ClaimJson, pointer)?;
+            let text = if fake.memory[512] == 1 { fake.text(516) } else { String::new() };
+            say(format!("claim-json {pointer} {text}"));
+        }
+        fake.ask_with(visit, F::ClaimJson, "")?;
+        let all: serde_json::Value = serde_json::from_str(&fake.text(516)).unwrap();
+        say(format!("all claims {} {}", all["sub"], all["o"]));
+        for index in [0, 1, 2, u32::MAX] {
+            fake.ask(visit, F::HopKind, [1, index, 512, 0])?;
+            let kind = if fake.memory[512] == 1 { fake.text(516) } else { String::new() };
+            say(format!("hop-kind {index} {kind}"));
+        }
+        abstains(fake, visit)
+    });
+    let decision = told(fake, r#"{ "b": [ 1, {} ], "a": 1e2 }"#);
+    assert_eq!(record(&decision), ("abstain", None));
+    let expected = [
+        r#"action 1 ["mcp", "tool", "pay", "tools/call"]"#,
+        r#"arguments {"a":100.0,"b":[1,{}]}"#,
+        "authority 1 tools.example",
+        "query 1 a=%20b?&c",
+        r#"header-names ["x-one", "x-two"]"#,
+        r#"header-values X-TWO 0 ["1", "2, 3"]"#,
+        r#"header-values x-one 0 [""]"#,
+        "header-values absent 0 []",
+        "header-values cookie 0 []",
+        "header-values :authority 0 []",
+        r#"claim-json /o {"a":"\"","b":[1,1.5,null]}"#,
+        "claim-json /o/b/1 1.5",
+        "claim-json /absent ",
+        "claim-json o ",
+        r#"all claims "user:alice" {"a":"\"","b":[1,1.5,null]}"#,
+        "hop-kind 0 ",
+        "hop-kind 1 ai_agent",
+        "hop-kind 2 ",
+        "hop-kind 4294967295 ",
+    ];
+    assert_eq!(*seen.borrow(), expected);
+}
+
+/// The time that it takes to find an argument grows with what the client sent, so the policy's fuel must be bound to it.
+#[test]
+fn each_member_that_is_looked_at_takes_fuel() {
+    let cost = |members: usize| {
+        let spent = Rc::new(RefCell::new(0));
+        let told_spent = Rc::clone(&spent);
+        let fake = Fake::checking(move |fake, visit| {
+            let before = fake.fuel;
+            fake.ask_with(visit, F::Argument, "/absent")?;
+            *told_spent.borrow_mut() = before - fake.fuel;
+            abstains(fake, visit)
+        });
+        let arguments: Vec<String> = (0..members).map(|member| format!(r#""m{member}":0"#)).collect();
+        assert_eq!(record(&told(fake, &format!("{{{}}}", arguments.join(",")))), ("abstain", None));
+        *spent.borrow()
+    };
+    assert_eq!(cost(0), limits::HOST_CALL_FUEL);
+    assert_eq!(cost(5000), limits::HOST_CALL_FUEL + 5000);
+}
+
+#[test]
+fn a_header_that_is_no_text_hides_none_of_its_values() {
+    let config = config(|c| {
+        c["policies"] = json!([{ "name": "guard" }]);
+        c["routes"] = json!([{ "match": { "path_prefix": "/" }, "policies": ["guard"] }]);
+    });
+    let fake = Fake::checking(|fake, visit| {
+        fake.ask_with(visit, F::HeaderValues, "x-tier")?;
+        assert_eq!((fake.memory[512], fake.memory[516]), (1, 1));
+        abstains(fake, visit)
+    });
+    let mut gate = Gate::new(config, Box::new(LinkedPolicies::new(fake).unwrap()), [7; 16]).unwrap();
+    let bearer = format!("Bearer {}", token(json!({})));
+    let headers: Vec<(&str, &[u8])> = vec![
+        (":method", b"GET"),
+        (":path", b"/"),
+        ("authorization", bearer.as_bytes()),
+        ("x-tier", b"gold"),
+        ("x-tier", b"\xff"),
+    ];
+    let decision = decide(&mut gate, RequestHead::new(headers));
+    assert_eq!(record(&decision), ("abstain", None));
+}
+
 #[test]
 fn a_place_for_an_answer_that_is_askew_or_beyond_the_end_is_refused() {
     for (function, at) in [
@@ -385,6 +603,11 @@ fn a_place_for_an_answer_that_is_askew_or_beyond_the_end_is_refused() {
         (F::Agent, 514),
         (F::Scopes, SIZE as u32),
         (F::Route, 1),
+        (F::Action, 514),
+        (F::Arguments, SIZE as u32 - 4),
+        (F::Authority, 513),
+        (F::Query, u32::MAX - 3),
+        (F::HeaderNames, SIZE as u32),
     ] {
         let fault = fault_of(move |fake, visit| fake.ask(visit, function, [1, at, 0, 0]).map(|_| 0));
         assert_eq!(fault.as_deref(), Some("malformed"), "{function:?} at {at}");
@@ -393,6 +616,11 @@ fn a_place_for_an_answer_that_is_askew_or_beyond_the_end_is_refused() {
     let askew = |fake: &mut Fake, visit: &PolicyCall<'_>| {
         fake.put(256, b"/t");
         fake.ask(visit, F::Claim, [1, 256, 2, 516]).map(|_| 0)
+    };
+    assert_eq!(fault_of(askew).as_deref(), Some("malformed"));
+    let askew = |fake: &mut Fake, visit: &PolicyCall<'_>| {
+        fake.put(256, b"/t");
+        fake.ask(visit, F::Argument, [1, 256, 2, 516]).map(|_| 0)
     };
     assert_eq!(fault_of(askew).as_deref(), Some("malformed"));
 }

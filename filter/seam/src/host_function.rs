@@ -35,6 +35,24 @@ numbered! {
         Drop = 12, "[resource-drop]request";
         /// `log: func(level: level, message: string)`
         Log = 13, "log";
+        /// `request.action: func() -> option<action>`
+        Action = 14, "[method]request.action";
+        /// `request.argument: func(pointer: string) -> result<option<claim>, argument-error>`
+        Argument = 15, "[method]request.argument";
+        /// `request.arguments: func() -> string`
+        Arguments = 16, "[method]request.arguments";
+        /// `request.authority: func() -> option<string>`
+        Authority = 17, "[method]request.authority";
+        /// `request.query: func() -> option<string>`
+        Query = 18, "[method]request.query";
+        /// `request.header-values: func(name: string) -> result<list<string>, header-error>`
+        HeaderValues = 19, "[method]request.header-values";
+        /// `request.header-names: func() -> list<string>`
+        HeaderNames = 20, "[method]request.header-names";
+        /// `request.claim-json: func(pointer: string) -> option<string>`
+        ClaimJson = 21, "[method]request.claim-json";
+        /// `request.hop-kind: func(index: u32) -> option<string>`
+        HopKind = 22, "[method]request.hop-kind";
     }
 }
 
@@ -55,7 +73,16 @@ impl HostFunction {
             | Self::Claim
             | Self::Route
             | Self::Now
-            | Self::Drop => wit::REQUEST,
+            | Self::Drop
+            | Self::Action
+            | Self::Argument
+            | Self::Arguments
+            | Self::Authority
+            | Self::Query
+            | Self::HeaderValues
+            | Self::HeaderNames
+            | Self::ClaimJson
+            | Self::HopKind => wit::REQUEST,
             Self::Log => wit::LOG,
         }
     }
@@ -70,11 +97,21 @@ impl HostFunction {
     #[must_use]
     pub const fn signature(self) -> Signature {
         match self {
-            Self::Method | Self::Path | Self::Principal | Self::Agent | Self::Scopes | Self::Route => {
-                Signature::new(&[I32; 2], &[])
+            Self::Method
+            | Self::Path
+            | Self::Principal
+            | Self::Agent
+            | Self::Scopes
+            | Self::Route
+            | Self::Action
+            | Self::Arguments
+            | Self::Authority
+            | Self::Query
+            | Self::HeaderNames => Signature::new(&[I32; 2], &[]),
+            Self::Hop | Self::HopKind => Signature::new(&[I32; 3], &[]),
+            Self::Header | Self::Claim | Self::Argument | Self::HeaderValues | Self::ClaimJson => {
+                Signature::new(&[I32; 4], &[])
             }
-            Self::Hop => Signature::new(&[I32; 3], &[]),
-            Self::Header | Self::Claim => Signature::new(&[I32; 4], &[]),
             Self::Depth => Signature::new(&[I32], &[I32]),
             Self::HasScope => Signature::new(&[I32; 3], &[I32]),
             Self::Now => Signature::new(&[I32], &[I64]),

@@ -179,6 +179,32 @@ record! {
     }
 }
 
+record! {
+    /// `record action`
+    action, "action" {
+        /// `protocol: string`
+        PROTOCOL, "protocol": span::LAYOUT;
+        /// `kind: string`
+        KIND, "kind": span::LAYOUT;
+        /// `name: string`
+        NAME, "name": span::LAYOUT;
+        /// `method: string`
+        METHOD, "method": span::LAYOUT;
+    }
+}
+
+cases! {
+    /// `enum argument-error`
+    argument_error, "argument-error" {
+        /// Servers would find different values.
+        AMBIGUOUS, "ambiguous": NOTHING;
+        /// It is no pointer.
+        NOT_A_POINTER, "not-a-pointer": NOTHING;
+        /// There is no action.
+        NO_ACTION, "no-action": NOTHING;
+    }
+}
+
 cases! {
     /// `enum header-error`
     header_error, "header-error" {
@@ -314,6 +340,36 @@ cases! {
 }
 
 cases! {
+    /// `result<list<string>, header-error>`
+    header_values, "result<list<string>, header-error>" {
+        /// The values.
+        OK, "ok": span::LAYOUT;
+        /// One of them cannot be returned.
+        ERROR, "err": header_error::LAYOUT;
+    }
+}
+
+cases! {
+    /// `option<action>`
+    optional_action, "option<action>" {
+        /// There is no action.
+        NONE, "none": NOTHING;
+        /// An action.
+        SOME, "some": action::LAYOUT;
+    }
+}
+
+cases! {
+    /// `result<option<claim>, argument-error>`
+    argument, "result<option<claim>, argument-error>" {
+        /// An argument, or none.
+        OK, "ok": optional_claim::LAYOUT;
+        /// It is not known what the argument is.
+        ERROR, "err": argument_error::LAYOUT;
+    }
+}
+
+cases! {
     /// `result<_, list<problem>>`
     configured, "result<_, list<problem>>" {
         /// The settings were taken.
@@ -336,7 +392,7 @@ cases! {
 }
 
 /// All of them. A type of the contract that is not among them fails a test.
-pub const TYPES: [Type; 16] = [
+pub const TYPES: [Type; 21] = [
     identity::TYPE,
     route::TYPE,
     header_error::TYPE,
@@ -351,6 +407,11 @@ pub const TYPES: [Type; 16] = [
     optional_identity::TYPE,
     optional_claim::TYPE,
     header::TYPE,
+    action::TYPE,
+    argument_error::TYPE,
+    header_values::TYPE,
+    optional_action::TYPE,
+    argument::TYPE,
     configured::TYPE,
     level::TYPE,
 ];

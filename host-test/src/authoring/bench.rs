@@ -1,13 +1,13 @@
 //! What a policy costs: in fuel, which is the same on every machine, and in time on this one.
 
 use super::{AuthoringError, Trial};
-use crate::cases::{Case, CaseVerdict};
+use crate::cases::{Case, CaseVerdict, advance};
+use crate::decide::body_bytes;
 use crate::oracle::Oracle;
 use mandate_core::config::{Config, PolicyEntry};
-use mandate_core::flow::{Flow, Gate};
+use mandate_core::flow::Gate;
 use mandate_core::http::Headers;
 use mandate_core::http::RequestHead;
-use mandate_core::keys::InModule;
 use mandate_core::policy::RequestContext;
 use mandate_core::policy::{CheckResult, Complaint, LinkedPolicy, Policies};
 use mandate_core::time::UnixTime;
@@ -67,7 +67,10 @@ impl Bench {
         let (configuration, request) = trial.setting(case)?;
         let request = request.to_request();
         let vm = |configuration: &Value| {
-            trial.linked().vm().configuration(configuration.to_string()).now(case.now).start()
+            let configuration = configuration.to_string();
+            let reads_bodies = body_bytes(&configuration).is_some();
+            let vm = trial.linked().vm().configuration(configuration).now(case.now);
+            vm.allow_on_headers_stop_iteration(reads_bodies).start()
         };
         let (with, without) = (vm(&configuration)?, vm(&unasked(&configuration))?);
         let refused = |problems: Vec<mandate_core::config::Problem>| {
@@ -103,9 +106,10 @@ impl Bench {
     }
 
     fn ask(&mut self) -> Duration {
-        let mut flow = Flow::new(String::new(), RequestHead::new(self.head.clone()));
+        let head = RequestHead::new(self.head.clone()).with_body(self.request.body.is_some());
+        let body = self.request.body.as_deref().unwrap_or_default();
         // What it decides is the same every time, and was looked at before.
-        drop(flow.advance(&mut self.gate, &InModule, self.now));
+        drop(advance(&mut self.gate, head, body, self.now));
         self.oracle.get()
     }
 }

@@ -2,11 +2,11 @@
 
 use super::CaseError;
 use super::expect::{CaseOutcome, CaseVerdict, LoggedLine, Refusal};
-use crate::decide::{Decided, RequestFile, settle};
+use crate::decide::{Decided, RequestFile, body_bytes, settle};
 use crate::filter_log::{self, Entry};
 use crate::oracle::Oracle;
 use mandate_core::config::Config;
-use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::flow::{Body, Flow, Gate, Step};
 use mandate_core::http::Headers;
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
@@ -74,8 +74,9 @@ impl Engine for OnOracle {
         // What the filter does before anything else: names in lower case, and nothing under its own prefix.
         let mut headers: Headers = request.to_request().headers.into();
         headers.retain(|name| !gate.reserved().contains(name));
-        let mut flow = Flow::new(String::new(), RequestHead::new(headers));
-        let Step::Done(decision) = flow.advance(&mut gate, &InModule, UnixTime::from_secs(now)) else {
+        let head = RequestHead::new(headers).with_body(request.body.is_some());
+        let body = request.body.as_deref().unwrap_or_default();
+        let Step::Done(decision) = advance(&mut gate, head, body.as_bytes(), UnixTime::from_secs(now)) else {
             return Err(CaseError::NotAsked("it waits for keys".to_owned()));
         };
         let Some(record) = decision.policies().first() else {
@@ -86,6 +87,18 @@ impl Engine for OnOracle {
     }
 }
 
+/// Lets the core decide, which is shown the body if it asks for it.
+pub(crate) fn advance(gate: &mut Gate, head: RequestHead, body: &[u8], now: UnixTime) -> Step {
+    let mut flow = Flow::new(String::new(), head);
+    match flow.advance(gate, &InModule, now) {
+        Step::NeedBody(_) => {
+            flow.set_body(Body::Whole(body.to_vec()));
+            flow.advance(gate, &InModule, now)
+        }
+        step => step,
+    }
+}
+
 impl Engine for OnHarness {
     fn decide(
         &mut self,
@@ -93,7 +106,8 @@ impl Engine for OnHarness {
         request: &RequestFile,
         now: u64,
     ) -> Result<CaseOutcome, CaseError> {
-        let mut vm = self.0.vm().configuration(configuration).now(now).start()?;
+        let vm = self.0.vm().configuration(configuration).now(now);
+        let mut vm = vm.allow_on_headers_stop_iteration(body_bytes(configuration).is_some()).start()?;
         let problems: Vec<&str> =
             vm.logs().iter().filter_map(|line| Entry::of(&line.message).configuration()).collect();
         if !problems.is_empty() {

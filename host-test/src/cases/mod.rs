@@ -14,8 +14,15 @@
 //!       method: POST                   # default GET
 //!       path: /v1/tools/delete         # default /
 //!       headers: [[x-tenant, acme]]    # default none
+//!       authority: tools.example       # the default
+//!     action:                          # a message of MCP; default none: a route without a protocol
+//!       protocol: mcp                  # the default
+//!       kind: tool                     # the default; or resource, prompt, method, session
+//!       name: payments.send            # of a session: GET, HEAD, DELETE or response
+//!       method: tools/call             # default: the method for the kind, such as tools/call
+//!       arguments: { amount: 5 }       # default none
 //!     principal: { iss: "https://idp.example", sub: "user:alice" } # the default
-//!     chain: [{ sub: "agent:planner" }] # oldest first; `iss` defaults to the principal's; default none
+//!     chain: [{ sub: "agent:planner" }] # oldest first; `iss` defaults to the principal's, `sub_profile` to none; default none
 //!     scopes: [tools.use]              # default none
 //!     claims: { tenant: acme }         # further claims of the token, or other than the usual ones; default none
 //!     route: /v1/                      # `path_prefix` of the route; default /
@@ -35,15 +42,19 @@
 //!       refused: [/tools]              # JSON pointers of the problems, these and no others
 //! ```
 
+mod action;
 mod engine;
 mod expect;
 mod question;
 mod table;
 
+pub(crate) use engine::advance;
 pub use engine::{Engine, on_harness, on_oracle};
 pub use expect::{CaseOutcome, CaseVerdict, Expected, ExpectedVerdict, LoggedLine, Refusal};
 pub use question::Subject;
-pub use table::{Actor, Case, CaseRequest, Principal, Table, TableError};
+pub use table::{
+    Actor, Case, CaseAction, CaseActionKind, CaseProtocol, CaseRequest, Principal, Table, TableError,
+};
 
 use crate::tokens::{SigningKey, TokenError};
 use mandate_core::denial::PathError;
@@ -71,6 +82,9 @@ pub enum CaseError {
     /// `claims` has what `principal` and `chain` say.
     #[error("`claims` has `{0}`, which `principal` and `chain` say")]
     Claim(&'static str),
+    /// No request does what `action` says.
+    #[error("`action`: {0}")]
+    Action(String),
     /// The time is beyond what a token can say.
     #[error("`now` is {0}, beyond what a token can say")]
     Time(u64),

@@ -1,7 +1,7 @@
 //! A case as the filter meets it: a configuration, a token, a request.
 
 use super::CaseError;
-use super::table::{Actor, Case};
+use super::table::{Actor, Case, CaseAction};
 use crate::decide::RequestFile;
 use crate::tokens::{Claims, Hop, SigningKey, TokenBuilder, jwks};
 use mandate_core::config::PolicyLimits;
@@ -53,6 +53,10 @@ impl Case {
         if let (Some(members), Some(sha256)) = (entry.as_object_mut(), &subject.sha256) {
             members.insert("sha256".to_owned(), json!(sha256));
         }
+        let mut route = json!({ "match": { "path_prefix": self.route }, "policies": [subject.policy] });
+        if let (Some(members), Some(action)) = (route.as_object_mut(), &self.action) {
+            members.insert("mcp".to_owned(), action.rules());
+        }
         json!({
             "issuers": [{
                 "issuer": self.principal.iss,
@@ -61,7 +65,7 @@ impl Case {
                 "keys": { "inline": jwks(&[key]) },
             }],
             "delegation": delegation,
-            "routes": [{ "match": { "path_prefix": self.route }, "policies": [subject.policy] }],
+            "routes": [route],
             "policies": [entry],
             "audit": { "log": "all" },
         })
@@ -84,9 +88,11 @@ impl Case {
             .expires_at(now.saturating_add(LIFETIME_S))
             .client_id("client-1")
             .id("token-1")
-            .delegation(
-                self.chain.iter().map(|actor| Hop { iss: actor.iss.clone(), sub: actor.sub.clone() }),
-            );
+            .delegation(self.chain.iter().cloned().map(|Actor { iss, sub, sub_profile }| Hop {
+                iss,
+                sub,
+                sub_profile,
+            }));
         if !self.scopes.is_empty() {
             claims = claims.scope(&self.scopes.join(" "));
         }
@@ -98,7 +104,8 @@ impl Case {
     /// The request with its token.
     ///
     /// # Errors
-    /// As [`token`](Self::token); [`CaseError::Path`] and [`CaseError::Route`] if the request would not reach the policy.
+    /// As [`token`](Self::token); [`CaseError::Path`] and [`CaseError::Route`] if the request would not reach the policy;
+    /// [`CaseError::Action`] if no request does what the case says.
     pub fn request(&self, key: &SigningKey) -> Result<RequestFile, CaseError> {
         let unusable = |text: &str| {
             let path = text.to_owned();
@@ -109,12 +116,15 @@ impl Case {
         if !route.matches(&path) {
             return Err(CaseError::Route { path: self.request.path.clone(), route: self.route.clone() });
         }
+        let body = self.action.as_ref().map(CaseAction::message).transpose()?.flatten();
         let mut headers = self.request.headers.clone();
+        headers.extend(self.request.authority.iter().map(|host| (":authority".to_owned(), host.clone())));
         headers.push(("authorization".to_owned(), format!("Bearer {}", self.token(key)?)));
         Ok(RequestFile {
-            method: self.request.method.clone(),
+            method: self.method()?.to_owned(),
             path: self.request.path.clone(),
             headers,
+            body,
             ..RequestFile::default()
         })
     }

@@ -41,6 +41,8 @@ pub struct Case {
     pub settings: Map<String, Value>,
     /// The request, without its credential.
     pub request: CaseRequest,
+    /// What the request is about to do, on a route with a protocol.
+    pub action: Option<CaseAction>,
     /// On whose behalf the request is made.
     pub principal: Principal,
     /// Who acts, oldest first.
@@ -57,16 +59,63 @@ pub struct Case {
     pub expect: Expected,
 }
 
-/// The request of a case. What is left out is `GET`, `/`, and no header.
+/// What the request of a case is about to do.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseAction {
+    /// The protocol of the message.
+    #[serde(default)]
+    pub protocol: CaseProtocol,
+    /// What is acted on.
+    #[serde(default)]
+    pub kind: CaseActionKind,
+    /// Its name.
+    pub name: String,
+    /// The method of the message; absent, the usual one for the kind.
+    pub method: Option<String>,
+    /// The arguments.
+    #[serde(default)]
+    pub arguments: Map<String, Value>,
+}
+
+/// The protocol of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaseProtocol {
+    /// Model Context Protocol.
+    #[default]
+    Mcp,
+}
+
+/// What is acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaseActionKind {
+    /// A tool is called.
+    #[default]
+    Tool,
+    /// A resource is read, subscribed to or unsubscribed from.
+    Resource,
+    /// A prompt is asked for.
+    Prompt,
+    /// Another method.
+    Method,
+    /// The session: a stream is opened, it ends, or the client answers.
+    Session,
+}
+
+/// The request of a case. What is left out is `GET`, `/`, `tools.example`, and no header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CaseRequest {
-    /// The method.
+    /// The method; with an action it is that of the action.
     pub method: String,
     /// The path with its query.
     pub path: String,
     /// Names and values, in order.
     pub headers: Vec<(String, String)>,
+    /// `:authority`; absent, `tools.example`.
+    pub authority: Option<String>,
 }
 
 /// The principal of a case: `iss` and `sub` of its token.
@@ -87,6 +136,8 @@ pub struct Actor {
     pub iss: Option<String>,
     /// The subject.
     pub sub: String,
+    /// What kind of entity it is.
+    pub sub_profile: Option<String>,
 }
 
 /// Why a table cannot be used.
@@ -124,7 +175,7 @@ pub enum TableError {
 
 impl Default for CaseRequest {
     fn default() -> Self {
-        Self { method: "GET".to_owned(), path: "/".to_owned(), headers: Vec::new() }
+        Self { method: "GET".to_owned(), path: "/".to_owned(), headers: Vec::new(), authority: None }
     }
 }
 
@@ -181,6 +232,7 @@ struct Members {
     name: Option<String>,
     settings: Option<Map<String, Value>>,
     request: Option<CaseRequest>,
+    action: Option<CaseAction>,
     principal: Option<Principal>,
     chain: Option<Vec<Actor>>,
     scopes: Option<Vec<String>>,
@@ -198,6 +250,7 @@ impl Members {
             name: self.name,
             settings: self.settings.or(defaults.settings),
             request: self.request.or(defaults.request),
+            action: self.action.or(defaults.action),
             principal: self.principal.or(defaults.principal),
             chain: self.chain.or(defaults.chain),
             scopes: self.scopes.or(defaults.scopes),
@@ -213,6 +266,7 @@ impl Members {
             name: self.name.ok_or(TableError::Missing { number, member: "name" })?,
             settings: self.settings.unwrap_or_default(),
             request: self.request.unwrap_or_default(),
+            action: self.action,
             principal: self.principal.unwrap_or_default(),
             chain: self.chain.unwrap_or_default(),
             scopes: self.scopes.unwrap_or_default(),

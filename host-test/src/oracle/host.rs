@@ -3,13 +3,15 @@
 use super::bindings::mandate::policy::{log, request, types};
 use super::fault::{Ended, Memory};
 use super::trace::{Question, Trace};
+use mandate_core::action::Action;
 use mandate_core::chain::Identity;
 use mandate_core::limits;
 use mandate_core::log_level::LogLevel;
-use mandate_core::policy::{Fault, HeaderError, PolicyLog, RequestContext};
+use mandate_core::policy::{ArgumentError, Fault, HeaderError, PolicyLog, RequestContext};
 use mandate_core::seam::HostFunction;
 use scoped_tls_hkt::scoped_thread_local;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use wasmtime::component::Resource;
 
 scoped_thread_local! {
@@ -88,6 +90,50 @@ fn claim(value: &Value) -> request::Claim {
     }
 }
 
+fn header_error(error: HeaderError) -> request::HeaderError {
+    match error {
+        HeaderError::Repeated => request::HeaderError::Repeated,
+        HeaderError::NotText => request::HeaderError::NotText,
+    }
+}
+
+fn argument_error(error: ArgumentError) -> request::ArgumentError {
+    match error {
+        ArgumentError::Ambiguous => request::ArgumentError::Ambiguous,
+        ArgumentError::NotAPointer => request::ArgumentError::NotAPointer,
+        ArgumentError::NoAction => request::ArgumentError::NoAction,
+    }
+}
+
+fn action(about: &Action) -> request::Action {
+    request::Action {
+        protocol: about.protocol().word().to_owned(),
+        kind: about.kind().word().to_owned(),
+        name: about.name().to_owned(),
+        method: about.method().to_owned(),
+    }
+}
+
+/// As the trace shows why there is no value: by the name in the contract.
+fn shown_error(name: &str) -> Value {
+    json!({ "error": name })
+}
+
+fn header_error_name(error: HeaderError) -> &'static str {
+    match error {
+        HeaderError::Repeated => "repeated",
+        HeaderError::NotText => "not-text",
+    }
+}
+
+fn argument_error_name(error: ArgumentError) -> &'static str {
+    match error {
+        ArgumentError::Ambiguous => "ambiguous",
+        ArgumentError::NotAPointer => "not-a-pointer",
+        ArgumentError::NoAction => "no-action",
+    }
+}
+
 /// As the trace shows an identity.
 fn shown(who: &request::Identity) -> Value {
     json!({ "issuer": who.issuer, "subject": who.subject })
@@ -134,15 +180,99 @@ impl request::HostRequest for State {
         self.note(HostFunction::Header, || {
             let shown = match &answer {
                 Ok(value) => json!(value),
-                Err(HeaderError::Repeated) => json!({ "error": "repeated" }),
-                Err(HeaderError::NotText) => json!({ "error": "not-text" }),
+                Err(error) => shown_error(header_error_name(*error)),
             };
             (vec![json!(name)], shown)
         });
-        Ok(answer.map_err(|error| match error {
-            HeaderError::Repeated => request::HeaderError::Repeated,
-            HeaderError::NotText => request::HeaderError::NotText,
-        }))
+        Ok(answer.map_err(header_error))
+    }
+
+    fn header_values(
+        &mut self,
+        _: Resource<Request>,
+        name: String,
+    ) -> wasmtime::Result<Result<Vec<String>, request::HeaderError>> {
+        bounded(&name)?;
+        let owned = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let answer = read(|request| request.header_values(&name).map(owned))?;
+        self.note(HostFunction::HeaderValues, || {
+            let shown = match &answer {
+                Ok(values) => json!(values),
+                Err(error) => shown_error(header_error_name(*error)),
+            };
+            (vec![json!(name)], shown)
+        });
+        Ok(answer.map_err(header_error))
+    }
+
+    fn header_names(&mut self, _: Resource<Request>) -> wasmtime::Result<Vec<String>> {
+        let answer: Vec<String> =
+            read(|request| request.header_names().into_iter().map(str::to_owned).collect())?;
+        self.note(HostFunction::HeaderNames, || (vec![], json!(answer)));
+        Ok(answer)
+    }
+
+    fn authority(&mut self, _: Resource<Request>) -> wasmtime::Result<Option<String>> {
+        let answer = read(|request| request.authority().map(|host| host.as_str().to_owned()))?;
+        self.note(HostFunction::Authority, || (vec![], json!(answer)));
+        Ok(answer)
+    }
+
+    fn query(&mut self, _: Resource<Request>) -> wasmtime::Result<Option<String>> {
+        let answer = read(|request| request.query().map(str::to_owned))?;
+        self.note(HostFunction::Query, || (vec![], json!(answer)));
+        Ok(answer)
+    }
+
+    fn action(&mut self, _: Resource<Request>) -> wasmtime::Result<Option<request::Action>> {
+        let answer = read(|request| request.action().map(action))?;
+        self.note(HostFunction::Action, || {
+            let shown = answer.as_ref().map(|request::Action { protocol, kind, name, method }| {
+                json!({ "protocol": protocol, "kind": kind, "name": name, "method": method })
+            });
+            (vec![], json!(shown))
+        });
+        Ok(answer)
+    }
+
+    fn argument(
+        &mut self,
+        _: Resource<Request>,
+        pointer: String,
+    ) -> wasmtime::Result<Result<Option<request::Claim>, request::ArgumentError>> {
+        bounded(&pointer)?;
+        // The members that were looked at are the bundle's to count, as all fuel is.
+        let answer = read(|request| request.argument(&pointer, &mut 0).map(|found| found.map(claim)))?;
+        self.note(HostFunction::Argument, || {
+            let shown = match &answer {
+                Ok(found) => json!(found.as_ref().map(shown_claim)),
+                Err(error) => shown_error(argument_error_name(*error)),
+            };
+            (vec![json!(pointer)], shown)
+        });
+        Ok(answer.map_err(argument_error))
+    }
+
+    fn arguments(&mut self, _: Resource<Request>) -> wasmtime::Result<String> {
+        let answer = read(|request| request.arguments().to_owned())?;
+        self.note(HostFunction::Arguments, || (vec![], json!(answer)));
+        Ok(answer)
+    }
+
+    fn claim_json(&mut self, _: Resource<Request>, pointer: String) -> wasmtime::Result<Option<String>> {
+        bounded(&pointer)?;
+        let answer = read(|request| request.claim_json(&pointer).map(Cow::into_owned))?;
+        self.note(HostFunction::ClaimJson, || (vec![json!(pointer)], json!(answer)));
+        Ok(answer)
+    }
+
+    fn hop_kind(&mut self, _: Resource<Request>, index: u32) -> wasmtime::Result<Option<String>> {
+        let answer = read(|request| {
+            let kind = usize::try_from(index).ok().and_then(|index| request.hop_kind(index));
+            kind.map(str::to_owned)
+        })?;
+        self.note(HostFunction::HopKind, || (vec![json!(index)], json!(answer)));
+        Ok(answer)
     }
 
     fn principal(&mut self, _: Resource<Request>) -> wasmtime::Result<request::Identity> {

@@ -18,19 +18,21 @@ pub struct Hop {
     pub iss: Option<String>,
     /// The actor's name with that issuer.
     pub sub: String,
+    /// What kind of entity it is (OAuth actor profile); left out of the object when `None`.
+    pub sub_profile: Option<String>,
 }
 
 impl Hop {
     /// An actor with an issuer of its own.
     #[must_use]
     pub fn new(iss: &str, sub: &str) -> Self {
-        Self { iss: Some(iss.to_owned()), sub: sub.to_owned() }
+        Self { iss: Some(iss.to_owned()), sub: sub.to_owned(), sub_profile: None }
     }
 
     /// An actor without `iss`, which takes the token's issuer.
     #[must_use]
     pub fn bare(sub: &str) -> Self {
-        Self { iss: None, sub: sub.to_owned() }
+        Self { iss: None, sub: sub.to_owned(), sub_profile: None }
     }
 }
 
@@ -145,6 +147,9 @@ impl Claims {
                 object.insert("iss".to_owned(), Value::String(iss));
             }
             object.insert("sub".to_owned(), Value::String(hop.sub));
+            if let Some(sub_profile) = hop.sub_profile {
+                object.insert("sub_profile".to_owned(), Value::String(sub_profile));
+            }
             if let Some(earlier) = act.take() {
                 object.insert("act".to_owned(), earlier);
             }

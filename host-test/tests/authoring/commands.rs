@@ -163,7 +163,7 @@ fn inspect_says_what_is_in_a_component_and_in_a_bundle() {
     let component = desk.json(&["policy", "inspect", built.component.to_str().unwrap()]);
     assert_eq!((&component["kind"], &component["sha256"]), (&json!("component"), &json!(built.sha256)));
     assert_eq!((&component["refused"], &component["description"]["name"]), (&Value::Null, &json!(NAME)));
-    let request = |name: &str| json!({ "interface": "mandate:policy/request@0.1.0", "name": name });
+    let request = |name: &str| json!({ "interface": "mandate:policy/request@0.1.1", "name": name });
     assert_eq!(
         component["imports"],
         json!([request("[method]request.path"), request("[method]request.claim")])
@@ -208,6 +208,60 @@ fn explain_shows_what_the_policy_read_and_said() {
         said.contains("deny (tenant_mismatch): `acme` asked for `evil`") && said.contains("fuel: "),
         "{said}"
     );
+}
+
+#[test]
+fn a_case_with_an_action_is_tested_explained_and_measured() {
+    let desk = Desk::new();
+    let example = mandate_host::authoring::examples().unwrap().remove(0);
+    assert_eq!(example.name, "tool-allow-list");
+    std::fs::write(desk.path("tool-allow-list.wasm"), &example.bytes).unwrap();
+    let table = "
+defaults:
+  settings: { agents: [{ iss: 'https://idp.example', sub: 'agent:research', tools: [search] }] }
+  chain: [{ sub: 'agent:research' }]
+cases:
+  - { name: another tool, action: { name: pay, arguments: { amount: 5 } }, expect: { verdict: deny, code: tool_not_allowed } }
+  - { name: its tool, action: { name: search }, expect: { verdict: allow } }
+  - { name: a list, action: { kind: method, name: tools/list }, expect: { verdict: abstain } }
+  - { name: no message, expect: { verdict: deny, code: action_unknown } }
+";
+    desk.write("tests.yaml", table);
+    let command = |name: &'static str| ["policy", name, "tool-allow-list.wasm", "--cases", "tests.yaml"];
+    desk.ok(&command("test"));
+    let explained = desk.json(&[&command("explain")[..], &["--case", "another tool"]].concat());
+    let action = json!({ "protocol": "mcp", "kind": "tool", "name": "pay", "method": "tools/call" });
+    assert_eq!(
+        explained["questions"][0],
+        json!({ "function": "request.action", "arguments": [], "answer": action })
+    );
+    assert_eq!(explained["outcome"]["code"], "tool_not_allowed");
+    let measured = desk.json(&[&command("bench")[..], &["--rounds", "3"]].concat());
+    assert!(
+        measured.as_array().unwrap().iter().all(|row| row["cost"]["oracle_ns"].as_u64().unwrap() > 0),
+        "{measured}"
+    );
+
+    // What no message does is no case.
+    for (action, says) in [
+        ("{ name: x, method: prompts/get }", "the filter reads the prompt `x`"),
+        ("{ kind: session, name: PUT }", "the filter reads nothing: action_denied"),
+        ("{ kind: resource, name: 'file:///a/../b' }", "the filter reads nothing: body_malformed"),
+        ("{ kind: session, name: GET, arguments: { a: 1 } }", "the filter reads the session `GET`"),
+    ] {
+        desk.write(
+            "tests.yaml",
+            &format!("cases: [{{ name: a, action: {action}, expect: {{ verdict: allow }} }}]"),
+        );
+        let said = desk.exits(1, &command("test"));
+        assert!(said.contains(says), "{action}: {said}");
+    }
+    desk.write("tests.yaml", "cases: [{ name: a, action: { nam: x }, expect: { verdict: allow } }]");
+    assert!(desk.exits(2, &command("test")).contains("unknown field `nam`"));
+    let delete =
+        "cases: [{ name: a, request: { method: DELETE }, action: { name: x }, expect: { verdict: allow } }]";
+    desk.write("tests.yaml", delete);
+    assert!(desk.exits(1, &command("test")).contains("the request's method is `DELETE`"));
 }
 
 #[test]

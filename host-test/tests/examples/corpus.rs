@@ -4,7 +4,7 @@
 use crate::native::{self, Comparable};
 use crate::support::key;
 use mandate_core::config::Config;
-use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::flow::{Body, Flow, Gate, Step};
 use mandate_core::http::Headers;
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
@@ -18,8 +18,16 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub const NAMES: [&str; 5] =
-    ["business-hours", "drift", "production-writes", "separation-of-duties", "tool-allow-list"];
+pub const NAMES: [&str; 6] = [
+    "argument-limits",
+    "business-hours",
+    "drift",
+    "production-writes",
+    "separation-of-duties",
+    "tool-allow-list",
+];
+/// Where cases with an action are, and no other: the route has a protocol.
+const MESSAGES: &str = "/mcp";
 
 /// The time that all requests of the corpus have, unless it is moved.
 const NOW: u64 = 1_790_000_000;
@@ -61,7 +69,11 @@ impl Corpus {
                 for claim in case.claims.values_mut() {
                     shift(claim, case.now, now);
                 }
-                (case.now, case.name, case.route) = (now, format!("{policy}: {}", case.name), "/".to_owned());
+                let is_message = case.request.path.starts_with(MESSAGES);
+                assert_eq!(is_message, case.action.is_some(), "{policy}: {}", case.name);
+                let route = if is_message { MESSAGES } else { "/" };
+                (case.now, case.name, case.route) =
+                    (now, format!("{policy}: {}", case.name), route.to_owned());
                 cases.push(case);
             }
         }
@@ -83,7 +95,19 @@ impl Corpus {
         json!({
             "issuers": issuers.iter().map(issuer).collect::<Vec<_>>(),
             "delegation": { "max_depth": 8, "allow_cycles": true, "actor_issuers": actors.union(&issuers).collect::<Vec<_>>() },
-            "routes": [{ "match": { "path_prefix": "/" }, "policies": names }],
+            "routes": [
+                {
+                    "match": { "path_prefix": MESSAGES },
+                    "policies": names,
+                    "mcp": {
+                        "tools": [{ "name": "*" }],
+                        "resources": [{ "uri": "*" }],
+                        "prompts": [{ "name": "*" }],
+                        "methods": ["*"],
+                    },
+                },
+                { "match": { "path_prefix": "/" }, "policies": names },
+            ],
             "policies": self.entries.iter().map(entry).collect::<Vec<_>>(),
             "audit": { "log": "all" },
         })
@@ -100,11 +124,16 @@ impl Corpus {
     }
 
     pub fn on_oracle(&self, gate: &mut Gate, case: &Case) -> Vec<Said> {
-        let headers: Headers = self.request(case).to_request().headers.into();
-        let mut flow = Flow::new(String::new(), RequestHead::new(headers));
-        let Step::Done(decision) = flow.advance(gate, &InModule, UnixTime::from_secs(self.now)) else {
-            panic!("inline keys never wait");
-        };
+        let request = self.request(case).to_request();
+        let headers: Headers = request.headers.into();
+        let mut flow = Flow::new(String::new(), RequestHead::new(headers).with_body(request.body.is_some()));
+        let now = UnixTime::from_secs(self.now);
+        let mut step = flow.advance(gate, &InModule, now);
+        if let (Step::NeedBody(_), Some(body)) = (&step, request.body) {
+            flow.set_body(Body::Whole(body));
+            step = flow.advance(gate, &InModule, now);
+        }
+        let Step::Done(decision) = step else { panic!("inline keys never wait") };
         let records = serde_json::to_value(decision.policies()).unwrap();
         Vec::deserialize(&records).unwrap()
     }

@@ -2,9 +2,11 @@
 
 use mandate_host::cases::{Case, CaseOutcome, CaseVerdict, Expected};
 use mandate_policy::testing::configure;
-use mandate_policy::{Obligation, Policy, Problem, Request, Verdict};
+use mandate_policy::{Action, Obligation, Policy, Problem, Request, Verdict};
 use serde_json::Value;
 
+#[path = "../../../policy-sdk/examples/argument-limits/src/lib.rs"]
+mod argument_limits;
 #[path = "../../../policy-sdk/examples/business-hours/src/lib.rs"]
 mod business_hours;
 #[path = "../../../policy-sdk/examples/drift/src/lib.rs"]
@@ -37,6 +39,7 @@ pub fn policy(name: &str, settings: Value) -> Result<Configured, Vec<Problem>> {
         Ok(Box::new(move |request| policy.check(request)))
     }
     match name {
+        "argument-limits" => boxed::<argument_limits::ArgumentLimits>(settings),
         "business-hours" => boxed::<business_hours::BusinessHours>(settings),
         "drift" => boxed::<drift::Drift>(settings),
         "production-writes" => boxed::<production_writes::ProductionWrites>(settings),
@@ -50,7 +53,7 @@ pub fn policy(name: &str, settings: Value) -> Result<Configured, Vec<Problem>> {
 pub fn request(case: &Case) -> Request {
     let issuer = case.principal.iss.as_str();
     let mut builder = Request::builder()
-        .method(&case.request.method)
+        .method(case.method().unwrap())
         .path(&case.request.path)
         .principal(issuer, &case.principal.sub)
         .route(0, &case.route)
@@ -66,6 +69,12 @@ pub fn request(case: &Case) -> Request {
     }
     for (name, value) in &case.claims {
         builder = builder.claim(name, value.clone());
+    }
+    if let Some(action) = &case.action {
+        let ((protocol, kind), method) = (action.words(), action.message_method());
+        let [protocol, kind, name, method] = [protocol, kind, &action.name, method].map(str::to_owned);
+        let arguments = Value::Object(action.arguments.clone());
+        builder = builder.action(Action { protocol, kind, name, method }, arguments);
     }
     builder.build()
 }

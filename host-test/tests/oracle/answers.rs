@@ -60,7 +60,7 @@ fn seen(import: &str, rest: &str, case: &str) -> String {
     outcome.message.unwrap().trim_end().to_owned()
 }
 
-const CHAIN: &str = "
+pub const CHAIN: &str = "
     settings: {}
     request: { method: POST, path: '/v1//tools/%7Esearch?q=1' }
     principal: { iss: 'https://idp.example', sub: 'user:bob' }
@@ -69,11 +69,18 @@ const CHAIN: &str = "
     route: /v1/
     now: 1790000123";
 
-/// Asks everything, and denies with all the answers in one line.
+/// Asks everything of 0.1.0, and denies with all the answers in one line.
 fn curious() -> Vec<u8> {
-    check_with(
-        &format!(r#"{WRITER} (data (i32.const 1280) "tools.list")"#),
-        "(call $method (local.get $request) (i32.const 512)) (call $text (i32.const 512))
+    with_curious(|guest| guest.component())
+}
+
+/// A component of this policy.
+pub fn with_curious(make: impl FnOnce(&Guest<'_>) -> Vec<u8>) -> Vec<u8> {
+    let fields = format!(r#"{WRITER} (data (i32.const 1280) "tools.list")"#);
+    make(&Guest { fields: &fields, check: CURIOUS, ..Guest::default() })
+}
+
+const CURIOUS: &str = "(call $method (local.get $request) (i32.const 512)) (call $text (i32.const 512))
         (call $path (local.get $request) (i32.const 512)) (call $text (i32.const 512))
         (call $principal (local.get $request) (i32.const 512))
         (call $text (i32.const 512)) (call $text (i32.const 520))
@@ -91,20 +98,182 @@ fn curious() -> Vec<u8> {
         (call $route (local.get $request) (i32.const 512))
         (call $number (i64.load32_u (i32.const 512))) (call $text (i32.const 516))
         (call $number (call $now (local.get $request)))
+        (call $seen)";
+
+/// What it says to [`CHAIN`].
+pub const CURIOUS_SAYS: &str = "POST /v1/tools/~search https://idp.example user:bob 2 \
+    1 https://other.example agent:buyer 1 https://idp.example agent:planner 0 2 tools.use 1 0 0 /v1/ 1790000123 ";
+
+#[test]
+fn a_policy_is_told_about_the_request_and_who_makes_it() {
+    assert_eq!(ask(&curious(), CHAIN).message.unwrap(), CURIOUS_SAYS);
+}
+
+const MESSAGE: &str = "
+    request:
+      path: '/mcp//?a=%20b'
+      headers: [[X-Two, '1'], [x-one, ''], [x-two, '2, 3'], [cookie, c], [x-mandate-agent, forged]]
+      authority: 'Tools.Example.:8443'
+    action:
+      name: payments.send
+      arguments: { amount: 1.5, CURRENCY: EUR, list: [1, { a: ü }], text: '{}', n: -7, none: null }
+    chain: [{ sub: 'agent:planner', sub_profile: ai_agent }, { sub: 'agent:buyer' }]
+    claims: { card: { b: [1, 1.5, null], a: x } }";
+
+#[test]
+fn an_argument_that_servers_read_in_different_ways_is_an_error() {
+    // The result's case; then whether there is an argument, and which case it has, or which error it is.
+    let argument = |pointer: &str, rest: &str| {
+        let rest = format!(
+            "(call $byte (i32.const 512)) (call $byte (i32.const 520))
+            (if (i32.gt_u (i32.load8_u (i32.const 520)) (i32.load8_u (i32.const 512)))
+                (then (call $byte (i32.const 528)) {rest}))"
+        );
+        seen("$argument", &rest, &format!("    settings: {{ ask: '{pointer}' }}{MESSAGE}"))
+    };
+    let word = "(call $number (i64.load (i32.const 536)))";
+    let half_word = "(call $number (i64.load32_u (i32.const 536)))";
+    for ambiguous in ["/currency", "/Currency", "/Amount", "/text/x", "/amount/x"] {
+        assert_eq!(argument(ambiguous, "").split(' ').take(2).collect::<Vec<_>>(), ["1", "0"], "{ambiguous}");
+    }
+    for no_pointer in ["amount", "/~", "/a~2b", "#/amount"] {
+        assert_eq!(
+            argument(no_pointer, "").split(' ').take(2).collect::<Vec<_>>(),
+            ["1", "1"],
+            "{no_pointer}"
+        );
+    }
+    for absent in ["/absent", "/list/2", "/list/01", "/none/x", "/list/-"] {
+        assert_eq!(argument(absent, ""), "0 0", "{absent}");
+    }
+    assert_eq!(argument("/none", ""), "0 1 0");
+    assert_eq!(argument("/n", word), "0 1 2 18446744073709551609");
+    assert_eq!(argument("/amount", word), format!("0 1 3 {}", 1.5_f64.to_bits()));
+    assert_eq!(argument("/text", "(call $text (i32.const 536))"), "0 1 4 {}");
+    assert_eq!(argument("/list/1/a", "(call $text (i32.const 536))"), "0 1 4 ü");
+    assert_eq!(argument("/list", half_word), "0 1 5 2");
+    assert_eq!(argument("/list/1", half_word), "0 1 6 1");
+    // A route without a protocol.
+    let plain = seen(
+        "$argument",
+        "(call $byte (i32.const 512)) (call $byte (i32.const 520))",
+        "    settings: { ask: /amount }",
+    );
+    assert_eq!(plain, "1 2");
+}
+
+/// Asks what came with 0.1.1 and takes no text, and denies with all the answers in one line.
+fn curious_about_the_action() -> Vec<u8> {
+    check_with(
+        WRITER,
+        "(call $action (local.get $request) (i32.const 512)) (call $byte (i32.const 512))
+        (if (i32.load8_u (i32.const 512)) (then
+            (call $text (i32.const 516)) (call $text (i32.const 524))
+            (call $text (i32.const 532)) (call $text (i32.const 540))))
+        (call $arguments (local.get $request) (i32.const 512)) (call $text (i32.const 512))
+        (call $authority (local.get $request) (i32.const 512)) (call $byte (i32.const 512))
+        (if (i32.load8_u (i32.const 512)) (then (call $text (i32.const 516))))
+        (call $query (local.get $request) (i32.const 512)) (call $byte (i32.const 512))
+        (if (i32.load8_u (i32.const 512)) (then (call $text (i32.const 516))))
+        (call $header-names (local.get $request) (i32.const 512))
+        (call $number (i64.load32_u (i32.const 516)))
+        (if (i32.load (i32.const 516)) (then (call $text (i32.load (i32.const 512)))))
+        (if (i32.gt_u (i32.load (i32.const 516)) (i32.const 1)) (then
+            (call $text (i32.add (i32.load (i32.const 512)) (i32.const 8)))))
+        (call $hop-kind (local.get $request) (i32.const 0) (i32.const 512)) (call $byte (i32.const 512))
+        (if (i32.load8_u (i32.const 512)) (then (call $text (i32.const 516))))
+        (call $hop-kind (local.get $request) (i32.const 1) (i32.const 512)) (call $byte (i32.const 512))
+        (call $hop-kind (local.get $request) (i32.const 2) (i32.const 512)) (call $byte (i32.const 512))
         (call $seen)",
     )
 }
 
 #[test]
-fn a_policy_is_told_about_the_request_and_who_makes_it() {
-    let outcome = ask(&curious(), CHAIN);
+fn a_policy_is_told_what_the_request_is_about_to_do() {
+    let asked = |case: &str| ask(&curious_about_the_action(), case).message.unwrap();
     let expected = [
-        "POST /v1/tools/~search https://idp.example user:bob 2",
-        "1 https://other.example agent:buyer",
-        "1 https://idp.example agent:planner 0",
-        "2 tools.use 1 0 0 /v1/ 1790000123 ",
+        "1 mcp tool payments.send tools/call",
+        r#"{"CURRENCY":"EUR","amount":1.5,"list":[1,{"a":"ü"}],"n":-7,"none":null,"text":"{}"}"#,
+        "1 tools.example 1 a=%20b 2 x-one x-two 1 ai_agent 0 0 ",
     ];
-    assert_eq!(outcome.message.unwrap(), expected.join(" "));
+    assert_eq!(asked(MESSAGE), expected.join(" "));
+    assert_eq!(asked(""), "0 {} 1 tools.example 0 0 0 0 0 ");
+    for (case, expected) in [
+        ("    action: { kind: session, name: GET }", "1 mcp session GET GET {} "),
+        ("    action: { kind: session, name: response }", "1 mcp session response response {} "),
+        ("    action: { kind: method, name: tools/list }", "1 mcp method tools/list tools/list {} "),
+        (
+            "    action: { kind: prompt, name: hi, arguments: { a: b } }",
+            r#"1 mcp prompt hi prompts/get {"a":"b"} "#,
+        ),
+        ("    action: { kind: resource, name: 't://7' }", "1 mcp resource t://7 resources/read {} "),
+        (
+            "    action: { kind: resource, name: 't://7', method: completion/complete }",
+            "1 mcp resource t://7 completion/complete {} ",
+        ),
+        ("    request: { authority: 'a@b' }", "0 {} 0 0 0 "),
+        ("    request: { path: '/?' }", "0 {} 1 tools.example 1  0 "),
+        ("    request: { headers: [[host, other.example]] }", "0 {} 0 0 1 host "),
+    ] {
+        let asked = asked(case);
+        assert!(asked.starts_with(expected), "{case}: {asked}");
+    }
+}
+
+#[test]
+fn all_values_of_a_header_are_returned_or_none() {
+    let values = |name: &str| {
+        let rest = "(call $byte (i32.const 512))
+            (call $number (i64.load32_u (i32.const 520)))
+            (if (i32.load (i32.const 520)) (then (call $text (i32.load (i32.const 516)))))
+            (if (i32.gt_u (i32.load (i32.const 520)) (i32.const 1)) (then
+                (call $text (i32.add (i32.load (i32.const 516)) (i32.const 8)))))";
+        seen("$header-values", rest, &format!("    settings: {{ ask: '{name}' }}{MESSAGE}"))
+    };
+    assert_eq!(values("X-TWO"), "0 2 1 2, 3");
+    assert_eq!(values("x-one"), "0 1");
+    for hidden in ["cookie", "authorization", ":path", "x-mandate-agent", "absent", ""] {
+        assert_eq!(values(hidden), "0 0", "{hidden}");
+    }
+}
+
+#[test]
+fn claims_are_returned_as_json() {
+    let claim = |pointer: &str| {
+        let rest = "(call $byte (i32.const 512))
+            (if (i32.load8_u (i32.const 512)) (then (call $text (i32.const 516))))";
+        seen("$claim-json", rest, &format!("    settings: {{ ask: '{pointer}' }}{MESSAGE}"))
+    };
+    assert_eq!(claim("/card"), r#"1 {"a":"x","b":[1,1.5,null]}"#);
+    assert_eq!(claim("/sub"), r#"1 "user:alice""#);
+    assert_eq!(claim("/absent"), "0");
+    assert_eq!(claim("card"), "0");
+    let all = claim("");
+    let all: serde_json::Value = serde_json::from_str(all.strip_prefix("1 ").unwrap()).unwrap();
+    assert_eq!((&all["act"]["act"]["sub_profile"], &all["card"]["a"]), (&json!("ai_agent"), &json!("x")));
+}
+
+#[test]
+fn a_trace_shows_the_action_and_what_is_an_error() {
+    let mut oracle: Oracle = oracle(&curious_about_the_action());
+    let trace = oracle.trace();
+    ask_with(&oracle, &Subject::new(POLICY), MESSAGE).unwrap();
+    let questions: Vec<String> = trace.questions().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        questions[0],
+        r#"request.action() = {"kind":"tool","method":"tools/call","name":"payments.send","protocol":"mcp"}"#
+    );
+    assert_eq!(questions[2], r#"request.authority() = "tools.example""#);
+    assert_eq!(questions[4], r#"request.header-names() = ["x-one","x-two"]"#);
+    assert_eq!(questions[5], r#"request.hop-kind(0) = "ai_agent""#);
+    let one = check_with(
+        r#"(data (i32.const 1024) "/currency")"#,
+        "(call $argument (local.get $request) (i32.const 1024) (i32.const 9) (i32.const 512)) (call $abstain)",
+    );
+    let mut oracle: Oracle = super::oracle(&one);
+    let trace = oracle.trace();
+    ask_with(&oracle, &Subject::new(POLICY), MESSAGE).unwrap();
+    assert_eq!(trace.questions()[0].to_string(), r#"request.argument("/currency") = {"error":"ambiguous"}"#);
 }
 
 #[test]

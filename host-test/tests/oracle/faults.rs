@@ -164,6 +164,9 @@ fn text_that_is_handed_over_is_bounded() {
         "(drop (call $has-scope (local.get $request) (i32.const 1024) (i32.const LEN)))",
         "(call $header (local.get $request) (i32.const 1024) (i32.const LEN) (i32.const 512))",
         "(call $claim (local.get $request) (i32.const 1024) (i32.const LEN) (i32.const 512))",
+        "(call $argument (local.get $request) (i32.const 1024) (i32.const LEN) (i32.const 512))",
+        "(call $header-values (local.get $request) (i32.const 1024) (i32.const LEN) (i32.const 512))",
+        "(call $claim-json (local.get $request) (i32.const 1024) (i32.const LEN) (i32.const 512))",
     ] {
         assert_eq!(ask(question, 65536), (CaseVerdict::Abstain, None), "{question}");
         assert_eq!(ask(question, 65537), fault("output"), "{question}");
@@ -206,6 +209,10 @@ fn a_pointer_must_lead_into_memory_and_be_aligned() {
             "(call $header (local.get $request) (i32.const 65536) (i32.const 1) (i32.const 512)) (call $abstain)",
             "(call $method (local.get $request) (i32.const 65532)) (call $abstain)",
             "(call $method (local.get $request) (i32.const 514)) (call $abstain)",
+            "(call $action (local.get $request) (i32.const 65504)) (call $abstain)",
+            "(call $argument (local.get $request) (i32.const 65536) (i32.const 1) (i32.const 512)) (call $abstain)",
+            "(call $argument (local.get $request) (i32.const 0) (i32.const 1) (i32.const 516)) (call $abstain)",
+            "(call $header-names (local.get $request) (i32.const 65532)) (call $abstain)",
         ],
     );
 }

@@ -124,7 +124,7 @@ impl Program<'_> {
     fn statement(&mut self) -> String {
         let handle = self.handle();
         let slot = self.slot();
-        match self.dice.below(40) {
+        match self.dice.below(54) {
             0..=2 => self.reads_text("method", &handle, "", slot, 0),
             3..=5 => self.reads_text("path", &handle, "", slot, 0),
             6..=10 => {
@@ -177,6 +177,51 @@ impl Program<'_> {
             }
             34 => format!("(i64.store (i32.const {}) (global.get $hash))", self.dice.below(66_000)),
             35..=37 if self.depth > 0 => self.block(),
+            40..=43 => {
+                let pointer = pointer(self.dice);
+                let pointer = self.any_text(pointer.as_bytes());
+                format!(
+                    "(call $argument {handle} {pointer} (i32.const {slot}))
+                    (call $mix-bytes (i32.const {slot}) (i32.const 32))
+                    (if (i32.eqz (i32.load8_u (i32.const {slot})))
+                        (then (call $mix-claim (i32.add (i32.const {slot}) (i32.const 8)))))"
+                )
+            }
+            44 => self.reads_text("arguments", &handle, "", slot, 0),
+            45 | 46 => {
+                let text = |at| format!("(call $mix-text (i32.add (i32.const {slot}) (i32.const {at})))");
+                let texts: String = [4, 12, 20, 28].map(text).concat();
+                format!(
+                    "(call $action {handle} (i32.const {slot})) (call $mix-bytes (i32.const {slot}) (i32.const 36))
+                    (if (i32.load8_u (i32.const {slot})) (then {texts}))"
+                )
+            }
+            47 => Self::reads_optional_text("authority", &handle, "", slot),
+            48 => Self::reads_optional_text("query", &handle, "", slot),
+            49 => {
+                let name = self.dice.pick(&HEADERS);
+                let name = self.any_text(name.as_bytes());
+                format!(
+                    "(call $header-values {handle} {name} (i32.const {slot}))
+                    (call $mix-bytes (i32.const {slot}) (i32.const 12))
+                    (if (i32.eqz (i32.load8_u (i32.const {slot})))
+                        (then (call $mix-list (i32.add (i32.const {slot}) (i32.const 4)))))"
+                )
+            }
+            50 => {
+                format!(
+                    "(call $header-names {handle} (i32.const {slot})) (call $mix-list (i32.const {slot}))"
+                )
+            }
+            51 | 52 => {
+                let pointer = pointer(self.dice);
+                let pointer = self.any_text(pointer.as_bytes());
+                Self::reads_optional_text("claim-json", &handle, &pointer, slot)
+            }
+            53 => {
+                let index = self.dice.pick(&[0, 0, 1, 2, 7, 8, 4_294_967_295_u64]);
+                Self::reads_optional_text("hop-kind", &handle, &format!("(i32.const {index})"), slot)
+            }
             38 => self.one_of(&BAD_ENDS),
             39 => {
                 let (to, what, len) =
@@ -196,6 +241,16 @@ impl Program<'_> {
             "(call ${function} {handle} {arguments} (i32.const {slot}))
             (call $mix-bytes (i32.const {slot}) (i32.const {})) (call $mix-text (i32.const {text}))",
             after + 8
+        )
+    }
+
+    /// Asks for a text that there may be.
+    fn reads_optional_text(function: &str, handle: &str, arguments: &str, slot: u64) -> String {
+        format!(
+            "(call ${function} {handle} {arguments} (i32.const {slot}))
+            (call $mix-bytes (i32.const {slot}) (i32.const 12))
+            (if (i32.load8_u (i32.const {slot}))
+                (then (call $mix-text (i32.add (i32.const {slot}) (i32.const 4)))))"
         )
     }
 

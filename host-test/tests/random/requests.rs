@@ -14,7 +14,12 @@ const AUDIENCE: &str = "https://tools.example";
 pub const HEADERS: [&str; 8] =
     ["x-a", "X-A", "x-tenant", "accept", "x-mandate-agent", "authorization", ":path", "missing"];
 /// Names of members of claims; two of them need escapes in a pointer, and two look like indices.
-pub const MEMBERS: [&str; 10] = ["n", "a", "b", "a/b", "m~n", "", "ключ", "0", "1", "x y"];
+pub const MEMBERS: [&str; 12] =
+    ["n", "a", "b", "a/b", "m~n", "", "ключ", "0", "1", "x y", "Ключ", "__proto__"];
+/// Names of tools.
+const TOOLS: [&str; 4] = ["pay", "", "tickets/close", "größer 😀"];
+/// What is in members of JSON text that is an argument.
+const JSON_TEXTS: [&str; 2] = [r#""{\"a\":1}""#, r#""[{\"n\":null}]""#];
 /// Scopes, as tokens have them.
 pub const SCOPES: [&str; 5] = ["read", "write", "tickets.read", "a:b/*", "!"];
 
@@ -85,6 +90,9 @@ pub struct Question {
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at {}, claims {}", self.now, self.claims)?;
+        if let Some(body) = &self.request.body {
+            write!(f, "\n  body: {}", String::from_utf8_lossy(body))?;
+        }
         let headers = self.request.headers.iter().filter(|(name, _)| name != "authorization");
         for (name, value) in headers {
             write!(f, "\n  {name}: {}", value.escape_ascii())?;
@@ -106,6 +114,16 @@ pub fn configuration(entries: &[Value]) -> Value {
         "delegation": { "max_depth": 8, "allow_cycles": true, "actor_issuers": [ISSUER, "https://other.example"] },
         "routes": [
             { "match": { "path_prefix": "/v1/" }, "policies": names },
+            {
+                "match": { "path_prefix": "/mcp" },
+                "policies": names,
+                "mcp": {
+                    "tools": [{ "name": "*" }],
+                    "resources": [{ "uri": "*" }],
+                    "prompts": [{ "name": "*" }],
+                    "methods": ["*"],
+                },
+            },
             { "match": { "path_prefix": "/" }, "policies": names },
         ],
         "policies": entries,
@@ -122,8 +140,23 @@ pub fn plain(now: u64, first: u64) -> Question {
 /// Any question.
 pub fn any(dice: &mut Dice) -> Question {
     let now = dice.pick(&[1_700_000_000, 1, 2_147_483_648, 4_294_967_296, 18_000_000_000]);
-    let method = dice.pick(&["GET", "POST", "DELETE", "M-SEARCH", "X_1"]);
-    let mut request = Request::new(method, dice.pick(&PATHS));
+    let mut request = match dice.below(3) {
+        0 => {
+            let path = dice.pick(&["/mcp", "/mcp/x?q=%7b&q", "/mcp?", "/mcp//./y"]);
+            match dice.below(8) {
+                0 => Request::new(dice.pick(&["GET", "DELETE", "HEAD"]), path),
+                _ => Request::new("POST", path).body(message(dice)),
+            }
+        }
+        _ => {
+            let method = dice.pick(&["GET", "POST", "DELETE", "M-SEARCH", "X_1"]);
+            Request::new(method, dice.pick(&PATHS))
+        }
+    };
+    let host = dice.pick(&["tools.example", "TOOLS.example.:80", "[::1]:443", "a@b", ""]);
+    if let Some((_, authority)) = request.headers.iter_mut().find(|(name, _)| name == ":authority") {
+        *authority = host.into();
+    }
     for _ in 0..dice.below(7) {
         // The credential is one of its own, and so is the path.
         let name = dice.pick(&["x-a", "X-a", "x-tenant", "accept", "x-mandate-agent", "X-Other"]);
@@ -131,6 +164,25 @@ pub fn any(dice: &mut Dice) -> Question {
     }
     let claims = claims(dice);
     Question { now, request: request.header("authorization", credential(&claims, now)), claims }
+}
+
+/// A message of MCP.
+fn message(dice: &mut Dice) -> String {
+    let name = quoted(dice.pick(&TOOLS));
+    let (method, named) = match dice.below(6) {
+        0 => ("prompts/get", format!(r#""name":{name}"#)),
+        1 => ("resources/read", r#""uri":"ticket://7""#.to_owned()),
+        2 => ("ping", r#""x":1"#.to_owned()),
+        _ => ("tools/call", format!(r#""name":{name}"#)),
+    };
+    let members = MEMBERS.iter().filter(|_| !dice.once_in(3)).collect::<Vec<_>>();
+    let argument = |name: &&&str| {
+        let value = if dice.once_in(8) { dice.pick(&JSON_TEXTS).to_owned() } else { value(dice, 3) };
+        format!("{}: {value}", quoted(name))
+    };
+    let arguments: Vec<String> = members.iter().map(argument).collect();
+    let params = format!(r#"{{{named},"arguments":{{{}}}}}"#, arguments.join(","));
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
 }
 
 fn header_value(dice: &mut Dice) -> Vec<u8> {
@@ -159,8 +211,9 @@ fn claims(dice: &mut Dice) -> String {
     let mut act = String::new();
     for _ in 0..dice.below(9) {
         let iss = if dice.once_in(2) { "" } else { r#","iss":"https://other.example""# };
+        let kind = if dice.once_in(2) { "" } else { r#","sub_profile":"ai_agent ünï""# };
         let inner = if act.is_empty() { String::new() } else { format!(r#","act":{act}"#) };
-        act = format!(r#"{{"sub":{}{iss}{inner}}}"#, quoted(dice.pick(&SUBJECTS)));
+        act = format!(r#"{{"sub":{}{iss}{kind}{inner}}}"#, quoted(dice.pick(&SUBJECTS)));
     }
     if !act.is_empty() {
         claims = format!(r#"{claims},"act":{act}"#);

@@ -2,7 +2,7 @@
 
 use super::requests::{Question, configuration};
 use mandate_core::config::Config;
-use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::flow::{Body, Flow, Gate, Step};
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
 use mandate_core::time::UnixTime;
@@ -80,7 +80,8 @@ impl Sides {
         let configuration = configuration(entries).to_string();
         let config = Config::parse(configuration.as_bytes()).unwrap();
         let gate = Gate::new(config, Box::new(self.oracle.clone()), [0; 16]).unwrap();
-        let mut vm = self.filter.vm().configuration(configuration).start().unwrap();
+        let vm = self.filter.vm().configuration(configuration);
+        let mut vm = vm.allow_on_headers_stop_iteration(true).start().unwrap();
         let problems: Vec<_> = vm.take_logs().iter().filter_map(problem).collect();
         assert!(problems.is_empty(), "{problems:?}");
         let entries = entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect();
@@ -122,11 +123,15 @@ impl Session {
         let mut headers = question.request.headers.clone();
         headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
         headers.retain(|(name, _)| !self.gate.reserved().contains(name));
-        let mut flow = Flow::new(String::new(), RequestHead::new(headers));
-        let Step::Done(decision) = flow.advance(&mut self.gate, &InModule, UnixTime::from_secs(question.now))
-        else {
-            panic!("it waits for keys: {question}");
-        };
+        let body = question.request.body.as_ref();
+        let mut flow = Flow::new(String::new(), RequestHead::new(headers).with_body(body.is_some()));
+        let now = UnixTime::from_secs(question.now);
+        let mut step = flow.advance(&mut self.gate, &InModule, now);
+        if let (Step::NeedBody(_), Some(body)) = (&step, body) {
+            flow.set_body(Body::Whole(body.clone()));
+            step = flow.advance(&mut self.gate, &InModule, now);
+        }
+        let Step::Done(decision) = step else { panic!("it waits for keys: {question}") };
         let said = decision.policies().iter().map(|record| {
             let lines = record.log.lines().iter();
             let mut log: Vec<String> = lines.map(|(at, line)| format!("{}: {line}", at.name())).collect();

@@ -11,10 +11,22 @@ pub fn component(wat: &str) -> Vec<u8> {
 }
 
 /// The same for a core module in bytes.
-pub fn encode(mut module: Vec<u8>) -> Vec<u8> {
+pub fn encode(module: Vec<u8>) -> Vec<u8> {
+    encode_for(&wit::FILES, module)
+}
+
+/// The contract of 0.1.0, as it was.
+const FIRST: [(&str, &str); 4] = [
+    ("world.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/world.wit")),
+    ("types.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/types.wit")),
+    ("request.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/request.wit")),
+    ("log.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/log.wit")),
+];
+
+fn encode_for(files: &[(&str, &str)], mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let mut contract = SourceMap::new();
-    wit::FILES.iter().for_each(|(name, text)| contract.push_str(name, *text));
+    files.iter().for_each(|(name, text)| contract.push_str(name, *text));
     let package = resolve.push_group(contract.parse().map_err(|(_, error)| error).unwrap()).unwrap();
     let world = resolve.select_world(&[package], Some(wit::WORLD)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
@@ -66,15 +78,21 @@ impl Default for Guest<'_> {
 impl Guest<'_> {
     /// The component.
     pub fn component(&self) -> Vec<u8> {
-        component(&self.wat())
+        component(&self.wat(&format!("{IMPORTS}{LATER_IMPORTS}")))
     }
 
-    fn wat(&self) -> String {
+    /// The component as it was made for 0.1.0, which has fewer imports.
+    pub fn first_component(&self) -> Vec<u8> {
+        let wat = self.wat(&IMPORTS.replace("@0.1.1", "@0.1.0"));
+        encode_for(&FIRST, wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}")))
+    }
+
+    fn wat(&self, imports: &str) -> String {
         let Self { fields, configure, check, realloc, pages, returns } = self;
         let give_back = if *returns { "(call $drop (local.get $request))" } else { "" };
         format!(
             r#"(module
-            {IMPORTS}
+            {imports}
             (memory (export "memory") {pages})
             (global $next (mut i32) (i32.const 32768))
             (data (i32.const 256) "guest0.1.0A policy of a test.")
@@ -109,21 +127,34 @@ pub fn check_with(fields: &str, body: &str) -> Vec<u8> {
 }
 
 const IMPORTS: &str = r#"
-    (import "mandate:policy/request@0.1.0" "[method]request.method" (func $method (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.path" (func $path (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.header" (func $header (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.principal" (func $principal (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.agent" (func $agent (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.depth" (func $depth (param i32) (result i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.hop" (func $hop (param i32 i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.has-scope"
+    (import "mandate:policy/request@0.1.1" "[method]request.method" (func $method (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.path" (func $path (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.header" (func $header (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.principal" (func $principal (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.agent" (func $agent (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.depth" (func $depth (param i32) (result i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.hop" (func $hop (param i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.has-scope"
         (func $has-scope (param i32 i32 i32) (result i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.scopes" (func $scopes (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.claim" (func $claim (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.route" (func $route (param i32 i32)))
-    (import "mandate:policy/request@0.1.0" "[method]request.now" (func $now (param i32) (result i64)))
-    (import "mandate:policy/request@0.1.0" "[resource-drop]request" (func $drop (param i32)))
-    (import "mandate:policy/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    (import "mandate:policy/request@0.1.1" "[method]request.scopes" (func $scopes (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.claim" (func $claim (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.route" (func $route (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.now" (func $now (param i32) (result i64)))
+    (import "mandate:policy/request@0.1.1" "[resource-drop]request" (func $drop (param i32)))
+    (import "mandate:policy/log@0.1.1" "log" (func $log (param i32 i32 i32)))"#;
+
+/// What came after 0.1.0.
+const LATER_IMPORTS: &str = r#"
+    (import "mandate:policy/request@0.1.1" "[method]request.action" (func $action (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.argument" (func $argument (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.arguments" (func $arguments (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.authority" (func $authority (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.query" (func $query (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.header-values"
+        (func $header-values (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.header-names" (func $header-names (param i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.claim-json" (func $claim-json (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.1" "[method]request.hop-kind" (func $hop-kind (param i32 i32 i32)))"#;
 
 const ANSWERS: &str = r"
     ;; two words at an address

@@ -5,9 +5,9 @@ pub mod bindings;
 #[cfg(feature = "allocator")]
 mod allocator;
 
-use crate::{HeaderError, Policy, Problem, Request, Verdict};
+use crate::{ArgumentError, HeaderError, Policy, Problem, Request, Verdict};
 use bindings::Description;
-use bindings::mandate::policy::request::HeaderError as NoOneValue;
+use bindings::mandate::policy::request::{ArgumentError as UnknownArgument, HeaderError as NoOneValue};
 use std::cell::OnceCell;
 use std::thread::LocalKey;
 
@@ -39,6 +39,16 @@ impl Request {
     fn lent(request: &bindings::Request) -> &Self {
         // SAFETY: `Self` is `repr(transparent)` over this very type.
         unsafe { &*std::ptr::from_ref(request).cast() }
+    }
+}
+
+impl From<UnknownArgument> for ArgumentError {
+    fn from(error: UnknownArgument) -> Self {
+        match error {
+            UnknownArgument::Ambiguous => Self::Ambiguous,
+            UnknownArgument::NotAPointer => Self::NotAPointer,
+            UnknownArgument::NoAction => Self::NoAction,
+        }
     }
 }
 

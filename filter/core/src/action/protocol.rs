@@ -4,6 +4,7 @@ use crate::config::RuleKind;
 use crate::denial::{BodyProblem, Denial, Evidence, ProtocolProblem};
 use crate::reason::Reason;
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 
 /// The protocol of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Action {
     pub(super) is_open: bool,
     /// Lists of what rules are for may be in the answer.
     pub(super) lists: bool,
+    /// The arguments as text, once somebody asked for them.
+    pub(super) arguments_text: OnceCell<String>,
     /// Of A2A: the push notification configuration that a message brings, which is as good as one that is created.
     pub(super) brings: Option<Map<String, Value>>,
     /// Names of members that the request gives at other places too, or may: their arguments are not known for sure.
@@ -83,6 +86,7 @@ impl Action {
             id: None,
             is_open: false,
             lists: false,
+            arguments_text: OnceCell::new(),
             brings: None,
             elsewhere: Vec::new(),
         }
@@ -116,6 +120,13 @@ impl Action {
     #[must_use]
     pub fn arguments(&self) -> &Map<String, Value> {
         &self.arguments
+    }
+
+    /// The arguments as JSON text, which is kept: policies may ask for it several times.
+    #[must_use]
+    pub fn arguments_text(&self) -> &str {
+        // Values that were read can be written; if not, the text is no JSON to anybody.
+        self.arguments_text.get_or_init(|| serde_json::to_string(&self.arguments).unwrap_or_default())
     }
 
     /// The id of the request.

@@ -1,11 +1,11 @@
 //! Which rule admits an action.
 
-use super::protocol::{Action, ActionKind, Protocol};
-use super::spelling::{poses_as, poses_as_field};
+use super::argument::find;
+use super::protocol::{Action, ActionKind};
 use crate::chain::VerifiedChain;
 use crate::config::{A2aMethod, ActionRule, RuleKind, Rules};
 use crate::denial::{ArgumentProblem, Denial, Evidence};
-use crate::json::{Pointer, array_index, same_value};
+use crate::json::same_value;
 use crate::reason::Reason;
 use serde_json::{Map, Value};
 
@@ -53,7 +53,7 @@ impl<'m> Ruled<'m> {
 
     fn admits(&self, action: &Action, arguments: &Map<String, Value>) -> Result<(), Denial> {
         for (pointer, admitted) in &self.rule.arguments {
-            let found = find(action, pointer, arguments);
+            let found = find(action, pointer, arguments, &mut 0);
             let is_admitted = found.is_ok_and(|found| {
                 let is_it = |value: &Option<Value>| match (value, found) {
                     (None, None) => true,
@@ -94,38 +94,3 @@ pub fn has_needs(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial>
 
 /// Where a message has a push notification configuration.
 const PUSH_POINTER: &str = "/configuration/taskPushNotificationConfig";
-
-/// The argument at a pointer; `None` if it is absent.
-///
-/// # Errors
-/// If some servers would find another one: by a name in another letter case, or of A2A with underscores, in JSON text within a string
-/// (which the Python SDK of MCP reads for parameters that are no strings), in what JavaScript takes for the object's prototype, or
-/// at another place of the request.
-fn find<'a>(
-    action: &Action,
-    pointer: &Pointer,
-    arguments: &'a Map<String, Value>,
-) -> Result<Option<&'a Value>, ArgumentProblem> {
-    let poses = match action.protocol() {
-        Protocol::Mcp => poses_as,
-        Protocol::A2a => poses_as_field,
-    };
-    let member = |members: &'a Map<String, Value>, segment: &str| {
-        let is_other = |name: &String| poses(name, segment) || name == "__proto__";
-        if members.keys().any(is_other) { Err(ArgumentProblem::Ambiguous) } else { Ok(members.get(segment)) }
-    };
-    let Some((first, rest)) = pointer.segments().split_first() else { return Ok(None) };
-    if action.elsewhere.iter().any(|name| name == first || poses(name, first)) {
-        return Err(ArgumentProblem::Elsewhere);
-    }
-    let mut found = member(arguments, first)?;
-    for segment in rest {
-        found = match found {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Object(members)) => member(members, segment)?,
-            Some(Value::Array(elements)) => array_index(segment).and_then(|index| elements.get(index)),
-            Some(_) => return Err(ArgumentProblem::Ambiguous),
-        };
-    }
-    Ok(found)
-}

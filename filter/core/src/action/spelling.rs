@@ -12,7 +12,8 @@ pub(super) fn has_one_spelling(object: &Map<String, Value>, members: &[&str]) ->
 /// Whether a server that compares names without regard to case, as those written with Go's `encoding/json` or .NET's web
 /// defaults do, reads this name as the other one, which it is not.
 pub(super) fn poses_as(name: &str, other: &str) -> bool {
-    let is_close = name.eq_ignore_ascii_case(other) || (!name.is_ascii() && folded(name).eq(folded(other)));
+    let is_ascii = name.is_ascii() && other.is_ascii();
+    let is_close = name.eq_ignore_ascii_case(other) || (!is_ascii && folded(name).eq(folded(other)));
     is_close && name != other
 }
 
@@ -57,6 +58,7 @@ mod tests {
             ("to\u{212a}en", "token"),
             ("ur\u{131}", "uri"),
             ("ENV", "env"),
+            ("key", "\u{212a}ey"),
         ] {
             assert!(poses_as(name, other), "{name}");
         }

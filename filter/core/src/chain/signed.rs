@@ -29,6 +29,8 @@ pub struct SignedToken {
     claims: Value,
     foreign: bool,
     identity_headers: OnceCell<IdentityHeaders>,
+    /// The claims as text, once a policy asked for them.
+    claims_text: OnceCell<String>,
 }
 
 impl SignedToken {
@@ -84,6 +86,7 @@ impl SignedToken {
             claims,
             foreign,
             identity_headers: OnceCell::new(),
+            claims_text: OnceCell::new(),
         })
     }
 
@@ -192,5 +195,11 @@ impl SignedToken {
     #[must_use]
     pub fn claims(&self) -> &Value {
         &self.claims
+    }
+
+    /// All claims as JSON text, written once for a token however often it is used.
+    #[must_use]
+    pub fn claims_text(&self) -> &str {
+        self.claims_text.get_or_init(|| self.claims.to_string())
     }
 }

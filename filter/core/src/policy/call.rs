@@ -1,12 +1,13 @@
 //! What a policy may ask during one call, and how it is answered.
 
 use super::canonical_abi::{
-    PolicyMemory, lift_text as lift, put_claim, put_header, put_identity, put_optional_identity, put_route,
-    put_text, put_texts,
+    PolicyMemory, lift_text as lift, put_action, put_argument, put_claim, put_header, put_header_values,
+    put_identity, put_optional_identity, put_optional_text, put_route, put_text, put_texts,
 };
 use super::context::RequestContext;
 use super::log::PolicyLog;
 use super::verdict::Fault;
+use crate::http::Host;
 use crate::limits;
 use crate::log_level::LogLevel;
 use mandate_seam::HostFunction;
@@ -75,6 +76,34 @@ impl<'a> PolicyCall<'a> {
             }
             F::Principal => put_identity(inside, a, request.chain().principal())?,
             F::Agent => put_optional_identity(inside, a, request.chain().agent())?,
+            F::HeaderValues => {
+                let name = Self::text(inside, a, b)?;
+                put_header_values(inside, c, request.header_values(&name))?;
+            }
+            F::HeaderNames => put_texts(inside, a, &request.header_names())?,
+            F::Authority => {
+                let host = request.authority();
+                put_optional_text(inside, a, host.as_ref().map(Host::as_str))?;
+            }
+            F::Query => put_optional_text(inside, a, request.query())?,
+            F::Action => put_action(inside, a, request.action())?,
+            F::Argument => {
+                let pointer = Self::text(inside, a, b)?;
+                let mut looked_at = 0;
+                let argument = request.argument(&pointer, &mut looked_at);
+                // Who is sent many members pays for the time that it takes to compare their names.
+                inside.charge(u64::try_from(looked_at).unwrap_or(u64::MAX))?;
+                put_argument(inside, c, argument)?;
+            }
+            F::Arguments => put_text(inside, a, request.arguments())?,
+            F::ClaimJson => {
+                let pointer = Self::text(inside, a, b)?;
+                put_optional_text(inside, c, request.claim_json(&pointer).as_deref())?;
+            }
+            F::HopKind => {
+                let kind = usize::try_from(a).ok().and_then(|index| request.hop_kind(index));
+                put_optional_text(inside, b, kind)?;
+            }
             F::Hop => {
                 let hop = usize::try_from(a).ok().and_then(|index| request.chain().hops().get(index));
                 put_optional_identity(inside, b, hop.map(|hop| &hop.identity))?;

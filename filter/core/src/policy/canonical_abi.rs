@@ -4,15 +4,17 @@
 //! breaks a rule is [`Fault::Malformed`]. The types are closed, so their layouts are known (`seam::layout`); the linker takes
 //! no component whose types differ.
 
-use super::context::HeaderError;
+use super::context::{ArgumentError, HeaderError};
 use super::policies::Complaint;
 use super::verdict::{Fault, Obligation, Verdict};
+use crate::action::Action;
 use crate::chain::Identity;
 use crate::limits;
 use crate::routes::MatchedRoute;
 use mandate_seam::layout::{
-    BYTE, Layout, claim, configured, denial, field, header, header_error, identity, obligation,
-    optional_claim, optional_identity, optional_text, problem, route, span, verdict,
+    BYTE, Layout, action, argument, argument_error, claim, configured, denial, field, header, header_error,
+    header_values, identity, obligation, optional_action, optional_claim, optional_identity, optional_text,
+    problem, route, span, verdict,
 };
 use serde_json::Value;
 
@@ -232,6 +234,49 @@ impl<const SIZE: usize> Record<SIZE> {
         )
     }
 
+    /// Copies a list of texts into the policy, and its place into the record.
+    fn texts<T: AsRef<str>>(
+        &mut self,
+        inside: &mut dyn PolicyMemory,
+        offset: usize,
+        texts: &[T],
+    ) -> Result<&mut Self, Fault> {
+        let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
+        // The list before its elements: in which order memory is asked for is for a policy to see.
+        let list =
+            allocate(inside, span::LAYOUT.align, len.checked_mul(span::LAYOUT.size).ok_or(Fault::Memory)?)?;
+        let mut elements = Vec::with_capacity(texts.len() * span::SIZE);
+        for text in texts {
+            let (at, len) = lower_text(inside, text.as_ref())?;
+            elements.extend([at, len].map(u32::to_le_bytes).as_flattened());
+        }
+        inside.write(list, &elements)?;
+        Ok(self.word(offset + span::START, list).word(offset + span::LENGTH, len))
+    }
+
+    /// `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
+    fn claim(
+        &mut self,
+        inside: &mut dyn PolicyMemory,
+        case: usize,
+        value: &Value,
+    ) -> Result<&mut Self, Fault> {
+        let payload = case + claim::PAYLOAD;
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        Ok(match value {
+            Value::Null => self.byte(case, claim::NULL),
+            Value::Bool(value) => self.byte(case, claim::BOOLEAN).byte(payload, u8::from(*value)),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(integer), _) => self.byte(case, claim::INTEGER).set(payload, integer.to_le_bytes()),
+                (None, Some(float)) => self.byte(case, claim::FLOAT).set(payload, float.to_le_bytes()),
+                (None, None) => return Err(Fault::Malformed),
+            },
+            Value::String(text) => self.byte(case, claim::TEXT).text(inside, payload, text)?,
+            Value::Array(elements) => self.byte(case, claim::ARRAY).word(payload, count(elements.len())),
+            Value::Object(members) => self.byte(case, claim::OBJECT).word(payload, count(members.len())),
+        })
+    }
+
     /// Writes the record.
     fn put(&self, inside: &mut dyn PolicyMemory) -> Result<(), Fault> {
         inside.write(self.at, &self.bytes)
@@ -260,19 +305,44 @@ pub(crate) fn put_text(inside: &mut dyn PolicyMemory, at: u32, text: &str) -> Re
 }
 
 /// `list<string>`.
-pub(crate) fn put_texts(inside: &mut dyn PolicyMemory, at: u32, texts: &[String]) -> Result<(), Fault> {
-    let mut record = Record::<{ span::SIZE }>::at(inside, at, span::LAYOUT)?;
-    let len = u32::try_from(texts.len()).map_err(|_| Fault::Memory)?;
-    // The list before its elements: in which order memory is asked for is for a policy to see.
-    let list =
-        allocate(inside, span::LAYOUT.align, len.checked_mul(span::LAYOUT.size).ok_or(Fault::Memory)?)?;
-    let mut elements = Vec::with_capacity(texts.len() * span::SIZE);
-    for text in texts {
-        let (at, len) = lower_text(inside, text)?;
-        elements.extend([at, len].map(u32::to_le_bytes).as_flattened());
-    }
-    inside.write(list, &elements)?;
-    record.word(span::START, list).word(span::LENGTH, len).put(inside)
+pub(crate) fn put_texts<T: AsRef<str>>(
+    inside: &mut dyn PolicyMemory,
+    at: u32,
+    texts: &[T],
+) -> Result<(), Fault> {
+    Record::<{ span::SIZE }>::at(inside, at, span::LAYOUT)?.texts(inside, 0, texts)?.put(inside)
+}
+
+/// `option<string>`.
+pub(crate) fn put_optional_text(
+    inside: &mut dyn PolicyMemory,
+    at: u32,
+    text: Option<&str>,
+) -> Result<(), Fault> {
+    let mut record = Record::<{ optional_text::SIZE }>::at(inside, at, optional_text::LAYOUT)?;
+    match text {
+        None => record.byte(0, optional_text::NONE),
+        Some(text) => record.byte(0, optional_text::SOME).text(inside, optional_text::PAYLOAD, text)?,
+    };
+    record.put(inside)
+}
+
+/// `option<action>`, of `record action { protocol: string, kind: string, name: string, method: string }`.
+pub(crate) fn put_action(
+    inside: &mut dyn PolicyMemory,
+    at: u32,
+    about: Option<&Action>,
+) -> Result<(), Fault> {
+    const PAYLOAD: usize = optional_action::PAYLOAD;
+    let mut record = Record::<{ optional_action::SIZE }>::at(inside, at, optional_action::LAYOUT)?;
+    let Some(about) = about else { return record.byte(0, optional_action::NONE).put(inside) };
+    record
+        .byte(0, optional_action::SOME)
+        .text(inside, PAYLOAD + action::PROTOCOL, about.protocol().word())?
+        .text(inside, PAYLOAD + action::KIND, about.kind().word())?
+        .text(inside, PAYLOAD + action::NAME, about.name())?
+        .text(inside, PAYLOAD + action::METHOD, about.method())?
+        .put(inside)
 }
 
 /// `record identity { issuer: string, subject: string }`.
@@ -310,31 +380,67 @@ pub(crate) fn put_header(
         Ok(Some(value)) => {
             record.byte(0, header::OK).byte(PAYLOAD, optional_text::SOME).text(inside, TEXT, value)?
         }
-        Err(HeaderError::Repeated) => record.byte(0, header::ERROR).byte(PAYLOAD, header_error::REPEATED),
-        Err(HeaderError::NotText) => record.byte(0, header::ERROR).byte(PAYLOAD, header_error::NOT_TEXT),
+        Err(error) => record.byte(0, header::ERROR).byte(PAYLOAD, header_error_case(error)),
     };
     record.put(inside)
 }
 
-/// `option<claim>`, of `variant claim { null, boolean(bool), integer(s64), float(f64), text(string), array(u32), object(u32) }`.
+/// `enum header-error`.
+const fn header_error_case(error: HeaderError) -> u8 {
+    match error {
+        HeaderError::Repeated => header_error::REPEATED,
+        HeaderError::NotText => header_error::NOT_TEXT,
+    }
+}
+
+/// `result<list<string>, header-error>`.
+pub(crate) fn put_header_values(
+    inside: &mut dyn PolicyMemory,
+    at: u32,
+    values: Result<Vec<&str>, HeaderError>,
+) -> Result<(), Fault> {
+    const PAYLOAD: usize = header_values::PAYLOAD;
+    let mut record = Record::<{ header_values::SIZE }>::at(inside, at, header_values::LAYOUT)?;
+    match values {
+        Ok(values) => record.byte(0, header_values::OK).texts(inside, PAYLOAD, &values)?,
+        Err(error) => record.byte(0, header_values::ERROR).byte(PAYLOAD, header_error_case(error)),
+    };
+    record.put(inside)
+}
+
+/// `option<claim>`.
 pub(crate) fn put_claim(inside: &mut dyn PolicyMemory, at: u32, value: Option<&Value>) -> Result<(), Fault> {
-    const CASE: usize = optional_claim::PAYLOAD;
-    const PAYLOAD: usize = CASE + claim::PAYLOAD;
     let mut record = Record::<{ optional_claim::SIZE }>::at(inside, at, optional_claim::LAYOUT)?;
-    let Some(value) = value else { return record.byte(0, optional_claim::NONE).put(inside) };
-    let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-    record.byte(0, optional_claim::SOME);
     match value {
-        Value::Null => record.byte(CASE, claim::NULL),
-        Value::Bool(value) => record.byte(CASE, claim::BOOLEAN).byte(PAYLOAD, u8::from(*value)),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => record.byte(CASE, claim::INTEGER).set(PAYLOAD, integer.to_le_bytes()),
-            (None, Some(float)) => record.byte(CASE, claim::FLOAT).set(PAYLOAD, float.to_le_bytes()),
-            (None, None) => return Err(Fault::Malformed),
-        },
-        Value::String(text) => record.byte(CASE, claim::TEXT).text(inside, PAYLOAD, text)?,
-        Value::Array(elements) => record.byte(CASE, claim::ARRAY).word(PAYLOAD, count(elements.len())),
-        Value::Object(members) => record.byte(CASE, claim::OBJECT).word(PAYLOAD, count(members.len())),
+        None => record.byte(0, optional_claim::NONE),
+        Some(value) => record.byte(0, optional_claim::SOME).claim(inside, optional_claim::PAYLOAD, value)?,
+    };
+    record.put(inside)
+}
+
+/// `result<option<claim>, argument-error>`.
+pub(crate) fn put_argument(
+    inside: &mut dyn PolicyMemory,
+    at: u32,
+    found: Result<Option<&Value>, ArgumentError>,
+) -> Result<(), Fault> {
+    const PAYLOAD: usize = argument::PAYLOAD;
+    let mut record = Record::<{ argument::SIZE }>::at(inside, at, argument::LAYOUT)?;
+    match found {
+        Ok(None) => record.byte(0, argument::OK).byte(PAYLOAD, optional_claim::NONE),
+        Ok(Some(value)) => record.byte(0, argument::OK).byte(PAYLOAD, optional_claim::SOME).claim(
+            inside,
+            PAYLOAD + optional_claim::PAYLOAD,
+            value,
+        )?,
+        Err(error) => record.byte(0, argument::ERROR).byte(
+            PAYLOAD,
+            match error {
+                ArgumentError::Ambiguous => argument_error::AMBIGUOUS,
+                ArgumentError::NotAPointer => argument_error::NOT_A_POINTER,
+                ArgumentError::NoAction => argument_error::NO_ACTION,
+            },
+        ),
     };
     record.put(inside)
 }

@@ -2,19 +2,20 @@
 //!
 //! A platform puts many tools behind one gateway, and the scopes of a token are too coarse to say which agent gets
 //! which: `tools.call` opens all of them, and a prompt injected into the research agent reaches the payment tool. This
-//! policy keeps the list where the operator can read it. The tool is the path segment behind a prefix
-//! (`/v1/tools/<tool>`); an agent that is not on the list gets none, and neither does one of the same name from another
-//! issuer.
+//! policy keeps the list where the operator can read it. On a route with rules for MCP the tool is the one that the message
+//! calls; on other routes it is the path segment behind a prefix (`/v1/tools/<tool>`). An agent that is not on the list gets
+//! none, and neither does one of the same name from another issuer.
 
-use mandate_policy::{Identity, PathPrefix, Policy, Problem, Request, Verdict};
+use mandate_policy::{Action, Identity, PathPrefix, Policy, Problem, Request, Verdict};
 use serde::Deserialize;
 
 /// What the operator says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What comes before the tool in a path: `/v1/tools`. Other paths are not this policy's concern.
-    prefix: PathPrefix,
+    /// What comes before the tool in a path: `/v1/tools`. Other paths are not this policy's concern. Without it, every request
+    /// must be a message whose action is known.
+    prefix: Option<PathPrefix>,
     /// Who may use what. Who is not here may use nothing.
     agents: Vec<Agent>,
     /// What the principal may use when it acts itself, without an agent; by default nothing.
@@ -48,20 +49,41 @@ impl Policy for ToolAllowList {
     }
 
     fn check(&self, request: &Request) -> Verdict {
-        let path = request.path();
-        let Some(rest) = self.settings.prefix.below(&path) else {
-            return Verdict::abstain();
-        };
-        let tool = rest.split_once('/').map_or(rest, |(tool, _)| tool);
+        match (request.action(), &self.settings.prefix) {
+            (Some(action), _) => self.check_action(request, &action),
+            (None, Some(prefix)) => {
+                let path = request.path();
+                let Some(rest) = prefix.below(&path) else {
+                    return Verdict::abstain();
+                };
+                self.check_tool(request, rest.split_once('/').map_or(rest, |(tool, _)| tool))
+            }
+            // A slip: the route has no protocol, and the settings no prefix.
+            (None, None) => Verdict::deny("action_unknown", "nobody read which tool is called"),
+        }
+    }
+}
+
+impl ToolAllowList {
+    fn check_action(&self, request: &Request, action: &Action) -> Verdict {
+        let Action { protocol, kind, name, .. } = action;
+        match (&**protocol, &**kind) {
+            ("mcp", "tool") => self.check_tool(request, name),
+            // What else may be done is said by `mcp` of the route.
+            ("mcp", "resource" | "prompt" | "method" | "session") => Verdict::abstain(),
+            // A word of a later version of the contract may be another way to call a tool.
+            _ => Verdict::deny("action_unknown", format!("`{protocol}`, `{kind}` is not known")),
+        }
+    }
+
+    fn check_tool(&self, request: &Request, tool: &str) -> Verdict {
         match self.tools_of(request.agent()) {
             None => Verdict::deny("agent_not_listed", "the agent is not on the list"),
             Some(tools) if tools.iter().any(|given| given == tool) => Verdict::allow(),
             Some(_) => Verdict::deny("tool_not_allowed", format!("the tool `{tool}` was not given")),
         }
     }
-}
 
-impl ToolAllowList {
     fn tools_of(&self, agent: Option<Identity>) -> Option<&[String]> {
         let Some(agent) = agent else {
             return Some(&self.settings.principal_tools);
@@ -81,17 +103,19 @@ impl Settings {
             if earlier.any(|earlier| earlier.iss == agent.iss && earlier.sub == agent.sub) {
                 problems.push(Problem::at(format!("/agents/{index}"), "is listed twice; join the two"));
             }
-            tool_problems(&mut problems, &format!("/agents/{index}/tools"), &agent.tools);
+            self.tool_problems(&mut problems, &format!("/agents/{index}/tools"), &agent.tools);
         }
-        tool_problems(&mut problems, "/principal_tools", &self.principal_tools);
+        self.tool_problems(&mut problems, "/principal_tools", &self.principal_tools);
         problems
     }
-}
 
-fn tool_problems(problems: &mut Vec<Problem>, pointer: &str, tools: &[String]) {
-    for (index, tool) in tools.iter().enumerate() {
-        if tool.is_empty() || tool.contains('/') {
-            problems.push(Problem::at(format!("{pointer}/{index}"), "must be one segment of a path"));
+    fn tool_problems(&self, problems: &mut Vec<Problem>, pointer: &str, tools: &[String]) {
+        for (index, tool) in tools.iter().enumerate() {
+            if tool.is_empty() {
+                problems.push(Problem::at(format!("{pointer}/{index}"), "must not be empty"));
+            } else if self.prefix.is_some() && tool.contains('/') {
+                problems.push(Problem::at(format!("{pointer}/{index}"), "must be one segment of a path"));
+            }
         }
     }
 }
@@ -119,6 +143,16 @@ mod tests {
         Request::builder().method("POST").path(&format!("/v1/tools/{tool}"))
     }
 
+    /// The same call as a message, to a path that says nothing.
+    fn message(tool: &str) -> RequestBuilder {
+        Request::builder().path("/mcp").tool(tool, json!({}))
+    }
+
+    fn action(protocol: &str, kind: &str, name: &str) -> RequestBuilder {
+        let [protocol, kind, name] = [protocol, kind, name].map(str::to_owned);
+        Request::builder().action(Action { protocol, kind, name, method: "x".to_owned() }, json!({}))
+    }
+
     #[track_caller]
     fn assert_denied(request: RequestBuilder, expected: &str) {
         match policy().check(&request.build()) {
@@ -130,6 +164,51 @@ mod tests {
     #[test]
     fn an_agent_gets_no_tool_of_another() {
         assert_denied(call("pay").hop(IDP, "agent:research"), "tool_not_allowed");
+        assert_denied(message("pay").hop(IDP, "agent:research"), "tool_not_allowed");
+    }
+
+    #[test]
+    fn the_tool_of_a_message_is_not_that_of_its_path() {
+        let posing = message("pay").path("/v1/tools/search").hop(IDP, "agent:research");
+        assert_denied(posing, "tool_not_allowed");
+        for tool in ["", "sea", "search2", "Search", "search/x", "/search"] {
+            assert_denied(message(tool).hop(IDP, "agent:research"), "tool_not_allowed");
+        }
+    }
+
+    #[test]
+    fn an_action_of_an_unknown_word_is_denied() {
+        for (protocol, kind) in [("a2a", "tool"), ("mcp", "task"), ("", ""), ("MCP", "tool"), ("mcp", "Tool")]
+        {
+            assert_denied(action(protocol, kind, "search").hop(IDP, "agent:research"), "action_unknown");
+        }
+    }
+
+    #[test]
+    fn without_a_prefix_every_request_must_be_a_message() {
+        let agents = json!([{ "iss": IDP, "sub": "agent:research", "tools": ["search/web"] }]);
+        let policy: ToolAllowList = configure(json!({ "agents": agents })).unwrap();
+        let denied = policy.check(&call("search").hop(IDP, "agent:research").build());
+        assert!(matches!(&denied, Verdict::Deny(denial) if denial.code == "action_unknown"), "{denied:?}");
+        let allowed = policy.check(&message("search/web").hop(IDP, "agent:research").build());
+        assert_eq!(allowed, Verdict::allow());
+    }
+
+    #[test]
+    fn an_agent_calls_its_tools() {
+        for tool in ["search", "fetch"] {
+            let request = message(tool).hop(IDP, "agent:research").build();
+            assert_eq!(policy().check(&request), Verdict::allow(), "{tool}");
+        }
+        assert_eq!(policy().check(&message("pay").build()), Verdict::allow());
+    }
+
+    #[test]
+    fn what_is_no_tool_is_not_its_concern() {
+        for kind in ["resource", "prompt", "method", "session"] {
+            let request = action("mcp", kind, "pay").hop(IDP, "agent:stranger").build();
+            assert_eq!(policy().check(&request), Verdict::abstain(), "{kind}");
+        }
     }
 
     #[test]

@@ -3,47 +3,74 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `mandate:policy/request@0.1.0`
+// Imported Functions from `mandate:policy/request@0.1.1`
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.method")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.method")))
 extern void __wasm_import_request_method_request_method(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.path")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.path")))
 extern void __wasm_import_request_method_request_path(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.header")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.query")))
+extern void __wasm_import_request_method_request_query(int32_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.authority")))
+extern void __wasm_import_request_method_request_authority(int32_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header")))
 extern void __wasm_import_request_method_request_header(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.principal")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header-values")))
+extern void __wasm_import_request_method_request_header_values(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header-names")))
+extern void __wasm_import_request_method_request_header_names(int32_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.principal")))
 extern void __wasm_import_request_method_request_principal(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.agent")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.agent")))
 extern void __wasm_import_request_method_request_agent(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.depth")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.depth")))
 extern int32_t __wasm_import_request_method_request_depth(int32_t);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.hop")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.hop")))
 extern void __wasm_import_request_method_request_hop(int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.has-scope")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.hop-kind")))
+extern void __wasm_import_request_method_request_hop_kind(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.has-scope")))
 extern int32_t __wasm_import_request_method_request_has_scope(int32_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.scopes")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.scopes")))
 extern void __wasm_import_request_method_request_scopes(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.claim")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.claim")))
 extern void __wasm_import_request_method_request_claim(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.route")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.claim-json")))
+extern void __wasm_import_request_method_request_claim_json(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.route")))
 extern void __wasm_import_request_method_request_route(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[method]request.now")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.now")))
 extern int64_t __wasm_import_request_method_request_now(int32_t);
 
-// Imported Functions from `mandate:policy/log@0.1.0`
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.action")))
+extern void __wasm_import_request_method_request_action(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/log@0.1.0"), __import_name__("log")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.argument")))
+extern void __wasm_import_request_method_request_argument(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.arguments")))
+extern void __wasm_import_request_method_request_arguments(int32_t, uint8_t *);
+
+// Imported Functions from `mandate:policy/log@0.1.1`
+
+__attribute__((__import_module__("mandate:policy/log@0.1.1"), __import_name__("log")))
 extern void __wasm_import_log_log(int32_t, uint8_t *, size_t);
 
 // Exported Functions from `policy`
@@ -154,7 +181,7 @@ static uint8_t RET_AREA[(6*sizeof(void*))];
 
 // Helper Functions
 
-__attribute__((__import_module__("mandate:policy/request@0.1.0"), __import_name__("[resource-drop]request")))
+__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[resource-drop]request")))
 extern void __wasm_import_request_request_drop(int32_t handle);
 
 void request_request_drop_own(request_own_request_t handle) {
@@ -163,6 +190,13 @@ void request_request_drop_own(request_own_request_t handle) {
 
 request_borrow_request_t request_borrow_request(request_own_request_t arg) {
   return (request_borrow_request_t) { arg.__handle };
+}
+
+void request_action_free(request_action_t *ptr) {
+  policy_string_free(&ptr->protocol);
+  policy_string_free(&ptr->kind);
+  policy_string_free(&ptr->name);
+  policy_string_free(&ptr->method);
 }
 
 void request_identity_free(request_identity_t *ptr) {
@@ -211,12 +245,6 @@ void request_result_option_string_header_error_free(request_result_option_string
   }
 }
 
-void request_option_identity_free(request_option_identity_t *ptr) {
-  if (ptr->is_some) {
-    request_identity_free(&ptr->val);
-  }
-}
-
 void policy_list_string_free(policy_list_string_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -228,9 +256,35 @@ void policy_list_string_free(policy_list_string_t *ptr) {
   }
 }
 
+void request_result_list_string_header_error_free(request_result_list_string_header_error_t *ptr) {
+  if (!ptr->is_err) {
+    policy_list_string_free(&ptr->val.ok);
+  } else {
+  }
+}
+
+void request_option_identity_free(request_option_identity_t *ptr) {
+  if (ptr->is_some) {
+    request_identity_free(&ptr->val);
+  }
+}
+
 void request_option_claim_free(request_option_claim_t *ptr) {
   if (ptr->is_some) {
     request_claim_free(&ptr->val);
+  }
+}
+
+void request_option_action_free(request_option_action_t *ptr) {
+  if (ptr->is_some) {
+    request_action_free(&ptr->val);
+  }
+}
+
+void request_result_option_claim_argument_error_free(request_result_option_claim_argument_error_t *ptr) {
+  if (!ptr->is_err) {
+    request_option_claim_free(&ptr->val.ok);
+  } else {
   }
 }
 
@@ -365,6 +419,48 @@ void request_method_request_path(request_borrow_request_t self, policy_string_t 
   *ret = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
+bool request_method_request_query(request_borrow_request_t self, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_query((self).__handle, ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool request_method_request_authority(request_borrow_request_t self, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_authority((self).__handle, ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
 bool request_method_request_header(request_borrow_request_t self, policy_string_t *name, policy_option_string_t *ret, request_header_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(4*sizeof(void*))];
@@ -403,6 +499,41 @@ bool request_method_request_header(request_borrow_request_t self, policy_string_
     *err = result.val.err;
     return 0;
   }
+}
+
+bool request_method_request_header_values(request_borrow_request_t self, policy_string_t *name, policy_list_string_t *ret, request_header_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_header_values((self).__handle, (uint8_t *) (*name).ptr, (*name).len, ptr);
+  request_result_list_string_header_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void request_method_request_header_names(request_borrow_request_t self, policy_list_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_header_names((self).__handle, ptr);
+  *ret = (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 void request_method_request_principal(request_borrow_request_t self, request_identity_t *ret) {
@@ -462,6 +593,27 @@ bool request_method_request_hop(request_borrow_request_t self, uint32_t index, r
         (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
         (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
       };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool request_method_request_hop_kind(request_borrow_request_t self, uint32_t index, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_hop_kind((self).__handle, (int32_t) (index), ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
       break;
     }
   }
@@ -535,6 +687,27 @@ bool request_method_request_claim(request_borrow_request_t self, policy_string_t
   return option.is_some;
 }
 
+bool request_method_request_claim_json(request_borrow_request_t self, policy_string_t *pointer, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_claim_json((self).__handle, (uint8_t *) (*pointer).ptr, (*pointer).len, ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
 void request_method_request_route(request_borrow_request_t self, request_route_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(3*sizeof(void*))];
@@ -549,6 +722,112 @@ void request_method_request_route(request_borrow_request_t self, request_route_t
 uint64_t request_method_request_now(request_borrow_request_t self) {
   int64_t ret = __wasm_import_request_method_request_now((self).__handle);
   return (uint64_t) (ret);
+}
+
+bool request_method_request_action(request_borrow_request_t self, request_action_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(9*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_action((self).__handle, ptr);
+  request_option_action_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (request_action_t) {
+        (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+        (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (5*sizeof(void*))))), (*((size_t*) (ptr + (6*sizeof(void*))))) },
+        (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (7*sizeof(void*))))), (*((size_t*) (ptr + (8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool request_method_request_argument(request_borrow_request_t self, policy_string_t *pointer, request_option_claim_t *ret, request_argument_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(24+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_argument((self).__handle, (uint8_t *) (*pointer).ptr, (*pointer).len, ptr);
+  request_result_option_claim_argument_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      request_option_claim_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + 8))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          request_claim_t variant;
+          variant.tag = (int32_t) *((uint8_t*) (ptr + 16));
+          switch ((int32_t) variant.tag) {
+            case 0: {
+              break;
+            }
+            case 1: {
+              variant.val.boolean = (int32_t) *((uint8_t*) (ptr + 24));
+              break;
+            }
+            case 2: {
+              variant.val.integer = *((int64_t*) (ptr + 24));
+              break;
+            }
+            case 3: {
+              variant.val.float_ = *((double*) (ptr + 24));
+              break;
+            }
+            case 4: {
+              variant.val.text = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) };
+              break;
+            }
+            case 5: {
+              variant.val.array = (uint32_t) (*((int32_t*) (ptr + 24)));
+              break;
+            }
+            case 6: {
+              variant.val.object = (uint32_t) (*((int32_t*) (ptr + 24)));
+              break;
+            }
+          }
+
+          option.val = variant;
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 8));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void request_method_request_arguments(request_borrow_request_t self, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_request_method_request_arguments((self).__handle, ptr);
+  *ret = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 void log_log(log_level_t level, policy_string_t *message) {

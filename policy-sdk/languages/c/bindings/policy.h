@@ -22,6 +22,34 @@ typedef struct request_borrow_request_t {
   int32_t __handle;
 } request_borrow_request_t;
 
+// What a request is about to do. `protocol` and `kind` are strings, because later versions may add words: a policy must
+// not take a word that it does not know for one that it knows.
+typedef struct request_action_t {
+  // The protocol of the message: `mcp` (Model Context Protocol).
+  policy_string_t   protocol;
+  // What is acted on: `tool`, `resource`, `prompt`, `method` (another method of the protocol), or `session` (a stream
+  // is opened, the session ends, or the client answers the server).
+  policy_string_t   kind;
+  // The name of the tool or prompt, or the URI of the resource. Of a `method` its name; of a `session` the HTTP method,
+  // or `response`.
+  policy_string_t   name;
+  // The JSON-RPC method of the message, such as `tools/call`; `response` if the client answers the server. Of a request
+  // without a message the HTTP method.
+  policy_string_t   method;
+} request_action_t;
+
+// Why an argument cannot be returned. A policy that rules on the argument should deny.
+typedef uint8_t request_argument_error_t;
+
+// Some servers would find another value at this place than others: the arguments have a member whose name differs from
+// the pointer's in letter case only, or is `__proto__`, or the pointer leads into a value without members, such as
+// text, which some servers read as JSON.
+#define REQUEST_ARGUMENT_ERROR_AMBIGUOUS 0
+// The text is no JSON pointer to an argument: it does not begin with `/`, or has a `~` that is neither `~0` nor `~1`.
+#define REQUEST_ARGUMENT_ERROR_NOT_A_POINTER 1
+// There is no action, so nobody read what the arguments are.
+#define REQUEST_ARGUMENT_ERROR_NO_ACTION 2
+
 // An identity: issuer and subject together. Neither of the two identifies anybody alone.
 typedef struct request_identity_t {
   // The issuer: the name space of `subject`.
@@ -88,19 +116,40 @@ typedef struct {
 } request_result_option_string_header_error_t;
 
 typedef struct {
-  bool is_some;
-  request_identity_t val;
-} request_option_identity_t;
-
-typedef struct {
   policy_string_t *ptr;
   size_t len;
 } policy_list_string_t;
 
 typedef struct {
+  bool is_err;
+  union {
+    policy_list_string_t ok;
+    request_header_error_t err;
+  } val;
+} request_result_list_string_header_error_t;
+
+typedef struct {
+  bool is_some;
+  request_identity_t val;
+} request_option_identity_t;
+
+typedef struct {
   bool is_some;
   request_claim_t val;
 } request_option_claim_t;
+
+typedef struct {
+  bool is_some;
+  request_action_t val;
+} request_option_action_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    request_option_claim_t ok;
+    request_argument_error_t err;
+  } val;
+} request_result_option_claim_argument_error_t;
 
 // Severity of a message.
 typedef uint8_t log_level_t;
@@ -202,15 +251,29 @@ typedef struct {
 
 typedef request_borrow_request_t policy_borrow_request_t;
 
-// Imported Functions from `mandate:policy/request@0.1.0`
+// Imported Functions from `mandate:policy/request@0.1.1`
 // The HTTP method as it was received: `GET`.
 extern void request_method_request_method(request_borrow_request_t self, policy_string_t *ret);
 // The normalised path without the query. Routes are matched against it, and the upstream receives it.
 extern void request_method_request_path(request_borrow_request_t self, policy_string_t *ret);
+// The query as it was received, without `?`: what follows the first `?` of the request target, nothing decoded. It is
+// ASCII, at most 8192 bytes together with the path. Empty if there is a `?` with nothing behind it, none if there is
+// no `?`.
+extern bool request_method_request_query(request_borrow_request_t self, policy_string_t *ret);
+// The host that the request is for, as routes compare it: in lower case, without port, and without the dot at its
+// end; an IPv6 address has its brackets. None if the request names no host, two that differ, or one that servers
+// could read differently: treat that as a denial where the host matters.
+extern bool request_method_request_authority(request_borrow_request_t self, policy_string_t *ret);
 // The value of a header. The name is compared case-insensitively. None if the request has no such header, or if
 // the header is hidden from policies: credentials, pseudo-headers, and every header that the filter removes
 // (`x-mandate-…` and the headers by which servers read another path, method, client or user).
 extern bool request_method_request_header(request_borrow_request_t self, policy_string_t *name, policy_option_string_t *ret, request_header_error_t *err);
+// All values of a header, one for each time that it was sent, in order. The name is compared as by `header`, and the
+// same headers are hidden. Empty if the request has no such header. If one of the values is not UTF-8, the error is
+// `not-text`, and none is returned; `repeated` is never returned.
+extern bool request_method_request_header_values(request_borrow_request_t self, policy_string_t *name, policy_list_string_t *ret, request_header_error_t *err);
+// The names of all headers that are not hidden, in lower case, each once, in ascending order of their bytes.
+extern void request_method_request_header_names(request_borrow_request_t self, policy_list_string_t *ret);
 // The principal: the token's `iss` and `sub`.
 extern void request_method_request_principal(request_borrow_request_t self, request_identity_t *ret);
 // The agent that acts now: the last hop of the chain. None if the token has no `act`.
@@ -219,6 +282,10 @@ extern bool request_method_request_agent(request_borrow_request_t self, request_
 extern uint32_t request_method_request_depth(request_borrow_request_t self);
 // A hop by its index. 0 is the oldest hop, `depth` - 1 is the agent. None if the index is `depth` or more.
 extern bool request_method_request_hop(request_borrow_request_t self, uint32_t index, request_identity_t *ret);
+// What kind of entity a hop is, as its issuer says: `sub_profile` of the `act` object, such as `ai_agent`, or
+// `client_profile` of the token where the client is the agent. Several words are separated by spaces. None if the
+// hop does not say, or if the index is `depth` or more.
+extern bool request_method_request_hop_kind(request_borrow_request_t self, uint32_t index, policy_string_t *ret);
 // Whether the token has this scope, compared byte for byte.
 extern bool request_method_request_has_scope(request_borrow_request_t self, policy_string_t *scope);
 // All scopes of the token, in the order of the `scope` claim.
@@ -226,12 +293,28 @@ extern void request_method_request_scopes(request_borrow_request_t self, policy_
 // A claim of the token by JSON pointer (RFC 6901), such as `/cnf/jkt` or `/groups/0`. None if the token has no
 // value there.
 extern bool request_method_request_claim(request_borrow_request_t self, policy_string_t *pointer, request_claim_t *ret);
+// A claim of the token as JSON text, by JSON pointer (RFC 6901); an empty pointer is all claims. This is the way to
+// the members of an object, which `claim` only counts. Members are in no particular order, there is no white space,
+// and numbers are written as they were read: those that are no 64-bit integer were rounded to a 64-bit float. At
+// most a few times as long as the token. None if the token has no value there.
+extern bool request_method_request_claim_json(request_borrow_request_t self, policy_string_t *pointer, policy_string_t *ret);
 // The route of the configuration that matched the request.
 extern void request_method_request_route(request_borrow_request_t self, request_route_t *ret);
 // The time of the decision, in seconds since 1970-01-01T00:00:00Z. It is the same for the whole call.
 extern uint64_t request_method_request_now(request_borrow_request_t self);
+// What the request is about to do, as the body of a message says. None on a route without a protocol (`mcp`),
+// where the filter reads no body.
+extern bool request_method_request_action(request_borrow_request_t self, request_action_t *ret);
+// An argument of the action by JSON pointer (RFC 6901), such as `/amount` or `/items/0`. None if the action has no
+// argument there. What servers read in different ways is an error, so it never looks absent: see `argument-error`.
+// Besides the usual fuel, each member of the objects on the way costs one unit.
+extern bool request_method_request_argument(request_borrow_request_t self, policy_string_t *pointer, request_option_claim_t *ret, request_argument_error_t *err);
+// All arguments of the action as JSON text, `{}` if it has none or if there is no action. Written as by
+// `claim-json`, and at most a few times as long as the body. It is what the body says: unlike `argument`, it shows
+// both of two members whose names differ in letter case only, and text that is JSON itself as text.
+extern void request_method_request_arguments(request_borrow_request_t self, policy_string_t *ret);
 
-// Imported Functions from `mandate:policy/log@0.1.0`
+// Imported Functions from `mandate:policy/log@0.1.1`
 // Writes one line to the proxy's log. The host keeps at most 16 lines and 2048 bytes for one call of the policy, and
 // drops the rest. The function never fails.
 extern void log_log(log_level_t level, policy_string_t *message);
@@ -247,6 +330,8 @@ extern void request_request_drop_own(request_own_request_t handle);
 
 extern request_borrow_request_t request_borrow_request(request_own_request_t handle);
 
+void request_action_free(request_action_t *ptr);
+
 void request_identity_free(request_identity_t *ptr);
 
 void request_claim_free(request_claim_t *ptr);
@@ -257,11 +342,17 @@ void policy_option_string_free(policy_option_string_t *ptr);
 
 void request_result_option_string_header_error_free(request_result_option_string_header_error_t *ptr);
 
-void request_option_identity_free(request_option_identity_t *ptr);
-
 void policy_list_string_free(policy_list_string_t *ptr);
 
+void request_result_list_string_header_error_free(request_result_list_string_header_error_t *ptr);
+
+void request_option_identity_free(request_option_identity_t *ptr);
+
 void request_option_claim_free(request_option_claim_t *ptr);
+
+void request_option_action_free(request_option_action_t *ptr);
+
+void request_result_option_claim_argument_error_free(request_result_option_claim_argument_error_t *ptr);
 
 void types_denial_free(types_denial_t *ptr);
 

@@ -4,7 +4,7 @@ use wit_parser::ManglingAndAbi;
 
 use super::{
     super::{PolicyExports, read},
-    fixtures::{LONER, by_hand, component_around, component_of, edit, encode, world},
+    fixtures::{LONER, by_hand, component_around, component_of, earlier_world, edit, encode, world},
 };
 use mandate_seam::HostFunction;
 
@@ -29,6 +29,16 @@ fn every_function_of_the_contract_is_found() {
     assert_eq!(imports, HostFunction::ALL);
 }
 
+/// Its types are compared with those of today, so nothing of 0.1.0 was changed or removed.
+#[test]
+fn a_component_of_the_first_version_is_still_a_policy() {
+    let component = component_of(earlier_world());
+    let mut imports = read(&component).unwrap().imports;
+    imports.sort();
+    let first = HostFunction::ALL.iter().position(|function| *function == HostFunction::Action).unwrap();
+    assert_eq!(imports, HostFunction::ALL[..first]);
+}
+
 #[test]
 fn imports_are_in_the_order_of_the_module_s_own_section() {
     let component = component_of(world(&[]));
@@ -39,7 +49,7 @@ fn imports_are_in_the_order_of_the_module_s_own_section() {
         .iter()
         .map(|function| {
             let (interface, name) = (function.interface(), function.name());
-            (format!("mandate:policy/{interface}@0.1.0"), name.to_owned())
+            (format!("mandate:policy/{interface}@0.1.1"), name.to_owned())
         })
         .collect();
     assert_eq!(found, named);

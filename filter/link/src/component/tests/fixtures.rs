@@ -27,6 +27,16 @@ pub fn world(edits: &[(&str, &str)]) -> (Resolve, WorldId) {
     resolve(&texts)
 }
 
+/// The world of 0.1.0, as it was.
+pub fn earlier_world() -> (Resolve, WorldId) {
+    resolve(&[
+        ("world.wit", include_str!("../../../../seam/tests/contract-0.1.0/world.wit").to_owned()),
+        ("types.wit", include_str!("../../../../seam/tests/contract-0.1.0/types.wit").to_owned()),
+        ("request.wit", include_str!("../../../../seam/tests/contract-0.1.0/request.wit").to_owned()),
+        ("log.wit", include_str!("../../../../seam/tests/contract-0.1.0/log.wit").to_owned()),
+    ])
+}
+
 /// A world of these sources, by the name of `policy`.
 pub fn resolve(sources: &[(&str, String)]) -> (Resolve, WorldId) {
     let mut map = SourceMap::new();

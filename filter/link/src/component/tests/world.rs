@@ -44,7 +44,7 @@ fn the_linker_s_own_contract_can_be_read() {
     let imports: Vec<_> = contract.imports().map(|(name, _)| name).collect();
     let exports: Vec<_> = contract.exports().map(|(name, _)| name).collect();
     for interface in ["request", "log", "types"] {
-        assert!(imports.contains(&format!("mandate:policy/{interface}@0.1.0").as_str()), "{imports:?}");
+        assert!(imports.contains(&format!("mandate:policy/{interface}@0.1.1").as_str()), "{imports:?}");
     }
     assert_eq!(exports, ["describe", "configure", "check"]);
 }
@@ -128,7 +128,7 @@ fn what_is_not_granted_is_refused_with_what_to_do_instead() {
 fn an_interface_that_the_contract_does_not_have_is_refused() {
     let refusal = refusal_of(&[("interface log", "interface clock"), ("import log", "import clock")]);
     let Refusal::NotGranted { name, hint } = refusal else { panic!("{refusal:?}") };
-    assert_eq!(name, "mandate:policy/clock@0.1.0");
+    assert_eq!(name, "mandate:policy/clock@0.1.1");
     assert!(hint.contains("no such interface"), "{hint}");
 }
 
@@ -148,15 +148,16 @@ fn imports_that_are_no_interfaces_are_refused() {
 
 #[test]
 fn another_version_of_the_contract_is_refused() {
-    for version in ["0.2.0", "0.1.1", "1.0.0", "0.1.0-draft"] {
+    for version in ["0.2.0", "0.1.2", "1.0.0", "0.1.1-draft"] {
         let refusal = refusal_of(&[
-            ("package mandate:policy@0.1.0", &format!("package mandate:policy@{version}")),
+            ("package mandate:policy@0.1.1", &format!("package mandate:policy@{version}")),
             ("    @since(version = 0.1.0)\n", ""),
             ("@since(version = 0.1.0)\n", ""),
+            ("    @since(version = 0.1.1)\n", ""),
         ]);
         let Refusal::Version { name, ours } = &refusal else { panic!("{refusal:?}") };
         assert!(name.ends_with(&format!("@{version}")), "{name}");
-        assert_eq!(ours, "0.1.0");
+        assert_eq!(ours, "0.1.1");
         assert!(refusal.to_string().contains(version), "{refusal}");
     }
 }
@@ -164,7 +165,7 @@ fn another_version_of_the_contract_is_refused() {
 #[test]
 fn an_unknown_function_of_an_interface_is_refused() {
     let refusal = refusal_of(&[("depth: func", "body: func")]);
-    let (interface, item) = ("mandate:policy/request@0.1.0".to_owned(), "[method]request.body".to_owned());
+    let (interface, item) = ("mandate:policy/request@0.1.1".to_owned(), "[method]request.body".to_owned());
     assert_eq!(refusal, Refusal::UnknownImport { interface, item });
 }
 
@@ -197,7 +198,7 @@ fn a_verdict_in_another_order_is_refused() {
         ("        abstain,", "        deny(denial),"),
         ("        hold,", "        abstain,"),
     ]);
-    assert_eq!(item, "`verdict` of `mandate:policy/types@0.1.0`");
+    assert_eq!(item, "`verdict` of `mandate:policy/types@0.1.1`");
     assert_eq!(
         difference,
         "it is a variant of `allow`, `abstain`, `deny`, and the contract says a variant of `allow`, `deny`, `abstain`"
@@ -206,9 +207,9 @@ fn a_verdict_in_another_order_is_refused() {
 
 #[test]
 fn every_kind_of_type_that_lies_is_found() {
-    let types = "mandate:policy/types@0.1.0";
-    let request = "mandate:policy/request@0.1.0";
-    let log = "mandate:policy/log@0.1.0";
+    let types = "mandate:policy/types@0.1.1";
+    let request = "mandate:policy/request@0.1.1";
+    let log = "mandate:policy/log@0.1.1";
     for (edit, item, interface, words) in [
         (
             ("        code: string,", "        code: u32,"),

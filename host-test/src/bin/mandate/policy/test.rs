@@ -41,8 +41,15 @@ The table is YAML. All members except `name` and `expect` are optional; comments
         method: POST                     # GET
         path: /v1/tools/delete           # /
         headers: [[x-tenant, acme]]
+        authority: tools.example         # tools.example
+      action:                            # a message of MCP, on a route with a protocol; without it there is none
+        protocol: mcp                    # mcp
+        kind: tool                       # tool; or resource, prompt, method, session
+        name: payments.send              # of a session GET, HEAD, DELETE or response
+        method: tools/call               # the usual one of the kind
+        arguments: { amount: 5 }
       principal: { iss: \"https://idp.example\", sub: \"user:alice\" }
-      chain: [{ sub: \"agent:planner\" }]  # oldest first; `iss` is the principal's
+      chain: [{ sub: \"agent:planner\" }]  # oldest first; `iss` is the principal's, `sub_profile` none
       scopes: [tools.use]
       claims: { tenant: acme }           # further claims of the token
       route: /v1/                        # `path_prefix` of the route; /
