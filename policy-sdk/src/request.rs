@@ -310,7 +310,7 @@ impl Request {
         self.0.claim_json(pointer)
     }
 
-    /// What the request is about to do, as the body of its message says. None on a route without a protocol (`mcp`), where the
+    /// What the request is about to do, as the body of its message says. None on a route without a protocol (`mcp`, `a2a`), where the
     /// filter reads no body.
     #[must_use]
     pub fn action(&self) -> Option<Action> {

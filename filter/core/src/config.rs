@@ -33,7 +33,7 @@ pub use problem::Problem;
 pub use provider::Provider;
 pub use resource::{ProtectedResource, ResourceUrl, WELL_KNOWN};
 pub use route::{Route, RouteMatch, Rules};
-pub use rule::{ActionRule, NamePattern, RuleKind};
+pub use rule::{ActionRule, Hold, NamePattern, RuleKind};
 #[cfg(feature = "schema")]
 pub use schema::schema;
 
@@ -270,6 +270,12 @@ impl Config {
     #[must_use]
     pub fn body_bytes(&self) -> Option<usize> {
         self.routes.iter().filter_map(Route::rules).map(Rules::body_bytes).max()
+    }
+
+    /// Whether any route holds heads until the bodies were ruled on, which the proxy must be set up for.
+    #[must_use]
+    pub fn holds_heads(&self) -> bool {
+        self.routes.iter().filter_map(Route::rules).any(|rules| rules.hold() == Hold::Head)
     }
 
     /// Whether sessions of any route belong to who opened them.

@@ -15,12 +15,12 @@ pub use gate::{Gate, Stop};
 
 use crate::action::{Action, Ruled, Unread, asks_for_card};
 use crate::chain::VerifiedChain;
-use crate::config::{Rules, Sessions};
-use crate::decision::{Answer, Decision, Facts, Grant, MessageFacts, Outcome, Permit};
+use crate::config::{Config, Hold, Rules, Sessions};
+use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::{NormalPath, RequestHead};
 use crate::keys::SignatureVerifier;
-use crate::policy::RequestContext;
+use crate::policy::{Obligation, RequestContext};
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
 
@@ -60,6 +60,31 @@ pub struct Flow {
     id: String,
     head: RequestHead,
     body: Body,
+    ahead: Ahead,
+}
+
+/// Whether the head goes on before the body was ruled on ([`Hold::Body`]).
+#[derive(Debug, Default)]
+enum Ahead {
+    /// Nothing is known of it yet, or it is held.
+    #[default]
+    Held,
+    /// It may go on as for this decision, which is not one: the body is still to come.
+    Ready(Box<Decision>),
+    /// It is gone.
+    Gone,
+}
+
+/// What a head is changed to that goes on ahead of its body.
+#[derive(Debug)]
+pub struct AheadOfBody(Box<Decision>);
+
+impl AheadOfBody {
+    /// The changes.
+    #[must_use]
+    pub fn forward(&self, config: &Config) -> Forward<'_> {
+        Forward::ahead(&self.0, config)
+    }
 }
 
 /// Why a request stopped before it was allowed.
@@ -68,6 +93,8 @@ enum Stopped {
     Deny(Box<Denied>),
     Wait(usize),
     NeedBody(usize),
+    /// The same, and the head may go on.
+    NeedBodyBehind(usize, Box<(Facts, VerifiedChain)>),
 }
 
 impl Stopped {
@@ -80,12 +107,26 @@ impl Flow {
     /// A request at the gate; `id` will be its decision's.
     #[must_use]
     pub fn new(id: String, head: RequestHead) -> Self {
-        Self { id, head, body: Body::Awaited }
+        Self { id, head, body: Body::Awaited, ahead: Ahead::Held }
     }
 
     /// Takes the body, or what became of it.
     pub fn set_body(&mut self, body: Body) {
         self.body = body;
+    }
+
+    /// What the head is changed to, if it goes on before the body: of a flow that asked for the body. It must go on then.
+    pub fn take_ahead(&mut self) -> Option<AheadOfBody> {
+        match std::mem::take(&mut self.ahead) {
+            Ahead::Ready(decision) => {
+                self.ahead = Ahead::Gone;
+                Some(AheadOfBody(decision))
+            }
+            other => {
+                self.ahead = other;
+                None
+            }
+        }
     }
 
     /// The head of the request.
@@ -112,6 +153,12 @@ impl Flow {
             Err(Stopped::Deny(denied)) => (denied.facts, Outcome::Deny(denied.denial)),
             Err(Stopped::Wait(issuer)) => return Step::NeedKeys(issuer),
             Err(Stopped::NeedBody(max)) => return Step::NeedBody(max),
+            Err(Stopped::NeedBodyBehind(max, about)) => {
+                let ((facts, chain), id, head) = (*about, self.id.clone(), self.head.clone());
+                let outcome = Outcome::Allow(Permit(Grant::Delegated { chain, obligations: Vec::new() }));
+                self.ahead = Ahead::Ready(Box::new(Decision { id, at: now, head, facts, outcome }));
+                return Step::NeedBody(max);
+            }
         };
         Step::Done(Box::new(self.decide(facts, outcome, now)))
     }
@@ -164,7 +211,21 @@ impl Flow {
             Err(denial) => (Vec::new(), Err(denial)),
             Ok(request) => match located.route.entry().rules() {
                 None => gate.ask(&request, &[]),
-                Some(rules) if self.awaits_message() => return Err(Stopped::NeedBody(rules.body_bytes())),
+                Some(rules) if self.awaits_message() => {
+                    let max = rules.body_bytes();
+                    if rules.hold() == Hold::Head || matches!(self.ahead, Ahead::Gone) {
+                        return Err(Stopped::NeedBody(max));
+                    }
+                    let about = message.insert(Box::default());
+                    match self.own_session(gate, rules, &chain) {
+                        Ok(session) => {
+                            about.session = session;
+                            let facts = Facts { token: Some(token), message, ..located.into() };
+                            return Err(Stopped::NeedBodyBehind(max, Box::new((facts, chain))));
+                        }
+                        Err(denial) => (Vec::new(), Err(denial)),
+                    }
+                }
                 Some(rules) => {
                     let about = message.insert(Box::default());
                     let asked = self.rule_on(gate, request, rules, &located.path, about);
@@ -174,6 +235,11 @@ impl Flow {
         };
         let facts = Facts { token: Some(token), policies, message, ..located.into() };
         match ruled {
+            Ok(obligations)
+                if matches!(self.ahead, Ahead::Gone) && obligations.iter().any(Obligation::is_header) =>
+            {
+                Err(Stopped::deny(facts, Denial::new(Reason::PolicyFault, Evidence::HeadGone)))
+            }
             Ok(obligations) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
             Err(denial) => Err(Stopped::deny(facts, denial)),
         }
@@ -197,15 +263,28 @@ impl Flow {
         };
         message.id = action.id().cloned();
         let action = message.action.insert(action);
-        if matches!(rules, Rules::Mcp(mcp) if mcp.sessions == Sessions::Bound) {
-            message.session = gate.session_key().session(&self.head, request.chain().token())?;
-        }
+        message.session = self.own_session(gate, rules, request.chain())?;
         let ruled = Ruled::find(rules, action)?;
         message.scopes.extend(ruled.iter().flat_map(|ruled| ruled.rule.scopes.iter().cloned()));
         let request = request.about(action, &ruled)?;
         let route = request.route();
         let asked = ruled.iter().flat_map(|ruled| route.asked_by_rule(ruled.kind, ruled.index));
         Ok(gate.ask(&request, asked))
+    }
+
+    /// The id of the caller's session as the upstream knows it, if the client knows another.
+    fn own_session(
+        &self,
+        gate: &Gate,
+        rules: Rules<'_>,
+        chain: &VerifiedChain,
+    ) -> Result<Option<String>, Denial> {
+        match rules {
+            Rules::Mcp(mcp) if mcp.sessions == Sessions::Bound => {
+                gate.session_key().session(&self.head, chain.token())
+            }
+            Rules::Mcp(_) | Rules::A2a(_) => Ok(None),
+        }
     }
 
     /// Whether a message is still to come.

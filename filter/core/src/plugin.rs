@@ -28,6 +28,7 @@ use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
 use crate::time::UnixTime;
+use carry_out::Head;
 use metrics::Metrics;
 use module::Streams;
 use response::Response;
@@ -86,6 +87,8 @@ struct Held {
     since: UnixTime,
     /// Whether the proxy has shown something of it.
     is_shown: bool,
+    /// Whether its head went on ahead.
+    has_head_gone: bool,
 }
 
 impl Plugin {
@@ -179,7 +182,7 @@ impl Plugin {
                 None => Decision::refusal(self.ids.next_id(), at, Reason::KeysUnavailable),
             };
             match host.set_effective_context(context) {
-                Ok(()) => _ = self.carry_out(host, context, decision, false),
+                Ok(()) => _ = self.carry_out(host, context, decision, Head::Waits),
                 Err(error) => self.lose(host, decision, error),
             }
         }

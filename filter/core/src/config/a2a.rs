@@ -2,7 +2,7 @@
 
 #[cfg(feature = "schema")]
 use super::rule::Needs;
-use super::rule::{ActionRule, RuleKind};
+use super::rule::{ActionRule, Hold, RuleKind};
 #[cfg(feature = "schema")]
 use super::{defaults, schema};
 #[cfg(feature = "schema")]
@@ -53,6 +53,9 @@ pub struct A2a {
         )
     )]
     pub body_bytes: usize,
+    /// What of a request is held back until its body was ruled on.
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "head"), extend("examples" = ["body"])))]
+    pub hold: Hold,
 }
 
 /// Who may read the public card of an agent.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "schema")]
 use super::rule::Needs;
-use super::rule::{ActionRule, NamePattern, RuleKind};
+use super::rule::{ActionRule, Hold, NamePattern, RuleKind};
 #[cfg(feature = "schema")]
 use super::{defaults, schema};
 #[cfg(feature = "schema")]
@@ -81,6 +81,9 @@ pub struct Mcp {
         )
     )]
     pub body_bytes: usize,
+    /// What of a request is held back until its body was ruled on.
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "head"), extend("examples" = ["body"])))]
+    pub hold: Hold,
     /// `true`: the answers to list requests (`tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`) show only
     /// what the rules, scopes and depth of the caller admit. Such an answer may have at most `body_bytes` bytes, and is requested without
     /// compression.

@@ -2,7 +2,7 @@
 
 use super::a2a::{A2a, CardAccess};
 use super::mcp::Mcp;
-use super::rule::{ActionRule, RuleKind};
+use super::rule::{ActionRule, Hold, RuleKind};
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::http::{HostPattern, PathPrefix};
@@ -99,6 +99,15 @@ impl<'r> Rules<'r> {
         match self {
             Self::Mcp(mcp) => mcp.body_bytes,
             Self::A2a(a2a) => a2a.body_bytes,
+        }
+    }
+
+    /// What of a request is held back until its body was ruled on.
+    #[must_use]
+    pub fn hold(self) -> Hold {
+        match self {
+            Self::Mcp(mcp) => mcp.hold,
+            Self::A2a(a2a) => a2a.hold,
         }
     }
 

@@ -27,6 +27,20 @@ pub(super) struct Needs {
     policies: Vec<String>,
 }
 
+/// What of a request is held back until its body was ruled on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum Hold {
+    /// All of it: the upstream sees nothing of a request that is denied. The proxy must show the body to the filter while it holds the
+    /// head: `allow_on_headers_stop_iteration: true` in Envoy's `PluginConfig`.
+    #[default]
+    Head,
+    /// The body only, for proxies that cannot hold the head: the upstream gets the head of a request whose token, chain and scopes
+    /// passed, and if the body is denied, the request is reset. Policies cannot ask for headers on such a route: that
+    /// denies (`policy_fault`).
+    Body,
+}
+
 /// What rules are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleKind {

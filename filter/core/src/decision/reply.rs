@@ -70,6 +70,22 @@ impl<'a> Reply<'a> {
     }
 }
 
+impl<'a> Forward<'a> {
+    /// What a head becomes that goes on before it is known what its body says: nothing that depends on that can be done later.
+    #[must_use]
+    pub fn ahead(decision: &'a Decision, config: &Config) -> Self {
+        let mut forward = match decision.outcome() {
+            Outcome::Allow(permit) => forward(decision, permit, config),
+            Outcome::Answer(_) | Outcome::Deny(_) => Self::default(),
+        };
+        // It may ask for a list.
+        if decision.route().and_then(|route| route.entry().mcp.as_ref()).is_some_and(|mcp| mcp.narrow_lists) {
+            forward.remove.push("accept-encoding");
+        }
+        forward
+    }
+}
+
 fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> Forward<'a> {
     let mut forward = Forward::default();
     if let Some(path) = decision.path().filter(|path| path.changed()) {

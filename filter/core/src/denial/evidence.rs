@@ -212,6 +212,8 @@ pub enum Evidence {
         #[serde(serialize_with = "text")]
         problem: SessionProblem,
     },
+    /// A policy asks for a header, and the head went on ahead of the body (`"hold": "body"`).
+    HeadGone,
     /// No rule admits the action; it stands in the record.
     Action,
     /// An argument is absent or has a value that the rule does not admit.

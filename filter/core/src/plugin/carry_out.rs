@@ -7,20 +7,31 @@ use super::response::Response;
 use crate::action::SESSION;
 use crate::config::Config;
 use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Outcome, Reply};
-use crate::flow::Gate;
+use crate::flow::{AheadOfBody, Gate};
 use crate::log_level::LogLevel;
 use crate::policy::PolicyRecord;
 use crate::reason::Reason;
 
+/// Where the head of a request is when it is decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// Here: the callback says whether it goes on.
+    Here,
+    /// Here, and the proxy must be told to let it go on.
+    Waits,
+    /// It went on ahead of the body.
+    Gone,
+}
+
 impl Plugin {
-    /// Carries `decision` out on the request of the effective context, and says whether the request may go on; one that
-    /// `waited` goes on at once. An allow that cannot be carried out to the letter becomes a denial.
+    /// Carries `decision` out on the request of the effective context, and says whether the request may go on; one whose
+    /// head waits goes on at once. An allow that cannot be carried out to the letter becomes a denial.
     pub(super) fn carry_out(
         &mut self,
         host: &dyn Host,
         context: u32,
         decision: Decision,
-        waited: bool,
+        head: Head,
     ) -> bool {
         let config = self.gate.as_ref().map(Gate::config);
         for record in decision.policies() {
@@ -29,7 +40,7 @@ impl Plugin {
         }
         let carried_out = match Reply::new(&decision, config) {
             Reply::Forward(forward) => Some(
-                change(host, &forward)
+                if head == Head::Gone { Ok(()) } else { change(host, &forward) }
                     .and_then(|()| disclose(host, &decision))
                     .and_then(|()| record(host, &decision, config)),
             ),
@@ -49,7 +60,7 @@ impl Plugin {
         };
         let decision = match carried_out {
             Some(Ok(())) => {
-                let passes = self.let_go(host, &decision, waited);
+                let passes = self.let_go(host, &decision, head);
                 if passes && let Some(response) = Response::of(&decision) {
                     self.responses.insert(context, response);
                 }
@@ -79,8 +90,8 @@ impl Plugin {
 
     /// Lets an allowed request go on, whose record is written. Should the proxy not resume it, it is cut off: a record of an
     /// allow is there then, and a line that takes it back.
-    fn let_go(&mut self, host: &dyn Host, decision: &Decision, waited: bool) -> bool {
-        let resumed = if waited { host.continue_request() } else { Ok(()) };
+    fn let_go(&mut self, host: &dyn Host, decision: &Decision, head: Head) -> bool {
+        let resumed = if head == Head::Waits { host.continue_request() } else { Ok(()) };
         if let Err(error) = resumed {
             let id = decision.id();
             host.say(LogLevel::Error, &format!("decision {id}: cut off because the proxy failed: {error}"));
@@ -99,6 +110,14 @@ impl Plugin {
         host.say(LogLevel::Error, &format!("decision {id}: stays paused because the proxy failed: {error}"));
         record(host, &decision, self.gate.as_ref().map(Gate::config)).ok();
         count(&mut self.metrics, host, &decision, Counted::of(&decision));
+    }
+
+    /// Lets a head go on ahead of its body.
+    pub(super) fn send_ahead(&self, host: &dyn Host, ahead: &AheadOfBody) -> HostResult<()> {
+        match &self.gate {
+            Some(gate) => change(host, &ahead.forward(gate.config())),
+            None => Ok(()),
+        }
     }
 
     /// Denies a request that could not even be looked at.

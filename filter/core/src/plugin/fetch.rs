@@ -3,6 +3,7 @@
 //! What to fetch and when is arithmetic ([`RemoteStore`]); this file carries it out. Each worker fetches for itself: the
 //! store says why, and what it costs.
 
+use super::carry_out::Head;
 use super::host::{Host, HostError, HostResult, Map};
 use super::module::Streams;
 use super::{Plugin, Waiting};
@@ -95,12 +96,7 @@ impl Plugin {
                     if host.set_effective_context(context).is_err() {
                         continue;
                     }
-                    self.hold(host, context, flow, max, now);
-                    // It may have come while the request waited for keys.
-                    if streams.is_whole(context) {
-                        let passed = self.on_whole_body(host, context, true);
-                        streams.set_passed(context, passed);
-                    }
+                    self.hold_after_wait(host, context, flow, max, streams, now);
                     continue;
                 }
                 Step::NeedKeys(issuer) if !is_late => {
@@ -115,7 +111,7 @@ impl Plugin {
                 self.lose(host, decision, error);
                 continue;
             }
-            let passed = self.carry_out(host, context, decision, true);
+            let passed = self.carry_out(host, context, decision, Head::Waits);
             streams.set_passed(context, passed);
         }
         host.set_effective_context(self.context).ok();

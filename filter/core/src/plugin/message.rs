@@ -1,5 +1,6 @@
 //! Requests that are held until their message came.
 
+use super::carry_out::Head;
 use super::host::Host;
 use super::module::Streams;
 use super::{Held, Plugin};
@@ -11,12 +12,51 @@ use crate::time::UnixTime;
 
 impl Plugin {
     /// Holds a request until its message came; it is denied if there is no room.
-    pub(super) fn hold(&mut self, host: &dyn Host, context: u32, flow: Flow, max: usize, now: UnixTime) {
+    pub(super) fn hold(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        flow: Flow,
+        max: usize,
+        has_head_gone: bool,
+        now: UnixTime,
+    ) {
         let has_room = self.held.len() < limits::HELD_REQUESTS;
-        self.held.insert(context, Held { flow, max, since: now, is_shown: false });
+        self.held.insert(context, Held { flow, max, since: now, is_shown: false, has_head_gone });
         if !has_room {
             host.say(LogLevel::Error, "too many requests whose body has not come yet: the request is denied");
-            self.rule(host, context, Body::Withheld, false);
+            self.rule(host, context, Body::Withheld, Head::Here);
+        }
+    }
+
+    /// Whether the head of this request went on ahead of its body, which is still to come.
+    pub(super) fn has_sent_ahead(&self, context: u32) -> bool {
+        self.held.get(&context).is_some_and(|held| held.has_head_gone)
+    }
+
+    /// The same for a request that waited for keys. Its message may have come meanwhile.
+    pub(super) fn hold_after_wait(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        mut flow: Flow,
+        max: usize,
+        streams: &mut Streams,
+        now: UnixTime,
+    ) {
+        // What came of the body is behind the head in the proxy's buffer, and would go on with it: then both are held.
+        let ahead = if streams.has_body(context) { None } else { flow.take_ahead() };
+        let sent = ahead.as_ref().map(|ahead| self.send_ahead(host, ahead));
+        let sent = sent.map(|sent| sent.and_then(|()| host.continue_request()));
+        if let Some(Err(error)) = sent {
+            host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
+            self.refuse(host, Reason::Internal);
+            return;
+        }
+        self.hold(host, context, flow, max, sent.is_some(), now);
+        if streams.is_whole(context) {
+            let passed = self.on_whole_body(host, context, Head::Waits);
+            streams.set_passed(context, passed);
         }
     }
 
@@ -30,17 +70,17 @@ impl Plugin {
         let Some(held) = self.held.get_mut(&context) else { return false };
         held.is_shown = true;
         if size > held.max {
-            return self.rule(host, context, Body::TooLong(size), false);
+            return self.rule(host, context, Body::TooLong(size), Head::Here);
         }
-        end && self.on_whole_body(host, context, false)
+        end && self.on_whole_body(host, context, Head::Here)
     }
 
-    /// The whole message is there. Gives whether the request may go on; one that `waited` goes on at once.
-    pub(super) fn on_whole_body(&mut self, host: &dyn Host, context: u32, waited: bool) -> bool {
+    /// The whole message is there. Gives whether the request may go on; one whose head waits goes on at once.
+    pub(super) fn on_whole_body(&mut self, host: &dyn Host, context: u32, head: Head) -> bool {
         let Some(held) = self.held.get(&context) else { return false };
         // One more than is accepted, so that too much is seen as such.
         match host.request_body(held.max.saturating_add(1)) {
-            Ok(body) => self.rule(host, context, Body::Whole(body), waited),
+            Ok(body) => self.rule(host, context, Body::Whole(body), head),
             Err(error) => {
                 self.held.remove(&context);
                 host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
@@ -50,8 +90,9 @@ impl Plugin {
         }
     }
 
-    fn rule(&mut self, host: &dyn Host, context: u32, body: Body, waited: bool) -> bool {
-        let Some(Held { mut flow, .. }) = self.held.remove(&context) else { return false };
+    fn rule(&mut self, host: &dyn Host, context: u32, body: Body, head: Head) -> bool {
+        let Some(Held { mut flow, has_head_gone, .. }) = self.held.remove(&context) else { return false };
+        let head = if has_head_gone { Head::Gone } else { head };
         flow.set_body(body);
         let (Some(gate), Ok(now)) = (&mut self.gate, host.now()) else {
             self.refuse(host, Reason::Internal);
@@ -60,11 +101,11 @@ impl Plugin {
         let step = flow.advance(gate, &self.verifier.with(host), now);
         self.metrics.cache(gate.take_cache_counts());
         match step {
-            Step::Done(decision) => self.carry_out(host, context, *decision, waited),
+            Step::Done(decision) => self.carry_out(host, context, *decision, head),
             // Its keys are gone meanwhile.
-            Step::NeedKeys(issuer) => self.wait(host, context, flow, issuer, now),
-            // It has its body.
-            Step::NeedBody(_) => {
+            Step::NeedKeys(issuer) if head != Head::Gone => self.wait(host, context, flow, issuer, now),
+            // It has its body, and one whose head is gone waits for nothing else.
+            Step::NeedBody(_) | Step::NeedKeys(_) => {
                 self.refuse(host, Reason::Internal);
                 false
             }
@@ -79,11 +120,16 @@ impl Plugin {
         }
         let Ok(now) = host.now() else { return };
         let is_late = |held: &Held| {
-            let patience = if held.is_shown { limits::BODY_COMPLETE_MS } else { limits::BODY_WAIT_MS };
+            let patience = if held.is_shown || held.has_head_gone {
+                limits::BODY_COMPLETE_MS
+            } else {
+                limits::BODY_WAIT_MS
+            };
             now >= held.since.plus_millis(patience)
         };
         let late = self.held.iter().filter(|(_, held)| is_late(held));
-        let late: Vec<(u32, bool)> = late.map(|(context, held)| (*context, held.is_shown)).collect();
+        let late: Vec<(u32, bool)> =
+            late.map(|(context, held)| (*context, held.is_shown || held.has_head_gone)).collect();
         for (context, is_shown) in late {
             let body = if is_shown { Body::Late } else { Body::Withheld };
             if !is_shown {
@@ -95,7 +141,7 @@ impl Plugin {
                 );
             }
             if host.set_effective_context(context).is_ok() {
-                let passed = self.rule(host, context, body, true);
+                let passed = self.rule(host, context, body, Head::Waits);
                 streams.set_passed(context, passed);
             } else {
                 self.held.remove(&context);

@@ -1,6 +1,7 @@
 //! Everything in one virtual machine, and what each callback does with it.
 
 use super::Plugin;
+use super::carry_out::Head;
 use super::host::Host;
 use super::request::on_trailers;
 use crate::http::ReservedHeaders;
@@ -33,7 +34,8 @@ struct Stream {
     plugin: u32,
     /// Until this is set nothing of the request goes on.
     passed: bool,
-    /// Whether all of the request has come.
+    /// Whether something of its body has come, and whether all of the request has.
+    has_body: bool,
     whole: bool,
 }
 
@@ -45,6 +47,11 @@ impl Streams {
         } else {
             Action::Pause
         }
+    }
+
+    /// Whether something of the request's body has come.
+    pub(super) fn has_body(&self, context: u32) -> bool {
+        self.0.get(&context).is_some_and(|stream| stream.has_body)
     }
 
     /// Whether all of the request has come.
@@ -78,8 +85,10 @@ impl Module {
         if parent == 0 {
             let earlier = self.plugins.insert(context, Plugin::new(context));
             earlier.into_iter().for_each(|mut plugin| plugin.close(host));
-        } else if let Some(earlier) =
-            self.streams.0.insert(context, Stream { plugin: parent, passed: false, whole: false })
+        } else if let Some(earlier) = self
+            .streams
+            .0
+            .insert(context, Stream { plugin: parent, passed: false, has_body: false, whole: false })
         {
             // Nothing that an earlier request of this number left may be taken for this one's.
             self.forget(host, earlier.plugin, context);
@@ -115,6 +124,9 @@ impl Module {
                 plugin.forget(host, context);
                 stream.whole = end;
                 stream.passed = plugin.on_headers(host, context, count, end);
+                if plugin.has_sent_ahead(context) {
+                    return Action::Continue;
+                }
             }
             None => {
                 Self::refuse(host);
@@ -129,6 +141,7 @@ impl Module {
         if let Some((plugin, stream)) = self.of_stream(context)
             && !stream.passed
         {
+            stream.has_body = true;
             stream.whole |= end;
             if plugin.holds(context) {
                 stream.passed = plugin.on_body(host, context, size, end);
@@ -157,7 +170,7 @@ impl Module {
         {
             stream.whole = true;
             if plugin.holds(context) {
-                stream.passed = plugin.on_whole_body(host, context, false);
+                stream.passed = plugin.on_whole_body(host, context, Head::Here);
             }
         }
         self.streams.action(context)

@@ -1,5 +1,6 @@
 //! The head and the trailers of one request.
 
+use super::carry_out::Head;
 use super::host::{Host, HostError, Map};
 use super::waiting::Source;
 use super::{Plugin, Waiting};
@@ -43,10 +44,12 @@ impl Plugin {
         let step = flow.advance(gate, &self.verifier.with(host), now);
         self.metrics.cache(gate.take_cache_counts());
         match step {
-            Step::Done(decision) => Ok(self.carry_out(host, context, *decision, false)),
+            Step::Done(decision) => Ok(self.carry_out(host, context, *decision, Head::Here)),
             Step::NeedKeys(issuer) => Ok(self.wait(host, context, flow, issuer, now)),
             Step::NeedBody(max) => {
-                self.hold(host, context, flow, max, now);
+                let ahead = flow.take_ahead();
+                ahead.iter().try_for_each(|ahead| self.send_ahead(host, ahead))?;
+                self.hold(host, context, flow, max, ahead.is_some(), now);
                 Ok(false)
             }
         }
@@ -74,7 +77,7 @@ impl Plugin {
         let size = flow.size();
         if !self.waiting.has_room(&source, size) {
             let decision = flow.give_up(gate, KeysProblem::NoRoom, now);
-            return self.carry_out(host, context, decision, false);
+            return self.carry_out(host, context, decision, Head::Here);
         }
         let deadline = now.plus_millis(timeout.saturating_add(2 * limits::KEYS_FETCH_GRACE_MS));
         self.waiting.enter(context, source, size, Waiting { flow, issuer, seen, deadline });

@@ -41,6 +41,14 @@ pub enum Obligation {
 }
 
 impl Obligation {
+    /// Whether it is about a header.
+    #[must_use]
+    pub fn is_header(&self) -> bool {
+        matches!(self, Self::Header { .. })
+    }
+}
+
+impl Obligation {
     /// Whether both want one header to say something.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         match (self, other) {

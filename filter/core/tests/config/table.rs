@@ -87,6 +87,7 @@ pub(crate) fn valid() -> Value {
                     "prompts": [{ "name": "greet" }],
                     "methods": ["tasks/*"],
                     "body_bytes": 65536,
+                    "hold": "body",
                     "narrow_lists": false,
                     "sessions": "unbound"
                 }
@@ -414,6 +415,7 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/mcp/body_bytes", json!(0)),
         (Structural, "/routes/1/mcp/body_bytes", json!(4_194_305)),
         (Structural, "/routes/1/mcp/body_bytes", json!("1 MiB")),
+        (Structural, "/routes/1/mcp/hold", json!("tail")),
         (Structural, "/routes/1/mcp/narrow_lists", json!("yes")),
         (Structural, "/routes/1/mcp/sessions", json!("loose")),
         (Structural, "/routes/1/mcp/sessions", json!(null)),

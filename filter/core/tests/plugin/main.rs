@@ -234,7 +234,9 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 | "waits for keys"
                 | "a message, allowed"
                 | "a message, allowed, with trailers"
-                | "a message, waits for keys",
+                | "a message, waits for keys"
+                | "a message behind its head, allowed"
+                | "a message behind its head, waits for keys",
                 Became::Forwarded(headers, trailers),
             ) => {
                 let value = |name: &str| {
@@ -253,7 +255,13 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 record("deny");
                 assert_eq!(proxy.counted("mandate.decisions.deny.claim_invalid"), 1);
             }
-            ("a message, denied" | "a message, denied, with trailers", Became::Answered(403, code)) => {
+            (
+                "a message, denied"
+                | "a message, denied, with trailers"
+                | "a message behind its head, denied"
+                | "a message behind its head, denied, with trailers",
+                Became::Answered(403, code),
+            ) => {
                 assert_eq!(code, "action_denied");
                 record("deny");
                 assert_eq!(proxy.audited()[0]["action"]["name"], "payments.send");
@@ -465,4 +473,56 @@ fn an_empty_message_and_one_of_a_request_that_is_gone_do_not_pass() {
     let (proxy, mut module) = held(tools(json!({})));
     module.delete(&proxy, REQUEST);
     assert_eq!(module.request_body(&proxy, REQUEST, 10, true), Action::Pause);
+}
+
+/// What goes on ahead is changed as if it were allowed, and of a body that is denied nothing follows.
+#[test]
+fn a_head_goes_ahead_of_its_body_where_the_proxy_cannot_hold_it() {
+    let start = |config: &Value, more: &[(&str, &str)]| {
+        let proxy = Proxy::new(config.clone());
+        let mut module = Module::new();
+        module.create(&proxy, PLUGIN, 0);
+        assert!(module.configure(&proxy, PLUGIN));
+        module.create(&proxy, REQUEST, PLUGIN);
+        let bearer = format!("Bearer {}", token(json!({})));
+        let mut headers = vec![
+            (":method", "POST"),
+            (":path", "//mcp"),
+            ("authorization", &bearer),
+            ("accept-encoding", "gzip"),
+        ];
+        headers.extend_from_slice(more);
+        *proxy.request.borrow_mut() = pairs(&headers);
+        proxy.effective.set(REQUEST);
+        let action = module.request_headers(&proxy, REQUEST, headers.len(), false);
+        (proxy, module, action)
+    };
+    let config = tools(json!({ "hold": "body", "tools": [{ "name": "a" }] }));
+    // What its head denies is denied at once.
+    let (proxy, _, action) = start(&config, &[("mcp-session-id", "s-1")]);
+    assert_eq!((action, answered(&proxy)), (Action::Pause, Some((404, "session_unknown".to_owned()))));
+    for (tool, passes) in [("b", false), ("a", true)] {
+        let (proxy, mut module, action) = start(&config, &[]);
+        assert_eq!(action, Action::Continue);
+        let value =
+            |name: &str| proxy.request.borrow().iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        assert_eq!(value(":path").as_deref(), Some("/mcp"));
+        assert_eq!((value("authorization"), value("accept-encoding")), (None, None));
+        assert!(value("x-mandate-decision").is_some());
+        assert!(proxy.audited().is_empty(), "nothing is decided yet");
+        let message =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+        let action = deliver(&mut module, &proxy, &message, true);
+        assert_eq!(action == Action::Continue, passes);
+        let expected = (!passes).then(|| (403, "action_denied".to_owned()));
+        assert_eq!(answered(&proxy), expected);
+    }
+    // A body that does not come in time is denied.
+    let (proxy, mut module, _) = start(&config, &[]);
+    proxy.now.set(NOW.plus_secs(30));
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), None);
+    proxy.now.set(NOW.plus_secs(60));
+    module.tick(&proxy, PLUGIN);
+    assert_eq!(answered(&proxy), Some((400, "body_malformed".to_owned())));
 }

@@ -1,9 +1,9 @@
 //! `a2a` of a route.
 
 use super::super::reader::Node;
-use super::super::{A2a, A2aMethod, CardAccess, NamePattern, defaults};
+use super::super::{A2a, A2aMethod, CardAccess, Hold, NamePattern, defaults};
 use super::named::Named;
-use super::rule::{body_bytes, name_pattern, rule};
+use super::rule::{body_bytes, hold, name_pattern, rule};
 use super::word;
 use crate::limits;
 
@@ -16,8 +16,9 @@ pub(super) fn a2a(node: &Node<'_>, named: &Named<'_>) -> Option<A2a> {
         word(node, "agent card", &[("token", CardAccess::Token), ("anonymous", CardAccess::Anonymous)])
     });
     let body_bytes = object.defaulted("body_bytes", defaults::body_bytes, body_bytes);
+    let hold = object.defaulted("hold", Hold::default, hold);
     object.finish();
-    Some(A2a { methods: methods?, agent_card: agent_card?, body_bytes: body_bytes? })
+    Some(A2a { methods: methods?, agent_card: agent_card?, body_bytes: body_bytes?, hold: hold? })
 }
 
 /// Names of version 0.3 are spellings of others, and a rule for one would never apply.

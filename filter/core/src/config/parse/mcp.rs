@@ -1,9 +1,9 @@
 //! `mcp` of a route.
 
 use super::super::reader::Node;
-use super::super::{Mcp, Sessions, defaults};
+use super::super::{Hold, Mcp, Sessions, defaults};
 use super::named::Named;
-use super::rule::{body_bytes, name_pattern, rule};
+use super::rule::{body_bytes, hold, name_pattern, rule};
 use super::word;
 use crate::limits;
 
@@ -23,6 +23,7 @@ pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
     let sessions = object.defaulted("sessions", Sessions::default, |node| {
         word(node, "sessions", &[("bound", Sessions::Bound), ("unbound", Sessions::Unbound)])
     });
+    let hold = object.defaulted("hold", Hold::default, hold);
     object.finish();
     Some(Mcp {
         tools: tools?,
@@ -30,6 +31,7 @@ pub(super) fn mcp(node: &Node<'_>, named: &Named<'_>) -> Option<Mcp> {
         prompts: prompts?,
         methods: methods?,
         body_bytes: body_bytes?,
+        hold: hold?,
         narrow_lists: narrow_lists?,
         sessions: sessions?,
     })

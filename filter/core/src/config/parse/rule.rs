@@ -1,9 +1,10 @@
 //! What the rules for actions have in common.
 
 use super::super::reader::Node;
-use super::super::{ActionRule, NamePattern, checks};
+use super::super::{ActionRule, Hold, NamePattern, checks};
 use super::claims::{by_pointer, is_safe, one_value};
 use super::named::{Named, entry_reference, route_depth};
+use super::word;
 use crate::limits;
 use serde_json::Value;
 
@@ -57,6 +58,10 @@ fn admitted(node: &Node<'_>) -> Option<Vec<Option<Value>>> {
         ),
     };
     node.set(1..=limits::SMALL_LIST, one, PartialEq::eq)
+}
+
+pub(super) fn hold(node: &Node<'_>) -> Option<Hold> {
+    word(node, "part to hold", &[("head", Hold::Head), ("body", Hold::Body)])
 }
 
 pub(super) fn body_bytes(node: &Node<'_>) -> Option<usize> {
