@@ -47,13 +47,14 @@ impl Plugin {
             Reply::Local(answer) => match decision.outcome() {
                 // It was not denied, so it is on record before it is sent.
                 Outcome::Answer(_) => {
-                    let told = disclose(host, &decision).and_then(|()| record(host, &decision, config));
-                    if told.is_ok() {
-                        count(&mut self.metrics, host, &decision, Counted::Answered);
-                        send(host, &answer);
-                        return false;
+                    match disclose(host, &decision).and_then(|()| record(host, &decision, config)) {
+                        Ok(()) => {
+                            count(&mut self.metrics, host, &decision, Counted::Answered);
+                            send(host, &answer);
+                            return false;
+                        }
+                        Err(error) => Some(Err(error)),
                     }
-                    Some(told)
                 }
                 Outcome::Allow(_) | Outcome::Deny(_) => None,
             },
