@@ -366,7 +366,7 @@ impl Reading {
             let Ok(mut gate) = gates.gate(Some(index)) else { continue };
             let prefix = route.matcher.path_prefix.as_str().to_owned();
             let methods = route.matcher.methods.as_ref();
-            let usual = if route.mcp.is_some() { "POST" } else { "GET" };
+            let usual = if route.rules().is_some() { "POST" } else { "GET" };
             let method = methods.and_then(|methods| methods.first()).map_or(usual, String::as_str);
             let hosts = route.matcher.hosts.as_ref();
             let host =
@@ -379,7 +379,7 @@ impl Reading {
                 (":authority", host.as_str()),
                 ("authorization", authorization.as_str()),
             ]);
-            let head = head.with_body(route.mcp.is_some() && method == "POST");
+            let head = head.with_body(route.rules().is_some() && method == "POST");
             let verifier: &dyn SignatureVerifier =
                 if self.signature_checked { &InModule } else { &Unchecked };
             let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {
@@ -395,7 +395,7 @@ impl Reading {
                 Step::NeedBody(_) => None,
             };
             let policies = route.policies.len();
-            let reads_body = route.mcp.is_some();
+            let reads_body = route.rules().is_some();
             self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies, reads_body });
         }
         // The time is looked at with every route alike, and belongs to the token.

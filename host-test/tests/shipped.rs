@@ -40,6 +40,9 @@ fn assert_is_clean(name: &str, config: &str) {
 }
 
 const LISTENER: &str = "/static_resources/listeners/0";
+/// Those with rules for messages.
+const WITH_MESSAGES: [&str; 2] = ["envoy-mcp.yaml", "envoy-a2a.yaml"];
+
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const ROUTE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0/route";
 const HTTP_FILTERS: &str =
@@ -68,9 +71,11 @@ fn every_shipped_configuration_is_valid_and_without_warnings() {
     let config = plugin(&mut envoy);
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
-    let mut for_mcp = yaml("envoy-mcp.yaml");
-    let config = plugin(&mut for_mcp)["configuration"]["value"].as_str().unwrap();
-    assert_is_clean("envoy-mcp.yaml", config);
+    for file in WITH_MESSAGES {
+        let mut with_messages = yaml(file);
+        let config = plugin(&mut with_messages)["configuration"]["value"].as_str().unwrap();
+        assert_is_clean(file, config);
+    }
 
     let configs = manifests().map(|manifest| {
         let mut config = manifest.parsed["spec"].pointer(manifest.config).unwrap().clone();
@@ -365,32 +370,36 @@ fn what_up_and_demo_run_refuses_underscores_and_passes_a_stream_on_as_it_comes()
 }
 
 #[test]
-fn the_configuration_for_mcp_differs_in_what_bodies_and_browsers_need_and_in_its_rules() {
-    let (mut plain, mut for_mcp) = (yaml("envoy.yaml"), yaml("envoy-mcp.yaml"));
-    for config in [&mut plain, &mut for_mcp] {
-        let filter = plugin(config).as_object_mut().unwrap();
-        filter.remove("configuration");
-        filter.remove("allow_on_headers_stop_iteration");
-        config
-            .pointer_mut(LISTENER)
-            .unwrap()
-            .as_object_mut()
-            .unwrap()
-            .remove("per_connection_buffer_limit_bytes");
+fn the_configurations_for_messages_differ_in_what_bodies_and_browsers_need_and_in_their_rules() {
+    for file in WITH_MESSAGES {
+        let (mut plain, mut with_messages) = (yaml("envoy.yaml"), yaml(file));
+        for config in [&mut plain, &mut with_messages] {
+            let filter = plugin(config).as_object_mut().unwrap();
+            filter.remove("configuration");
+            filter.remove("allow_on_headers_stop_iteration");
+            config
+                .pointer_mut(LISTENER)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove("per_connection_buffer_limit_bytes");
+        }
+        if file == "envoy-mcp.yaml" {
+            let filters = with_messages.pointer_mut(HTTP_FILTERS).unwrap().as_array_mut().unwrap();
+            assert_eq!(filters.remove(0)["name"], CORS, "before ours, which denies preflights");
+            let host = with_messages.pointer_mut(VIRTUAL_HOST).unwrap().as_object_mut().unwrap();
+            host.remove("typed_per_filter_config").unwrap();
+        }
+        assert_eq!(plain, with_messages, "{file}");
+        let mut with_messages = yaml(file);
+        assert_eq!(plugin(&mut with_messages)["allow_on_headers_stop_iteration"], true);
+        let listener = with_messages.pointer(LISTENER).unwrap();
+        let buffer = listener["per_connection_buffer_limit_bytes"].as_u64().unwrap();
+        assert!(
+            usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES,
+            "{file}: else Envoy denies, and nobody knows why"
+        );
     }
-    // And in what browsers need.
-    let filters = for_mcp.pointer_mut(HTTP_FILTERS).unwrap().as_array_mut().unwrap();
-    assert_eq!(filters.remove(0)["name"], CORS, "before ours, which denies preflights");
-    let host = for_mcp.pointer_mut(VIRTUAL_HOST).unwrap().as_object_mut().unwrap();
-    host.remove("typed_per_filter_config").unwrap();
-    assert_eq!(plain, for_mcp);
-    let mut for_mcp = yaml("envoy-mcp.yaml");
-    assert_eq!(plugin(&mut for_mcp)["allow_on_headers_stop_iteration"], true);
-    let buffer = for_mcp.pointer(LISTENER).unwrap()["per_connection_buffer_limit_bytes"].as_u64().unwrap();
-    assert!(
-        usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES,
-        "else Envoy denies, and nobody knows why"
-    );
 }
 
 #[test]
@@ -472,6 +481,31 @@ fn the_configuration_for_mcp_lets_a_tool_be_called_and_another_not() {
     assert_eq!(too_long.json().unwrap()["error"]["data"]["code"], "body_too_large");
     assert_eq!(call("tickets.list", 900_000).status, 200, "{}", envoy.log_tail());
     assert_eq!(upstream.requests(), 1);
+}
+
+#[test]
+fn the_configuration_for_a2a_lets_a_method_be_called_and_another_not() {
+    let (issuer, upstream) = (issuer(), Upstream::start().unwrap());
+    let Some((envoy, listener, _folder)) = run("envoy-a2a.yaml", upstream.address(), &issuer) else { return };
+    let token = sign(claims(support::now()));
+    let send = |request: client::Request| client::blocking::send(listener, &request).unwrap();
+    let call = |method: &str| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "id": "t1" } });
+        send(client::Request::post("/a2a", body.to_string()).bearer(&token))
+    };
+    let denied = call("tasks/cancel");
+    assert_eq!((denied.status, upstream.requests()), (403, 0));
+    assert_eq!(denied.json().unwrap()["error"]["data"]["code"], "action_denied");
+    let denied = send(client::Request::post("/a2a/tasks/t1:cancel", "").bearer(&token));
+    assert_eq!((denied.status, upstream.requests()), (403, 0));
+    assert_eq!(denied.json().unwrap()["code"], "action_denied");
+    assert_eq!(call("GetTask").status, 200, "{}", envoy.log_tail());
+    assert_eq!(call("tasks/get").status, 200);
+    assert_eq!(send(client::Request::get("/a2a/v1/tasks/t1").bearer(&token)).status, 200);
+    for card in ["/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"] {
+        assert_eq!(send(client::Request::get(card)).status, 200, "{card}");
+    }
+    assert_eq!(upstream.requests(), 5);
 }
 
 fn root(name: &str) -> String {

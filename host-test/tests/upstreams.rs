@@ -15,6 +15,7 @@ mod support;
 
 #[cfg(test)]
 mod upstreams {
+    mod a2a;
     mod connection;
     mod gateway;
     mod hosts;

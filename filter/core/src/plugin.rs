@@ -28,7 +28,6 @@ use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use carry_out::Head;
 use metrics::Metrics;
 use module::Streams;
 use response::Response;
@@ -89,6 +88,17 @@ struct Held {
     is_shown: bool,
     /// Whether its head went on ahead.
     has_head_gone: bool,
+}
+
+/// Where the head of a request is when it is decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// Here: the callback says whether it goes on.
+    Here,
+    /// Here, and the proxy must be told to let it go on.
+    Waits,
+    /// It went on ahead of the body.
+    Gone,
 }
 
 impl Plugin {

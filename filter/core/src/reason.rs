@@ -270,7 +270,7 @@ impl Reason {
             Self::BodyMalformed => "the body must be one plain message of the protocol",
             Self::BodyTooLarge => "the body is larger than is accepted here",
             Self::ProtocolMismatch => {
-                "protocol headers or the path are missing, unknown or differ from the body"
+                "protocol headers are missing, unknown or differ from the body, or the path differs from it"
             }
             Self::SessionUnknown => "this session is not known here; open a new one",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",

@@ -318,6 +318,8 @@ fn what_is_no_request_of_the_protocol_is_denied() {
         "/tasks",
         "/tasks/t1",
         "/tasks/t1:pause",
+        "/lf.a2a.v1.A2AService/CancelTask",
+        "/a2a.v1.a2aservice/CancelTask",
         "/message:delete",
         "/tasks/t1/pushNotificationConfigs/c1",
         "/task/t1/pushNotificationConfigs",
@@ -550,6 +552,30 @@ fn a_rule_reads_ids_of_version_0_3_by_their_names_in_1_0() {
         (get, json!({ "id": "t1", "pushNotificationConfigId": "c1" }), None),
     ] {
         assert_eq!(reason(&mut gate, call(method, params.clone())), expected, "{method} {params}");
+    }
+}
+
+#[test]
+fn whether_a_message_blocks_is_the_opposite_of_returning_at_once() {
+    let mut gate =
+        rule(json!({ "name": "SendMessage", "arguments": { "/configuration/returnImmediately": [false] } }));
+    let with = |name: &str, value: Value| {
+        let mut params = send();
+        params["configuration"] = json!({ name: value });
+        params
+    };
+    let (denied, malformed) = (Some(Reason::ArgumentDenied), Some(Reason::BodyMalformed));
+    for (method, name, value, expected) in [
+        ("message/send", "blocking", json!(false), denied),
+        ("message/send", "blocking", json!(null), denied),
+        ("message/send", "blocking", json!("yes"), malformed),
+        ("SendMessage", "blocking", json!(true), malformed),
+        ("SendMessage", "returnImmediately", json!(true), denied),
+        ("SendMessage", "returnImmediately", json!(false), None),
+        ("message/send", "blocking", json!(true), None),
+    ] {
+        let sent = call(method, with(name, value.clone()));
+        assert_eq!(reason(&mut gate, sent), expected, "{method} {name} {value}");
     }
 }
 
@@ -814,7 +840,7 @@ proptest! {
         body.insert("jsonrpc".to_owned(), json!("2.0"));
         body.insert("id".to_owned(), json!(1));
         body.insert(method, json!("GetTask"));
-        body.insert(second.clone(), json!(name.clone()));
+        body.insert(second.clone(), json!(name));
         let sent = rest("POST", "", Some(Value::Object(body.clone())));
         if decide(&mut gate, sent).reason().is_none() {
             // A member of another name, which no server reads.

@@ -162,6 +162,11 @@ pub fn a2a() -> Option<&'static Server> {
     SERVER.get_or_init(|| uvicorn("a2a_app")).as_ref()
 }
 
+/// What the official A2A client prints, see `a2a_client.py`.
+pub fn a2a_client(url: &str, token: &str, binding: &str, version: &str) -> String {
+    python_client("a2a_client.py", &[url, token, binding, version])
+}
+
 /// An official MCP server; each has its own record.
 pub fn mcp() -> Option<&'static Server> {
     Some(Box::leak(Box::new(uvicorn("mcp_app")?)))

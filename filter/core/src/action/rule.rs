@@ -21,7 +21,7 @@ pub struct Ruled<'m> {
 }
 
 impl<'m> Ruled<'m> {
-    /// Finds the rules for an action, and checks that they admit the arguments. None: the action needs no rule.
+    /// Finds the rules for an action, and checks that they admit the arguments; none if the action needs no rule.
     ///
     /// # Errors
     /// [`Reason::ActionDenied`] if there is no rule, [`Reason::ArgumentDenied`] if it does not admit an argument.

@@ -1,9 +1,9 @@
 //! How a decision is carried out.
 
-use super::Plugin;
 use super::host::{Host, HostError, HostResult, Map};
 use super::metrics::{Counted, Metrics};
 use super::response::Response;
+use super::{Head, Plugin};
 use crate::action::SESSION;
 use crate::config::Config;
 use crate::decision::{AuditRecord, Decision, Forward, LocalReply, Outcome, Reply};
@@ -11,17 +11,6 @@ use crate::flow::{AheadOfBody, Gate};
 use crate::log_level::LogLevel;
 use crate::policy::PolicyRecord;
 use crate::reason::Reason;
-
-/// Where the head of a request is when it is decided on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Head {
-    /// Here: the callback says whether it goes on.
-    Here,
-    /// Here, and the proxy must be told to let it go on.
-    Waits,
-    /// It went on ahead of the body.
-    Gone,
-}
 
 impl Plugin {
     /// Carries `decision` out on the request of the effective context, and says whether the request may go on; one whose

@@ -3,10 +3,9 @@
 //! What to fetch and when is arithmetic ([`RemoteStore`]); this file carries it out. Each worker fetches for itself: the
 //! store says why, and what it costs.
 
-use super::carry_out::Head;
 use super::host::{Host, HostError, HostResult, Map};
 use super::module::Streams;
-use super::{Plugin, Waiting};
+use super::{Head, Plugin, Waiting};
 use crate::config::Issuer;
 use crate::denial::KeysProblem;
 use crate::flow::Step;

@@ -1,9 +1,8 @@
 //! Requests that are held until their message came.
 
-use super::carry_out::Head;
 use super::host::Host;
 use super::module::Streams;
-use super::{Held, Plugin};
+use super::{Head, Held, Plugin};
 use crate::flow::{Body, Flow, Step};
 use crate::limits;
 use crate::log_level::LogLevel;

@@ -1,9 +1,8 @@
 //! Everything in one virtual machine, and what each callback does with it.
 
-use super::Plugin;
-use super::carry_out::Head;
 use super::host::Host;
 use super::request::on_trailers;
+use super::{Head, Plugin};
 use crate::http::ReservedHeaders;
 use crate::reason::Reason;
 use std::collections::BTreeMap;

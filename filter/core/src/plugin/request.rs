@@ -1,9 +1,8 @@
 //! The head and the trailers of one request.
 
-use super::carry_out::Head;
 use super::host::{Host, HostError, Map};
 use super::waiting::Source;
-use super::{Plugin, Waiting};
+use super::{Head, Plugin, Waiting};
 use crate::denial::KeysProblem;
 use crate::flow::{Flow, Step};
 use crate::http::{RequestHead, ReservedHeaders};

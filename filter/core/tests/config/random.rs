@@ -53,6 +53,8 @@ const WORDS: &[&str] = &[
     "routes",
     "match",
     "mcp",
+    "a2a",
+    "agent_card",
     "tools",
     "resources",
     "prompts",

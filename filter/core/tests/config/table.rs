@@ -91,6 +91,17 @@ pub(crate) fn valid() -> Value {
                     "narrow_lists": false,
                     "sessions": "unbound"
                 }
+            },
+            {
+                "match": { "path_prefix": "/agent" }, "scopes": [],
+                "a2a": {
+                    "methods": [
+                        { "name": "SendMessage", "scopes": ["tickets.write"], "max_depth": 0, "arguments": { "/message/taskId": [null] } },
+                        { "name": "Get*" }
+                    ],
+                    "agent_card": "anonymous",
+                    "body_bytes": 65536
+                }
             }
         ],
         "policies": [
@@ -419,6 +430,26 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/mcp/narrow_lists", json!("yes")),
         (Structural, "/routes/1/mcp/sessions", json!("loose")),
         (Structural, "/routes/1/mcp/sessions", json!(null)),
+        (Structural, "/routes/2/a2a", json!([])),
+        (Structural, "/routes/2/a2a", json!(null)),
+        (Structural, "/routes/2/a2a/tools", json!([])),
+        (Structural, "/routes/2/a2a/methods", json!({})),
+        (Structural, "/routes/2/a2a/methods/0", json!("SendMessage")),
+        (Structural, "/routes/2/a2a/methods/0/uri", json!("SendMessage")),
+        (Structural, "/routes/2/a2a/methods/0/name", json!("")),
+        (Structural, "/routes/2/a2a/methods/0/name", json!("*Task")),
+        (Semantic, "/routes/2/a2a/methods/0/name", json!("message/send")),
+        (Semantic, "/routes/2/a2a/methods/0/name", json!("tasks/*")),
+        (Structural, "/routes/2/a2a/methods/0/scopes/0", json!("a b")),
+        (Structural, "/routes/2/a2a/methods/0/max_depth", json!(9)),
+        (Semantic, "/routes/2/a2a/methods/0/max_depth", json!(5)),
+        (Structural, "/routes/2/a2a/methods/0/arguments/message", json!(["x"])),
+        (Structural, "/routes/2/a2a/methods/0/arguments/~1message~1taskId/0", json!({})),
+        (Semantic, "/routes/2/a2a/methods/0/policies", json!(["nobody"])),
+        (Structural, "/routes/2/a2a/agent_card", json!("public")),
+        (Structural, "/routes/2/a2a/agent_card", json!(true)),
+        (Structural, "/routes/2/a2a/body_bytes", json!(0)),
+        (Structural, "/routes/2/a2a/body_bytes", json!(4_194_305)),
         (Structural, "/routes/1/delegation_required", json!("yes")),
         (Structural, "/routes/1/delegation_required", json!(null)),
         (Semantic, "/routes/0/delegation_required", json!(true)),
@@ -497,6 +528,8 @@ fn elsewhere() -> Vec<Row> {
             Some(json!(true)),
             &["/routes/1/scopes", "/routes/1/max_depth", "/routes/1/policies", "/routes/1/mcp"],
         ),
+        row(Semantic, "/routes/2/anonymous", Some(json!(true)), &["/routes/2/scopes", "/routes/2/a2a"]),
+        row(Semantic, "/routes/2/mcp", Some(json!({ "tools": [{ "name": "*" }] })), &["/routes/2/a2a"]),
         row(Semantic, "/delegation", Some(depth_and_route), &["/routes/1/max_depth"]),
         row(
             Structural,
@@ -545,6 +578,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let landed = |at: &'static str| match at {
         "/delegation/actor_issuers/-" => "/delegation/actor_issuers/1",
         "/routes/1/scopes/-" => "/routes/1/scopes/1",
+        "/routes/2/a2a/methods/0/policies" => "/routes/2/a2a/methods/0/policies/0",
         "/routes/1/mcp/methods/-" => "/routes/1/mcp/methods/1",
         other => other,
     };

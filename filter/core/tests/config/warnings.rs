@@ -319,3 +319,30 @@ fn rules_for_mcp_that_never_apply_are_pointed_at() {
     let document = edited(&valid(), "/policies", Some(json!([{ "name": "tools" }])));
     assert_eq!(warned(&edited(&document, "/routes", Some(one))), Vec::<String>::new());
 }
+
+#[test]
+fn rules_for_a2a_that_never_apply_are_pointed_at() {
+    let of =
+        |a2a: Value| routes(json!([{ "match": { "path_prefix": "/a2a" }, "scopes": ["x"], "a2a": a2a }]));
+    for (a2a, at) in [
+        (json!({ "methods": [{ "name": "Get*" }, { "name": "GetTask" }] }), "/methods/1"),
+        (json!({ "methods": [{ "name": "getTask" }] }), "/methods/0/name"),
+        (json!({ "methods": [{ "name": "SendMessages*" }] }), "/methods/0/name"),
+        (
+            json!({ "methods": [{ "name": "GetTask", "arguments": { "/params/id": ["t1"] } }] }),
+            "/methods/0/arguments",
+        ),
+        (json!({ "agent_card": "anonymous" }), ""),
+    ] {
+        assert_eq!(of(a2a.clone()), [format!("/routes/0/a2a{at}")], "{a2a}");
+    }
+    let sound = json!({ "methods": [{ "name": "SendMessage" }, { "name": "GetTask" }, { "name": "*" }] });
+    assert_eq!(of(sound), Vec::<String>::new());
+    let get = json!([{ "match": { "path_prefix": "/a2a", "methods": ["GET"] }, "scopes": ["x"], "a2a": { "methods": [{ "name": "GetTask" }] } }]);
+    assert_eq!(routes(get), ["/routes/0/a2a"]);
+    // A policy that only a rule names is used.
+    let methods = json!({ "methods": [{ "name": "SendMessage", "policies": ["agents"] }] });
+    let one = json!([{ "match": { "path_prefix": "/a2a" }, "scopes": ["x"], "a2a": methods }]);
+    let document = edited(&valid(), "/policies", Some(json!([{ "name": "agents" }])));
+    assert_eq!(warned(&edited(&document, "/routes", Some(one))), Vec::<String>::new());
+}

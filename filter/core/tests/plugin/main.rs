@@ -163,6 +163,11 @@ fn scenarios() -> Vec<Scenario> {
     let mut tools = audited.clone();
     tools["routes"] =
         json!([{ "match": { "path_prefix": "/" }, "mcp": { "tools": [{ "name": "tickets.*" }] } }]);
+    let mut agent = audited.clone();
+    agent["routes"] =
+        json!([{ "match": { "path_prefix": "/" }, "a2a": { "methods": [{ "name": "GetTask" }] } }]);
+    let a2a =
+        |method: &str| Some(json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "id": "t1" } }));
     let mut tools_remote = tools.clone();
     tools_remote["issuers"] = remote["issuers"].clone();
     let post: Vec<_> = good
@@ -190,6 +195,8 @@ fn scenarios() -> Vec<Scenario> {
         scenario("metadata", &resources, &metadata),
         Scenario { message: list.clone(), ..scenario("a message, allowed", &tools, &post) },
         Scenario { message: call("payments.send"), ..scenario("a message, denied", &tools, &post) },
+        Scenario { message: a2a("tasks/get"), ..scenario("a message of A2A, allowed", &agent, &post) },
+        Scenario { message: a2a("tasks/cancel"), ..scenario("a message of A2A, denied", &agent, &post) },
         Scenario {
             message: list.clone(),
             trailers: trailers.clone(),
@@ -233,6 +240,7 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 | "allowed, with trailers"
                 | "waits for keys"
                 | "a message, allowed"
+                | "a message of A2A, allowed"
                 | "a message, allowed, with trailers"
                 | "a message, waits for keys"
                 | "a message behind its head, allowed"
@@ -271,6 +279,11 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 record("answer");
                 assert_eq!(proxy.counted("mandate.decisions.answer"), 1);
                 assert_eq!(proxy.counted("mandate.decisions.allow"), 0);
+            }
+            ("a message of A2A, denied", Became::Answered(403, code)) => {
+                assert_eq!(code, "action_denied");
+                record("deny");
+                assert_eq!(proxy.audited()[0]["action"]["name"], "CancelTask");
             }
             ("without a configuration", Became::Answered(503, code)) => assert_eq!(code, "config_invalid"),
             ("waits in vain", Became::Answered(503, code)) => {

@@ -178,6 +178,8 @@ fn forms<'p>([last, second, third, fourth]: [&'p str; 4], is: impl Fn(&str, &str
     find(one_of_task, Form::Config(third, last));
     // Version 0.3.0 has `task` for `tasks` in one place of its definition.
     find((configs(last) || configs(second)) && !of_task && !one_of_task, Form::Other);
+    // In Connect and in transcoded gRPC a method has its own path, and takes JSON, whose unknown members it may pass over.
+    find(second.to_ascii_lowercase().ends_with("a2aservice"), Form::Other);
     let is_card = is(last, "extendedAgentCard")
         || (second == "v1" && last == "card")
         || (second == "agent" && is(last, "authenticatedExtendedCard"));

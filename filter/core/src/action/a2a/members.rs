@@ -117,11 +117,13 @@ impl Shape {
         let mut read = Map::new();
         for (name, value) in object {
             let (name, value) = match self.name(&name, language)? {
-                Some((BLOCKING, _)) => {
-                    let Value::Bool(blocks) = value else {
-                        return Err(BodyProblem::Member { name: BLOCKING });
+                Some((BLOCKING, later)) => {
+                    let value = match value {
+                        Value::Bool(blocks) => Value::Bool(!blocks),
+                        Value::Null => Value::Null,
+                        _ => return Err(BodyProblem::Member { name: BLOCKING }),
                     };
-                    ("returnImmediately".to_owned(), Value::Bool(!blocks))
+                    (later.to_owned(), value)
                 }
                 Some((_, later)) => (later.to_owned(), value),
                 None => (name, value),
