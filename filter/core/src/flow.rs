@@ -312,7 +312,7 @@ impl Flow {
                 return Err(Denial::new(Reason::BodyMalformed, evidence).into());
             }
         };
-        Action::read(rules, &self.head, path, body)
+        Action::read(rules.into(), &self.head, path, body)
     }
 
     fn decide(&mut self, facts: Facts, outcome: Outcome, now: UnixTime) -> Decision {

@@ -2,8 +2,8 @@
 
 use super::CaseError;
 use super::table::{Case, CaseAction, CaseActionKind as Kind, CaseProtocol};
-use mandate_core::action::Action;
-use mandate_core::http::RequestHead;
+use mandate_core::action::{Action, Protocol};
+use mandate_core::http::{NormalPath, RequestHead};
 use serde_json::{Map, Value, json};
 
 /// The answer of a client to a request of the server, which has no method.
@@ -75,15 +75,13 @@ impl CaseAction {
     /// [`CaseError::Action`] if no message is read as this action.
     pub(super) fn message(&self) -> Result<Option<String>, CaseError> {
         let message = self.written();
-        let read = match &message {
-            Some(message) => {
-                let head = RequestHead::new(vec![(":method", "POST")]);
-                Action::read(&head, message.as_bytes()).map_err(|unread| unread.denial)
-            }
-            None => Action::of_session(&RequestHead::new(vec![(":method", self.name.as_str())])),
-        };
+        let method = if message.is_some() { "POST" } else { self.name.as_str() };
+        let head = RequestHead::new(vec![(":method", method)]);
+        let path = NormalPath::normalise(b"/").map_err(|error| CaseError::Action(error.to_string()))?;
+        let body = message.as_deref().unwrap_or_default();
+        let read = Action::read(Protocol::Mcp, &head, &path, body.as_bytes());
         let unlike = |what: &str| CaseError::Action(format!("the filter reads {what}"));
-        let read = read.map_err(|denial| unlike(&format!("nothing: {}", denial.reason.code())))?;
+        let read = read.map_err(|unread| unlike(&format!("nothing: {}", unread.denial.reason.code())))?;
         let [kind, protocol] = [read.kind().word(), read.protocol().word()];
         let (name, method) = (read.name(), read.method());
         let is_it = (protocol, kind) == self.words()

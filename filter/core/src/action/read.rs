@@ -1,9 +1,18 @@
-//! Requests of any protocol, by the rules of their route.
+//! Requests of any protocol.
 
-use super::protocol::{Action, Unread};
+use super::protocol::{Action, Protocol, Unread};
 use super::{a2a, mcp};
 use crate::config::Rules;
 use crate::http::{NormalPath, RequestHead};
+
+impl From<Rules<'_>> for Protocol {
+    fn from(rules: Rules<'_>) -> Self {
+        match rules {
+            Rules::Mcp(_) => Self::Mcp,
+            Rules::A2a(_) => Self::A2a,
+        }
+    }
+}
 
 impl Action {
     /// What a request is about to do. `body` is empty if it has none.
@@ -14,25 +23,25 @@ impl Action {
     /// [`ActionDenied`](crate::reason::Reason::ActionDenied) if the protocol has no such request, and
     /// [`PathInvalid`](crate::reason::Reason::PathInvalid) if its path can be read in two ways.
     pub fn read(
-        rules: Rules<'_>,
+        protocol: Protocol,
         head: &RequestHead,
         path: &NormalPath,
         body: &[u8],
     ) -> Result<Self, Unread> {
-        match rules {
-            Rules::Mcp(_) if head.method() == "POST" => mcp::read(head, body),
-            Rules::Mcp(_) => Ok(mcp::of_session(head)?),
-            Rules::A2a(_) => a2a::read(head, path, body),
+        match protocol {
+            Protocol::Mcp if head.method() == "POST" => mcp::read(head, body),
+            Protocol::Mcp => Ok(mcp::of_session(head)?),
+            Protocol::A2a => a2a::read(head, path, body),
         }
     }
 }
 
 /// Whether the client of a request understands errors of JSON-RPC, and no others.
 #[must_use]
-pub fn is_json_rpc(rules: Rules<'_>, head: &RequestHead, path: &NormalPath) -> bool {
-    match rules {
-        Rules::Mcp(_) => true,
-        Rules::A2a(_) => a2a::is_json_rpc(head, path),
+pub fn is_json_rpc(protocol: Protocol, head: &RequestHead, path: &NormalPath) -> bool {
+    match protocol {
+        Protocol::Mcp => true,
+        Protocol::A2a => a2a::is_json_rpc(head, path),
     }
 }
 

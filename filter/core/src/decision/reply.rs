@@ -2,7 +2,7 @@
 
 use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
-use crate::config::{Config, Rules};
+use crate::config::Config;
 use crate::denial::Denial;
 use crate::http::{Connection, OWN_PREFIX};
 use crate::policy::Obligation;
@@ -230,11 +230,8 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
 /// The protocol of a request that is, or should be, a message of JSON-RPC.
 fn json_rpc(decision: &Decision) -> Option<Protocol> {
     let rules = decision.route()?.entry().rules()?;
-    let is_message = is_json_rpc(rules, &decision.head, decision.path()?);
-    is_message.then_some(match rules {
-        Rules::Mcp(_) => Protocol::Mcp,
-        Rules::A2a(_) => Protocol::A2a,
-    })
+    let protocol = Protocol::from(rules);
+    is_json_rpc(protocol, &decision.head, decision.path()?).then_some(protocol)
 }
 
 /// A response of JSON-RPC 2.0 (§5) with an error.
