@@ -67,10 +67,20 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// The component with the contract's version of today in the names of its imports, where it has an earlier one: others compare
+/// names to the letter. Names in the module are nobody's but its own.
+fn of_today(component: &[u8]) -> Vec<u8> {
+    let mut component = component.to_vec();
+    while let Some(at) = component.windows(6).position(|bytes| bytes == b"@0.1.0") {
+        component[at + 5] = b'1';
+    }
+    component
+}
+
 /// What is accepted conforms to the contract in the eyes of others, too, and what was read of it is true.
 fn check(component: &[u8], policy: &PolicyModule<'_>) {
     let (resolve, world) = world(&[]);
-    wit_component::targets(&resolve, world, component, false).unwrap();
+    wit_component::targets(&resolve, world, &of_today(component), false).unwrap();
     let (types, imports) = examine(policy.module);
     assert_eq!(imports.len(), policy.imports.len());
     for (function, host) in imports.into_iter().zip(&policy.imports) {
