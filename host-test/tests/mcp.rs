@@ -29,6 +29,10 @@ struct Proxy {
 
 /// An Envoy with tools on `/mcp` and everything on `/v1/`. `None`: no Envoy here.
 fn proxy(shows_held_bodies: bool) -> Option<Proxy> {
+    proxy_that_holds("head", shows_held_bodies)
+}
+
+fn proxy_that_holds(hold: &str, shows_held_bodies: bool) -> Option<Proxy> {
     let binary = support::envoy()?;
     let (upstream, folder) = (Upstream::start().unwrap(), tempfile::tempdir().unwrap());
     let module = folder.path().join("mandate.wasm");
@@ -37,7 +41,7 @@ fn proxy(shows_held_bodies: bool) -> Option<Proxy> {
     config["routes"].as_array_mut().unwrap().push(json!({
         "match": { "path_prefix": "/mcp" },
         "scopes": ["tickets.read"],
-        "mcp": { "tools": [{ "name": "tickets.close", "arguments": { "/env": ["staging"] } }, { "name": "tickets.list" }] },
+        "mcp": { "hold": hold, "tools": [{ "name": "tickets.close", "arguments": { "/env": ["staging"] } }, { "name": "tickets.list" }] },
     }));
     let setup = EnvoySetup::new(upstream.address()).filter(&module, config.to_string()).guarded();
     let setup = if shows_held_bodies { setup.shows_held_bodies(limits::BODY_BYTES) } else { setup };
@@ -207,4 +211,32 @@ fn without_the_setting_of_the_proxy_a_message_is_denied_and_the_log_says_why() {
     // What has no body needs no setting.
     let get = blocking::send(proxy.at, &Request::get("/mcp").bearer(&good())).unwrap();
     assert_eq!(get.status, 200, "{}", proxy.envoy.log_tail());
+}
+
+/// A proxy that cannot hold the head sends it ahead; the upstream never has a body that is denied, and runs nothing.
+#[test]
+fn where_only_the_body_is_held_no_denied_body_reaches_the_upstream() {
+    for shows_held_bodies in [false, true] {
+        let Some(proxy) = proxy_that_holds("body", shows_held_bodies) else { return };
+        let (denied, allowed) = (call("payments.send", &json!({})), call("tickets.list", &json!({ "x": "é".repeat(20_000) })));
+        let (status, answer) = proxy.post(denied.clone(), &[]);
+        assert_eq!((status, answer["error"]["data"]["code"].as_str()), (403, Some("action_denied")), "{answer}");
+        // In pieces, with and without trailers.
+        for end in [&b"0\r\n\r\n"[..], b"0\r\nx-checksum: 1\r\n\r\n"] {
+            let pieces: Vec<Vec<u8>> =
+                denied.as_bytes().chunks(9).map(|it| chunk(std::str::from_utf8(it).unwrap())).collect();
+            let mut parts = vec![&b"transfer-encoding: chunked\r\n\r\n"[..]];
+            parts.extend(pieces.iter().map(Vec::as_slice));
+            parts.push(end);
+            let answer = proxy.raw(&parts);
+            assert!(answer.starts_with("HTTP/1.1 403"), "{answer}\n{}", proxy.envoy.log_tail());
+        }
+        assert_eq!(proxy.upstream.requests(), 0, "a request whose body never came whole is none");
+        let (status, _) = proxy.post(allowed.clone(), &[]);
+        assert_eq!(status, 200, "{}", proxy.envoy.log_tail());
+        let received = proxy.upstream.received();
+        assert_eq!((received.len(), received[0].body.as_slice()), (1, allowed.as_bytes()));
+        assert_eq!(received[0].header("x-mandate-principal"), Some("user:alice"));
+        assert_eq!(received[0].header("authorization"), None);
+    }
 }

@@ -12,7 +12,7 @@ mod headers;
 mod support;
 
 use headers::Headers;
-use mandate_core::action::{Action, Ambiguous};
+use mandate_core::action::{Action, Protocol};
 use mandate_core::http::{self, NormalPath, PathPrefix as CorePrefix, RequestHead, ReservedHeaders};
 use mandate_core::json::Pointer;
 use mandate_host::FILTER;
@@ -266,10 +266,11 @@ proptest! {
         let params = json!({ "name": "t", "arguments": arguments });
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
         let head = RequestHead::new(vec![(":method", "POST")]);
-        let action = Action::read(&head, message.to_string().as_bytes()).unwrap();
+        let path = NormalPath::normalise(b"/").unwrap();
+        let action = Action::read(Protocol::Mcp, &head, &path, message.to_string().as_bytes()).unwrap();
         let request = Request::builder().tool("t", arguments).build();
         let theirs = action.argument(&Pointer::parse(&pointer).unwrap(), &mut 0);
-        let theirs = theirs.map(|found| found.map(claim)).map_err(|Ambiguous| ArgumentError::Ambiguous);
+        let theirs = theirs.map(|found| found.map(claim)).map_err(|_| ArgumentError::Ambiguous);
         prop_assert_eq!(request.argument(&pointer), theirs, "{}", pointer);
         prop_assert_eq!(request.arguments(), action.arguments_text());
         prop_assert!(Pointer::parse(broken).is_err());
