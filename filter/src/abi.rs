@@ -100,10 +100,7 @@ extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> u32 {
     // If an answer cannot be looked at, nothing of it goes on.
-    action_number(with(|module| {
-        module.response_headers(&Proxy, context, count, end != 0);
-        Action::Continue
-    }))
+    action_number(with(|module| module.response_headers(&Proxy, context, count, end != 0)))
 }
 
 #[unsafe(no_mangle)]

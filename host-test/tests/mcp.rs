@@ -218,9 +218,14 @@ fn without_the_setting_of_the_proxy_a_message_is_denied_and_the_log_says_why() {
 fn where_only_the_body_is_held_no_denied_body_reaches_the_upstream() {
     for shows_held_bodies in [false, true] {
         let Some(proxy) = proxy_that_holds("body", shows_held_bodies) else { return };
-        let (denied, allowed) = (call("payments.send", &json!({})), call("tickets.list", &json!({ "x": "é".repeat(20_000) })));
+        let (denied, allowed) =
+            (call("payments.send", &json!({})), call("tickets.list", &json!({ "x": "é".repeat(20_000) })));
         let (status, answer) = proxy.post(denied.clone(), &[]);
-        assert_eq!((status, answer["error"]["data"]["code"].as_str()), (403, Some("action_denied")), "{answer}");
+        assert_eq!(
+            (status, answer["error"]["data"]["code"].as_str()),
+            (403, Some("action_denied")),
+            "{answer}"
+        );
         // In pieces, with and without trailers.
         for end in [&b"0\r\n\r\n"[..], b"0\r\nx-checksum: 1\r\n\r\n"] {
             let pieces: Vec<Vec<u8>> =

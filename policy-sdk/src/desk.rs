@@ -136,7 +136,7 @@ impl Recorded {
 
 /// Credentials, pseudo-headers, what the filter removes, and what is no name of a header (RFC 9110 §5.1).
 fn is_hidden(name: &str) -> bool {
-    let credentials = ["authorization", "proxy-authorization", "cookie", "dpop"];
+    let credentials = ["authorization", "proxy-authorization", "cookie", "dpop", "mcp-session-id"];
     credentials.iter().any(|hidden| name.eq_ignore_ascii_case(hidden))
         || name.starts_with(':')
         || !name.is_ascii()

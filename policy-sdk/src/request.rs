@@ -49,14 +49,14 @@ pub enum HeaderError {
 pub struct Action {
     /// The protocol of the message: `mcp` (Model Context Protocol) or `a2a` (Agent2Agent protocol).
     pub protocol: String,
-    /// What is acted on: `tool`, `resource`, `prompt`, `method` (another method of the protocol), or `session` (a stream is
-    /// opened, the session ends, or the client answers the server).
+    /// What is acted on: `tool`, `resource`, `prompt`, `method` (another method of MCP, or any of A2A), `session` (a stream is
+    /// opened, the session ends, or the client answers the server), or `card` (the card of an agent is read).
     pub kind: String,
-    /// The name of the tool or prompt, or the URI of the resource. Of a `method` its name; of a `session` the HTTP method, or
-    /// `response`.
+    /// The name of the tool or prompt, or the URI of the resource. Of a `method` its name, of A2A that in version 1.0; of a `session`
+    /// the HTTP method, or `response`.
     pub name: String,
     /// The JSON-RPC method of the message, such as `tools/call`; `response` if the client answers the server. Of a request
-    /// without a message the HTTP method.
+    /// without a message the HTTP method; of REST of A2A that and the address, such as `POST tasks/{id}:cancel`.
     pub method: String,
 }
 

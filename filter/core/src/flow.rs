@@ -13,7 +13,7 @@ mod key_problems;
 use gate::{Asking, Denied, Place};
 pub use gate::{Gate, Stop};
 
-use crate::action::{Action, Ruled, Unread, asks_for_card};
+use crate::action::{Action, Ruled, Unread, asks_for_card, is_json_rpc};
 use crate::chain::VerifiedChain;
 use crate::config::{Config, Hold, Rules, Sessions};
 use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit};
@@ -213,7 +213,9 @@ impl Flow {
                 None => gate.ask(&request, &[]),
                 Some(rules) if self.awaits_message() => {
                     let max = rules.body_bytes();
-                    if rules.hold() == Hold::Head || matches!(self.ahead, Ahead::Gone) {
+                    // An address of REST is a command by itself, whatever its body says.
+                    let is_message = is_json_rpc(rules.into(), &self.head, &located.path);
+                    if rules.hold() == Hold::Head || !is_message || matches!(self.ahead, Ahead::Gone) {
                         return Err(Stopped::NeedBody(max));
                     }
                     let about = message.insert(Box::default());
@@ -281,7 +283,7 @@ impl Flow {
     ) -> Result<Option<String>, Denial> {
         match rules {
             Rules::Mcp(mcp) if mcp.sessions == Sessions::Bound => {
-                gate.session_key().session(&self.head, chain.token())
+                gate.session_key().session(&self.head, chain)
             }
             Rules::Mcp(_) | Rules::A2a(_) => Ok(None),
         }

@@ -58,8 +58,10 @@ pub const BODY_WAIT_MS: u64 = 10_000;
 pub const BODY_COMPLETE_MS: u64 = 60_000;
 /// Most requests that a worker holds until their message came.
 pub const HELD_REQUESTS: usize = 1024;
-/// Most answers with lists that a worker reads at the same time.
+/// Most answers with lists that a worker holds at the same time until they are whole.
 pub const READ_RESPONSES: usize = 1024;
+/// Most bytes of events that a worker holds at the same time until they are complete.
+pub const READ_EVENT_BYTES: usize = 16 * 1024 * 1024;
 /// Least length of the secret that sessions are bound with, in bytes.
 pub const SESSION_SECRET_BYTES: usize = 32;
 /// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating

@@ -56,8 +56,10 @@ struct Plugin {
     held: BTreeMap<u32, Held>,
     /// Answers that there is something to do with, by context.
     responses: BTreeMap<u32, Response>,
-    /// Those whose body is read, and held as far as it must be.
-    read_responses: BTreeSet<u32>,
+    /// How many of them are documents that are held until they are whole.
+    documents: usize,
+    /// How many bytes of events are held that are not complete.
+    event_bytes: usize,
     /// Those that are streams, by when their token ends.
     streaming: BTreeSet<(UnixTime, u32)>,
     /// Issuers whose keys are on their way, by the token of the call.
@@ -228,7 +230,11 @@ impl Plugin {
 
     /// Lets a request wait no longer, if it does: it is over.
     fn forget(&mut self, host: &dyn Host, context: u32) {
-        self.held.remove(&context);
+        if let Some(held) = self.held.remove(&context)
+            && held.has_head_gone
+        {
+            self.record_gone(host, held.flow);
+        }
         self.forget_response(context);
         if self.waiting.leave(context).is_some() {
             self.metrics.waiting(host, self.waiting.len());

@@ -850,3 +850,82 @@ proptest! {
         }
     }
 }
+
+/// What readers of several servers found: each is executed by some server as what its rule is not for.
+#[test]
+fn what_a_rule_does_not_see_is_denied() {
+    let denied = Some(Reason::ArgumentDenied);
+    // Parts of version 0.3 hold their data and files in other ways.
+    let parts = json!({ "name": "SendMessage", "arguments": {
+        "/message/parts/0/data/amount": [1, null], "/message/parts/0/url": ["https://ok.example", null],
+    } });
+    let with = |part: Value| {
+        let mut params = send();
+        params["message"]["parts"] = json!([part]);
+        params
+    };
+    let plain = json!({ "data": { "amount": 1 } });
+    let mut gate = rule(parts);
+    for part in [
+        plain.clone(),
+        json!({ "data": { "amount": 1, "data": { "amount": 9999 } } }),
+        json!({ "kind": "file", "url": "https://ok.example", "file": { "uri": "http://169.254.169.254/" } }),
+    ] {
+        assert_eq!(reason(&mut gate, call("message/send", with(part.clone()))), denied, "{part}");
+        assert_eq!(
+            reason(&mut gate, rest("POST", "/v1/message:send", Some(with(part.clone())))),
+            denied,
+            "{part}"
+        );
+    }
+    assert_eq!(reason(&mut gate, call("SendMessage", with(plain.clone()))), None);
+    assert_eq!(reason(&mut gate, rest_1("POST", "/message:send", Some(with(plain)))), None);
+
+    // A gateway may add the query to the body.
+    let mut gate = rule(json!({ "name": "SendMessage" }));
+    for name in [
+        "configuration.taskPushNotificationConfig.url",
+        "configuration.task_push_notification_config.url",
+        "Configuration[x]",
+    ] {
+        let path = format!("/message:send?{name}=http://evil.example/");
+        assert_eq!(reason(&mut gate, rest_1("POST", &path, Some(send()))), denied, "{name}");
+    }
+    assert_eq!(reason(&mut gate, rest_1("POST", "/message:send?verbose=1", Some(send()))), None);
+
+    // The official SDK for .NET leaves out an s.
+    let singular = || call("ListTaskPushNotificationConfig", json!({ "taskId": "t" }));
+    let mut gate = self::gate(config(json!({ "methods": [
+        { "name": "ListTaskPushNotificationConfigs", "scopes": ["admin"] }, { "name": "*" },
+    ] })));
+    assert_eq!(reason(&mut gate, singular()), Some(Reason::ScopeInsufficient));
+    let mut gate = rule(json!({ "name": "ListTaskPushNotificationConfigs" }));
+    assert_eq!(reason(&mut gate, singular()), None);
+
+    // A server of version 0.3 does not know this name, and blocks.
+    let mut gate =
+        rule(json!({ "name": "SendMessage", "arguments": { "/configuration/returnImmediately": [true] } }));
+    let mut params = send();
+    params["configuration"] = json!({ "returnImmediately": true });
+    assert_eq!(reason(&mut gate, call("message/send", params.clone())), Some(Reason::BodyMalformed));
+    assert_eq!(reason(&mut gate, call("SendMessage", params)), None);
+}
+
+/// Policies of the rule for push notifications would be asked about the message, not about the address that it brings.
+#[test]
+fn a_message_does_not_bring_what_a_policy_of_another_rule_should_look_at() {
+    let mut config = config_value();
+    config["policies"] = json!([{ "name": "callbacks" }]);
+    let push = json!({ "name": "CreateTaskPushNotificationConfig", "policies": ["callbacks"] });
+    let mut ask = |message: Value| {
+        config["routes"] = json!([{ "match": { "path_prefix": "/agent" }, "scopes": ["tickets.read"], "a2a": { "methods": [message, push.clone()] } }]);
+        let callbacks = policies::Scripted::default().with("callbacks", policies::allow());
+        let mut gate = Gate::new(parse_config(&config), Box::new(callbacks), [0; 16]).unwrap();
+        let mut params = send();
+        params["configuration"] = json!({ "taskPushNotificationConfig": { "url": "https://x.example/" } });
+        reason(&mut gate, call("SendMessage", params))
+    };
+    assert_eq!(ask(json!({ "name": "SendMessage" })), Some(Reason::ArgumentDenied));
+    // Where the message's own rule asks it too, it can look at the address in the message.
+    assert_eq!(ask(json!({ "name": "SendMessage", "policies": ["callbacks"] })), None);
+}

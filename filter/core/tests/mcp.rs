@@ -10,6 +10,7 @@
 mod support;
 
 use mandate_core::action::SessionKey;
+use mandate_core::chain::VerifiedChain;
 use mandate_core::config::Config;
 use mandate_core::decision::{AuditRecord, Decision, Reply};
 use mandate_core::flow::{Body, Flow, Gate, Step};
@@ -19,7 +20,8 @@ use mandate_core::keys::InModule;
 use mandate_core::reason::Reason;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{NOW, act_of_depth, config_value, gate, parse_config, token, verify};
+use std::rc::Rc;
+use support::{NOW, act_of_depth, config_value, gate, only_route, parse_config, token, verify};
 
 fn config(mcp: Value) -> Config {
     let mut config = config_value();
@@ -456,7 +458,18 @@ proptest! {
 #[test]
 fn a_session_that_is_bound_to_somebody_else_is_unknown() {
     let mut gate = gate(rules());
-    let alice = verify(json!({ "act": { "sub": "agent" } })).unwrap();
+    let chain = |config: &Config| {
+        let token = verify(json!({ "act": { "sub": "agent" } })).unwrap();
+        VerifiedChain::verify(Rc::new(token), only_route(config), &config.delegation, NOW).unwrap()
+    };
+    let alice = chain(&rules());
+    // What another upstream calls a session is another one.
+    let elsewhere = chain(&parse_config(&{
+        let mut config = config_value();
+        config["routes"] = json!([{ "match": { "path_prefix": "/other" }, "mcp": {} }]);
+        config
+    }));
+    let elsewhere = gate.session_key().bind(&elsewhere, b"s-1").unwrap();
     let id = gate.session_key().bind(&alice, b"s-1").unwrap();
     let tampered = id.replacen("s-1", "s-2", 1);
     let padded = format!("{id}=");
@@ -485,6 +498,7 @@ fn a_session_that_is_bound_to_somebody_else_is_unknown() {
         (json!({ "act": { "sub": "agent" } }), tampered.as_str(), Some(Reason::SessionUnknown)),
         (json!({ "act": { "sub": "agent" } }), padded.as_str(), Some(Reason::SessionUnknown)),
         (json!({ "act": { "sub": "agent" } }), other_key.as_str(), Some(Reason::SessionUnknown)),
+        (json!({ "act": { "sub": "agent" } }), elsewhere.as_str(), Some(Reason::SessionUnknown)),
     ] {
         for method in ["POST", "GET", "DELETE"] {
             let body = (method == "POST").then(|| list().to_string().into_bytes());
@@ -496,6 +510,12 @@ fn a_session_that_is_bound_to_somebody_else_is_unknown() {
                 assert_eq!(forward.session, Some("s-1"));
             }
         }
+    }
+    for name in ["mcp_session_id", "mcp.session-id", "mcp-method_", "mcp_method", "mcp_name", "last_event_id"]
+    {
+        let sent = Sent { headers: vec![(name, "s-1")], ..message(list()) };
+        let expected = (name != "mcp-method_").then_some(Reason::ProtocolMismatch);
+        assert_eq!(decide_with(&mut gate, sent).reason(), expected, "{name}");
     }
     let twice = Sent { headers: vec![("mcp-session-id", &id), ("mcp-session-id", "s-1")], ..message(list()) };
     assert_eq!(decide_with(&mut gate, twice).reason(), Some(Reason::ProtocolMismatch));

@@ -9,7 +9,7 @@ mod members;
 use super::headers::{is_plain_text, single};
 use super::json_rpc::{Message, object};
 use super::protocol::{Action, ActionKind, Protocol, Unread, malformed, mismatch};
-use super::spelling::{poses_as, poses_as_field};
+use super::spelling::poses_as_field;
 use crate::config::{A2aMethod, RuleKind};
 use crate::denial::{BodyProblem, Denial, Evidence, ProtocolProblem};
 use crate::http::{NormalPath, RequestHead};
@@ -95,10 +95,14 @@ fn json_rpc(head: &RequestHead, query: &Query, message: Message) -> Result<Actio
     let version = version(head, query)?;
     // The agent asks its clients for nothing, so there is nothing to respond to.
     let Some(spelled) = method else { return Err(malformed(BodyProblem::Member { name: "method" })) };
-    let named = |method: &A2aMethod| spelled == method.name() || spelled == method.earlier_name();
+    let named = |method: &A2aMethod| {
+        spelled == method.name()
+            || spelled == method.earlier_name()
+            || method.other_names().contains(&&*spelled)
+    };
     let action = match A2aMethod::ALL.into_iter().find(named) {
         Some(method) => {
-            let is_early = spelled != method.name();
+            let is_early = spelled == method.earlier_name();
             if version.is_some_and(|version| (version == EARLY) != is_early) {
                 return Err(mismatch(ProtocolProblem::Differs { header: VERSION }));
             }
@@ -106,10 +110,11 @@ fn json_rpc(head: &RequestHead, query: &Query, message: Message) -> Result<Actio
         }
         None => {
             let is_other = |name: &str| poses_as_field(spelled.trim(), name) || spelled.trim() == name;
-            if A2aMethod::ALL
-                .into_iter()
-                .any(|method| is_other(method.name()) || is_other(method.earlier_name()))
-            {
+            if A2aMethod::ALL.into_iter().any(|method| {
+                is_other(method.name())
+                    || is_other(method.earlier_name())
+                    || method.other_names().iter().any(|name| is_other(name))
+            }) {
                 return Err(malformed(BodyProblem::Member { name: "method" }));
             }
             // Of an extension.
@@ -128,6 +133,8 @@ fn of_method(
     address: Option<Address<'_>>,
 ) -> Result<Action, Denial> {
     let arguments = members::arguments(method, params, language, address)?;
+    // Version 0.3 has other parts, with more in them than the names tell.
+    let is_translated = !language.is_early;
     let brings = match method {
         A2aMethod::SendMessage | A2aMethod::SendStreamingMessage => {
             members::brought(&arguments).map_err(malformed)?
@@ -136,7 +143,7 @@ fn of_method(
     };
     let kind = ActionKind::Ruled(RuleKind::Method);
     let action = Action::new(Protocol::A2a, kind, method.name().to_owned(), spelled);
-    Ok(Action { arguments, brings, ..action })
+    Ok(Action { arguments, brings, has_plain_parts: is_translated, ..action })
 }
 
 /// The version that a request names: in a header, or in the query (1.0 §3.6.1).
@@ -184,7 +191,8 @@ impl Query {
             // `message.taskId` and `message[taskId]` are within `message`.
             let first = name.trim().split(['.', '[']).next().unwrap_or_default();
             // The ids of version 0.3 are in names of resources.
-            if ["name", "parent"].iter().any(|word| first == *word || poses_as(first, word)) {
+            let of_ids = ["name", "parent", "configId", "pushNotificationConfigId"];
+            if of_ids.iter().any(|word| first == *word || poses_as_field(first, word)) {
                 names.extend(["id".to_owned(), "taskId".to_owned()]);
             }
             names.push(first.to_owned());

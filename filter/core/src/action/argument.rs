@@ -48,6 +48,9 @@ pub(super) fn find<'a>(
     }
     let mut found = member(arguments, first)?;
     for segment in rest {
+        if segment == "parts" && !action.has_plain_parts {
+            return Err(ArgumentProblem::Ambiguous);
+        }
         found = match found {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Object(members)) => member(members, segment)?,

@@ -43,6 +43,7 @@ impl EventStream {
             self.begun = true;
             if self.pending.starts_with(BOM) {
                 self.pending.drain(..BOM.len());
+                (self.line, self.searched) = (0, 0);
             }
         }
         let (mut out, mut from) = (Vec::new(), 0);
@@ -59,6 +60,12 @@ impl EventStream {
         self.line = self.line.saturating_sub(from);
         self.searched = self.searched.saturating_sub(from);
         if self.pending.len() > max { Err(TooLong) } else { Ok(out) }
+    }
+
+    /// How many bytes of the next event have come.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// Where the last line ends, before its end-of-line and behind it; `None`: there must be more.

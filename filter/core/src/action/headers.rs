@@ -17,6 +17,22 @@ pub(super) fn single<'a>(head: &'a RequestHead, header: &'static str) -> Result<
     first.map(text).transpose()
 }
 
+/// Checks that no header has one of these names but for what stands between its letters: servers that come from CGI read
+/// `mcp_session_id` as `mcp-session-id` (RFC 3875 §4.1.18).
+pub(super) fn are_plainly_named(head: &RequestHead, names: &[&'static str]) -> Result<(), Denial> {
+    for (name, _) in head.headers().iter() {
+        let is_it = |known: &&&str| {
+            let same =
+                |(byte, known): (&u8, u8)| *byte == known || (known == b'-' && !byte.is_ascii_alphanumeric());
+            known.len() == name.len() && name.iter().zip(known.bytes()).all(same)
+        };
+        if let Some(header) = names.iter().find(is_it).filter(|known| known.as_bytes() != name) {
+            return Err(mismatch(ProtocolProblem::Repeated { header }));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the body is neither compressed nor in another character set, as its headers say.
 pub(super) fn is_plain_text(head: &RequestHead) -> bool {
     let identity =

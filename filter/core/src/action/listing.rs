@@ -7,8 +7,11 @@ use super::rule::has_needs;
 use super::spelling::is_plain_uri;
 use crate::chain::VerifiedChain;
 use crate::config::{Mcp, RuleKind};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Where a result has lists, what is in them, and which member of an element names it (MCP, server features).
 const LISTS: [(&str, RuleKind, &str); 4] = [
@@ -22,8 +25,34 @@ const TEMPLATE: &str = "uriTemplate";
 /// For whom clients may keep a result (MCP 2026-07-28, caching). What was narrowed is for this caller alone.
 const CACHE_SCOPE: &str = "cacheScope";
 
-/// The members of an object, each as it is written.
-type Members = BTreeMap<String, Box<RawValue>>;
+/// The members of an object, each once, and as it is written.
+#[derive(Default, Serialize)]
+#[serde(transparent)]
+struct Members(BTreeMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
 
 /// What the answer to a list request is narrowed to.
 #[derive(Debug)]
@@ -47,7 +76,7 @@ pub struct Narrowed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unlistable {
     /// It is no JSON object.
-    #[error("it is no JSON object")]
+    #[error("it is no JSON object, or names a member twice")]
     NotObject,
     /// What should be a list is none.
     #[error("`{0}` of its result is no array of objects")]
@@ -66,10 +95,12 @@ impl<'a> Listing<'a> {
     /// # Errors
     /// [`Unlistable`].
     pub fn narrow(&self, message: &str) -> Result<Option<Narrowed>, Unlistable> {
-        let mut message: Members = serde_json::from_str(message).map_err(|_| Unlistable::NotObject)?;
-        let result =
-            message.get("result").and_then(|result| serde_json::from_str::<Members>(result.get()).ok());
-        let Some(mut result) = result else { return Ok(None) };
+        let read = |text: &str| serde_json::from_str::<Members>(text).map_err(|_| Unlistable::NotObject);
+        let Members(mut message) = read(message)?;
+        let Some(result) = message.get("result").filter(|result| result.get().starts_with('{')) else {
+            return Ok(None);
+        };
+        let Members(mut result) = read(result.get())?;
         let (mut listed, mut shown) = (0, 0);
         let mut has_lists = false;
         for (member, kind, key) in LISTS {
@@ -89,16 +120,16 @@ impl<'a> Listing<'a> {
             let private = to_raw_value("private").map_err(|_| Unlistable::NotObject)?;
             result.insert(CACHE_SCOPE.to_owned(), private);
         }
-        let result = to_raw_value(&result).map_err(|_| Unlistable::NotObject)?;
+        let result = to_raw_value(&Members(result)).map_err(|_| Unlistable::NotObject)?;
         message.insert("result".to_owned(), result);
-        let text = serde_json::to_string(&message).map_err(|_| Unlistable::NotObject)?;
+        let text = serde_json::to_string(&Members(message)).map_err(|_| Unlistable::NotObject)?;
         Ok(Some(Narrowed { text, listed, shown }))
     }
 
     /// Whether some call of what this element names would be admitted, as far as its arguments and policies allow. One without a
     /// name nobody can call.
     fn is_usable(&self, element: &RawValue, kind: RuleKind, key: &str) -> bool {
-        let members: Members = serde_json::from_str(element.get()).unwrap_or_default();
+        let Members(members) = serde_json::from_str(element.get()).unwrap_or_default();
         let name = members.get(key).and_then(|name| serde_json::from_str::<String>(name.get()).ok());
         let Some(name) = name else { return false };
         let is_met = |rule| has_needs(self.chain, rule).is_ok();

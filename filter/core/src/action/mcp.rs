@@ -48,8 +48,8 @@ pub(super) fn of_session(head: &RequestHead) -> Result<Action, Denial> {
         return Err(mismatch(ProtocolProblem::Body));
     }
     version(head)?;
-    // A stream that goes on where another broke off has what that one had.
-    let lists = head.values(b"last-event-id").next().is_some();
+    // A stream may have what another had that broke off, and answers to messages that another request brought.
+    let lists = method == "GET";
     Ok(Action { lists, ..in_session(method, None) })
 }
 

@@ -16,6 +16,21 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The headers that say something of a message.
+    pub(super) const fn headers(self) -> &'static [&'static str] {
+        match self {
+            Self::Mcp => &[
+                "mcp-session-id",
+                "mcp-protocol-version",
+                "mcp-method",
+                "mcp-name",
+                "last-event-id",
+                "content-encoding",
+            ],
+            Self::A2a => &["a2a-version", "a2a-extensions", "content-encoding"],
+        }
+    }
+
     /// The word for it in records and for policies.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -70,6 +85,8 @@ pub struct Action {
     pub(super) arguments_text: OnceCell<String>,
     /// Of A2A: the push notification configuration that a message brings, which is as good as one that is created.
     pub(super) brings: Option<Map<String, Value>>,
+    /// Of A2A: whether the parts of its message are those of version 1.0. Those of 0.3 wrap what they hold in other ways.
+    pub(super) has_plain_parts: bool,
     /// Names of members that the request gives at other places too, or may: their arguments are not known for sure.
     pub(super) elsewhere: Vec<String>,
 }
@@ -88,6 +105,7 @@ impl Action {
             lists: false,
             arguments_text: OnceCell::new(),
             brings: None,
+            has_plain_parts: true,
             elsewhere: Vec::new(),
         }
     }

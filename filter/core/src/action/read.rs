@@ -1,5 +1,6 @@
 //! Requests of any protocol.
 
+use super::headers::are_plainly_named;
 use super::protocol::{Action, Protocol, Unread};
 use super::{a2a, mcp};
 use crate::config::Rules;
@@ -28,6 +29,7 @@ impl Action {
         path: &NormalPath,
         body: &[u8],
     ) -> Result<Self, Unread> {
+        are_plainly_named(head, protocol.headers())?;
         match protocol {
             Protocol::Mcp if head.method() == "POST" => mcp::read(head, body),
             Protocol::Mcp => Ok(mcp::of_session(head)?),

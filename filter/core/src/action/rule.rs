@@ -2,6 +2,7 @@
 
 use super::argument::find;
 use super::protocol::{Action, ActionKind};
+use super::spelling::poses_as_field;
 use crate::chain::VerifiedChain;
 use crate::config::{A2aMethod, ActionRule, RuleKind, Rules};
 use crate::denial::{ArgumentProblem, Denial, Evidence};
@@ -36,11 +37,20 @@ impl<'m> Ruled<'m> {
         };
         let ruled = Self::first(rules, kind, action.name()).ok_or_else(denied)?;
         ruled.admits(action, action.arguments())?;
+        // A gateway may add the query to the body.
+        let in_query = |name: &String| name == "configuration" || poses_as_field(name, "configuration");
+        if SENDS.contains(&action.name()) && action.elsewhere.iter().any(in_query) {
+            return Err(ruled.denies(PUSH_POINTER.to_owned(), ArgumentProblem::Elsewhere));
+        }
         let Some(brought) = &action.brings else { return Ok(vec![ruled]) };
         // A message with a push notification configuration does what creating one does.
         let also = Self::first(rules, kind, A2aMethod::CreatePushConfig.name())
             .ok_or_else(|| ruled.denies(PUSH_POINTER.to_owned(), ArgumentProblem::Unruled))?;
         also.admits(action, brought)?;
+        // Its policies would be asked about the message, and not about the address that it brings.
+        if also.rule.policies.iter().any(|policy| !ruled.rule.policies.contains(policy)) {
+            return Err(ruled.denies(PUSH_POINTER.to_owned(), ArgumentProblem::Unruled));
+        }
         Ok(vec![ruled, also])
     }
 
@@ -91,6 +101,9 @@ pub fn has_needs(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial>
     }
     chain.has_scopes(&rule.scopes)
 }
+
+/// The methods of A2A that send a message.
+const SENDS: [&str; 2] = [A2aMethod::SendMessage.name(), A2aMethod::SendStreamingMessage.name()];
 
 /// Where a message has a push notification configuration.
 const PUSH_POINTER: &str = "/configuration/taskPushNotificationConfig";

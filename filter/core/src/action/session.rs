@@ -4,11 +4,12 @@
 //! made to say for whom it is, and no state is kept of it:
 //!
 //! ```text
-//! bound = id "." base64url(HMAC-SHA256(key, principal, agent, id))
+//! bound = id "." base64url(HMAC-SHA256(key, principal, agent, hosts and path prefix of the route, id))
 //! ```
 
 use super::headers::single;
-use crate::chain::{Identity, SignedToken};
+use crate::chain::{Identity, VerifiedChain};
+use crate::config::RouteMatch;
 use crate::denial::{Denial, Evidence, SessionProblem};
 use crate::http::RequestHead;
 use crate::limits;
@@ -36,11 +37,15 @@ impl SessionKey {
         Self(Hmac::new(&key))
     }
 
-    fn mac(&self, token: &SignedToken, id: &str) -> Hmac<Sha256> {
+    fn mac(&self, chain: &VerifiedChain, id: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        let parties = std::iter::once(token.principal()).chain(token.agent());
+        let parties = std::iter::once(chain.principal()).chain(chain.agent());
         let parts = parties.flat_map(|Identity { issuer, subject }| [issuer.as_str(), subject.as_str()]);
-        for part in parts.chain([id]) {
+        // What one upstream calls a session is another's at the next one: their ids are no secrets to each other.
+        let RouteMatch { hosts, path_prefix, .. } = &chain.route().entry().matcher;
+        let hosts: Vec<String> = hosts.iter().flatten().map(ToString::to_string).collect();
+        let place = [hosts.join(","), path_prefix.as_str().to_owned()];
+        for part in parts.chain(place.iter().map(String::as_str)).chain([id]) {
             // With its length, so that no two lists of parts are the same bytes.
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part.as_bytes());
@@ -50,24 +55,24 @@ impl SessionKey {
 
     /// The id that a client is given. `None`: it is none that a header could carry (MCP 2025-03-26, session management: visible ASCII).
     #[must_use]
-    pub fn bind(&self, token: &SignedToken, id: &[u8]) -> Option<String> {
+    pub fn bind(&self, chain: &VerifiedChain, id: &[u8]) -> Option<String> {
         let is_id = (1..=limits::IDENTITY_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
         let id = std::str::from_utf8(id).ok().filter(|_| is_id)?;
-        let mac = self.mac(token, id).finalize().into_bytes();
+        let mac = self.mac(chain, id).finalize().into_bytes();
         Some(format!("{id}.{}", URL_SAFE_NO_PAD.encode(mac)))
     }
 
     /// The id that the upstream knows, of the session that a request names. `None`: it names none.
     ///
     /// # Errors
-    /// [`Reason::SessionUnknown`] if that session was not opened by the principal and the agent of this token, through a proxy with this
-    /// key; [`Reason::ProtocolMismatch`] if several are named.
-    pub fn session(&self, head: &RequestHead, token: &SignedToken) -> Result<Option<String>, Denial> {
+    /// [`Reason::SessionUnknown`] if that session was not opened by the principal and the agent of this chain, on this route, through a
+    /// proxy with this key; [`Reason::ProtocolMismatch`] if several are named.
+    pub fn session(&self, head: &RequestHead, chain: &VerifiedChain) -> Result<Option<String>, Denial> {
         let Some(bound) = single(head, SESSION)? else { return Ok(None) };
         let unknown = |problem| Denial::new(Reason::SessionUnknown, Evidence::Session { problem });
         let (id, mac) = bound.rsplit_once('.').ok_or_else(|| unknown(SessionProblem::Unbound))?;
         let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| unknown(SessionProblem::Unbound))?;
-        match self.mac(token, id).verify_slice(&mac) {
+        match self.mac(chain, id).verify_slice(&mac) {
             Ok(()) => Ok(Some(id.to_owned())),
             Err(_) => Err(unknown(SessionProblem::Foreign)),
         }

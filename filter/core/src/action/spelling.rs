@@ -22,11 +22,11 @@ pub(super) fn poses_as_field(name: &str, other: &str) -> bool {
     if !name.contains('_') && !other.contains('_') {
         return poses_as(name, other);
     }
-    let plain = |text: &str| text.replace('_', "");
-    name != other && (plain(name) == plain(other) || poses_as(&plain(name), &plain(other)))
+    let plain = |text| folded(text).filter(|character| *character != '_');
+    name != other && plain(name).eq(plain(other))
 }
 
-fn folded(name: &str) -> impl Iterator<Item = char> + '_ {
+fn folded(name: &str) -> impl Iterator<Item = char> {
     // By way of upper case: the long s (U+017F) is an S there; by way of lower case: the sign for Kelvin (U+212A) is a k there.
     name.chars()
         .flat_map(char::to_uppercase)

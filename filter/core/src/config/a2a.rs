@@ -147,6 +147,15 @@ impl A2aMethod {
         }
     }
 
+    /// Further names that official SDKs have for it in JSON-RPC of version 1.0: the one for .NET has this one.
+    #[must_use]
+    pub const fn other_names(self) -> &'static [&'static str] {
+        match self {
+            Self::ListPushConfigs => &["ListTaskPushNotificationConfig"],
+            _ => &[],
+        }
+    }
+
     /// Its name in JSON-RPC of version 0.3.
     #[must_use]
     pub const fn earlier_name(self) -> &'static str {

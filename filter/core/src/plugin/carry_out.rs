@@ -66,13 +66,17 @@ impl Plugin {
         false
     }
 
+    /// Records and counts a request that is denied, whether or not that can be shown.
+    pub(super) fn note(&mut self, host: &dyn Host, decision: &Decision) {
+        record(host, decision, self.gate.as_ref().map(Gate::config)).ok();
+        count(&mut self.metrics, host, decision, Counted::of(decision));
+    }
+
     /// Answers a request that is denied.
     fn deny(&mut self, host: &dyn Host, decision: &Decision) {
-        let config = self.gate.as_ref().map(Gate::config);
-        // The request is denied whether or not it can be shown and recorded why.
         disclose(host, decision).ok();
-        record(host, decision, config).ok();
-        count(&mut self.metrics, host, decision, Counted::of(decision));
+        self.note(host, decision);
+        let config = self.gate.as_ref().map(Gate::config);
         if let Reply::Local(reply) = Reply::new(decision, config) {
             send(host, &reply);
         }

@@ -91,8 +91,10 @@ impl Plugin {
             let decision = match step {
                 Step::Done(decision) => *decision,
                 Step::NeedBody(max) => {
-                    let Some(Waiting { flow, .. }) = self.waiting.leave(context) else { continue };
-                    if host.set_effective_context(context).is_err() {
+                    let Some(Waiting { mut flow, .. }) = self.waiting.leave(context) else { continue };
+                    if let Err(error) = host.set_effective_context(context) {
+                        let decision = flow.give_up(gate, KeysProblem::Late, now);
+                        self.lose(host, decision, error);
                         continue;
                     }
                     self.hold_after_wait(host, context, flow, max, streams, now);

@@ -28,6 +28,15 @@ impl Plugin {
         }
     }
 
+    /// Records a request whose head went on and whose client left before its body came: the upstream was told who acts.
+    pub(super) fn record_gone(&mut self, host: &dyn Host, mut flow: Flow) {
+        flow.set_body(Body::Late);
+        let (Some(gate), Ok(now)) = (&mut self.gate, host.now()) else { return };
+        if let Step::Done(decision) = flow.advance(gate, &self.verifier.with(host), now) {
+            self.note(host, &decision.or_deny(Reason::Internal));
+        }
+    }
+
     /// Whether the head of this request went on ahead of its body, which is still to come.
     pub(super) fn has_sent_ahead(&self, context: u32) -> bool {
         self.held.get(&context).is_some_and(|held| held.has_head_gone)

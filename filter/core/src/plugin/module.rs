@@ -176,22 +176,29 @@ impl Module {
     }
 
     /// The `count` headers of an answer came; `end` says that nothing follows them.
-    pub fn response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
-        if let Some((plugin, _)) = self.of_stream(context) {
-            plugin.on_response_headers(host, context, count, end);
-        }
+    pub fn response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) -> Action {
+        self.of_response(context, |plugin| plugin.on_response_headers(host, context, count, end))
     }
 
     /// A part of an answer's body came: with what was held of it `size` bytes; `end` says that nothing follows.
     pub fn response_body(&mut self, host: &dyn Host, context: u32, size: usize, end: bool) -> Action {
-        self.of_stream(context)
-            .map_or(Action::Continue, |(plugin, _)| plugin.on_response_body(host, context, size, end))
+        self.of_response(context, |plugin| plugin.on_response_body(host, context, size, end))
     }
 
     /// The trailers of an answer came.
     pub fn response_trailers(&mut self, host: &dyn Host, context: u32) -> Action {
-        self.of_stream(context)
-            .map_or(Action::Continue, |(plugin, _)| plugin.on_response_trailers(host, context))
+        self.of_response(context, |plugin| plugin.on_response_trailers(host, context))
+    }
+
+    /// What the plugin of a request does with its answer, of which there is nothing to do without a request.
+    fn of_response(&mut self, context: u32, act: impl FnOnce(&mut Plugin) -> Action) -> Action {
+        let Some(stream) = self.streams.0.get(&context) else { return Action::Continue };
+        match self.plugins.get_mut(&stream.plugin) {
+            Some(plugin) => act(plugin),
+            // What the upstream answers nobody can look at; a denial goes on.
+            None if stream.passed => Action::Pause,
+            None => Action::Continue,
+        }
     }
 
     /// A request or a plugin is gone.

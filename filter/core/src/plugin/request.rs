@@ -91,7 +91,11 @@ impl Plugin {
 pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: usize) -> bool {
     let stripped = host.headers(Map::RequestTrailers, count).and_then(|trailers| {
         // Of the headers of a protocol the message was compared with, these say something else.
-        let of_protocol = |name: &[u8]| name.starts_with(b"mcp-") || name.starts_with(b"a2a-");
+        let begins = |name: &[u8], with: &[u8]| {
+            let next = name.strip_prefix(with).and_then(<[u8]>::first);
+            next.is_some_and(|byte| !byte.is_ascii_alphanumeric())
+        };
+        let of_protocol = |name: &[u8]| begins(name, b"mcp") || begins(name, b"a2a");
         let unwanted =
             |name: &&[u8]| *name == b"authorization" || of_protocol(name) || reserved.contains(name);
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);

@@ -25,6 +25,7 @@ pub(super) struct Response {
     id: Option<Value>,
     decision: String,
     narrows_lists: bool,
+    is_stream: bool,
     body: ResponseBody,
 }
 
@@ -37,13 +38,33 @@ enum ResponseBody {
     Document,
     /// It is a stream of messages.
     Events(EventStream),
+    /// It is not read, for this reason, and an error is sent instead.
+    Refused(&'static str),
     /// Nothing more of it goes on.
     Withheld,
 }
 
+/// What of an answer is held.
+#[derive(Debug, Clone, Copy, Default)]
+struct HeldBack {
+    documents: usize,
+    /// Of events.
+    bytes: usize,
+}
+
+impl ResponseBody {
+    fn held(&self) -> HeldBack {
+        match self {
+            Self::Document => HeldBack { documents: 1, bytes: 0 },
+            Self::Events(events) => HeldBack { documents: 0, bytes: events.pending() },
+            Self::Passes | Self::Refused(_) | Self::Withheld => HeldBack::default(),
+        }
+    }
+}
+
 /// The headers that say something of a body's bytes, which are others now.
-const OF_THE_BYTES: [&str; 6] =
-    ["content-length", "content-encoding", "content-md5", "content-digest", "digest", "etag"];
+const OF_THE_BYTES: [&str; 7] =
+    ["content-length", "content-encoding", "content-md5", "content-digest", "repr-digest", "digest", "etag"];
 
 impl Response {
     /// Of a request that goes on. `None`: there is nothing to do.
@@ -55,6 +76,7 @@ impl Response {
             id: action.id().cloned(),
             decision: decision.id().to_owned(),
             narrows_lists: decision.narrows_lists(),
+            is_stream: false,
             body: ResponseBody::Passes,
         })
     }
@@ -101,28 +123,52 @@ impl Response {
 
 impl Plugin {
     /// The `count` headers of an answer came; `end` says that nothing follows them.
-    pub(super) fn on_response_headers(&mut self, host: &dyn Host, context: u32, count: usize, end: bool) {
-        let has_room = self.read_responses.len() < limits::READ_RESPONSES;
-        let (Some(gate), Some(response)) = (&self.gate, self.responses.get_mut(&context)) else { return };
-        let follows = match begin(host, gate, response, count, end) {
-            Ok(follows) => follows,
-            Err(error) => return self.cut_off(host, context, error),
-        };
-        let is_read = !matches!(response.body, ResponseBody::Passes);
-        if is_read && !has_room {
+    pub(super) fn on_response_headers(
+        &mut self,
+        host: &dyn Host,
+        context: u32,
+        count: usize,
+        end: bool,
+    ) -> Action {
+        // An error of the proxy's own, or of an upstream that does not wait for the body, says nothing of what is asked for.
+        let is_good = |status: &[u8]| status.starts_with(b"2");
+        if self.has_sent_ahead(context)
+            && host.header(Map::Response, ":status").is_ok_and(|status| status.is_none_or(|s| is_good(&s)))
+        {
+            // Nobody knows yet what it answers, or whether that may be asked.
             host.say(
                 LogLevel::Error,
-                "too many answers with lists at the same time: nothing of one is shown",
+                "an answer came before the body was ruled on (`hold: body`): it is cut off",
             );
-            response.body = ResponseBody::Withheld;
-        } else if is_read {
-            self.read_responses.insert(context);
+            host.close_request().ok();
+            return Action::Pause;
+        }
+        let documents = self.documents;
+        let (Some(gate), Some(response)) = (&self.gate, self.responses.get_mut(&context)) else {
+            return Action::Continue;
+        };
+        let follows = match begin(host, gate, response, count, end) {
+            Ok(follows) => follows,
+            Err(error) => {
+                self.cut_off(host, context, error);
+                return Action::Pause;
+            }
+        };
+        match response.body {
+            ResponseBody::Document if documents < limits::READ_RESPONSES => {
+                self.documents = documents.saturating_add(1);
+            }
+            ResponseBody::Document => {
+                response.body = ResponseBody::Refused("too many are read at the same time");
+            }
+            _ => {}
         }
         match follows {
             Follows::Nothing => _ = self.responses.remove(&context),
             Follows::Body => {}
             Follows::Stream => _ = self.streaming.insert((response.until(), context)),
         }
+        Action::Continue
     }
 
     /// A part of an answer's body came, `size` bytes of it with what was held; `end` says that nothing follows.
@@ -134,7 +180,13 @@ impl Plugin {
         end: bool,
     ) -> Action {
         let Some(response) = self.responses.get_mut(&context) else { return Action::Continue };
-        match proceed(host, response, size, end) {
+        let before = response.body.held();
+        let room = limits::READ_EVENT_BYTES.saturating_sub(self.event_bytes).saturating_add(before.bytes);
+        let proceeded = proceed(host, response, size, end, room);
+        let after = response.body.held();
+        self.documents = self.documents.saturating_sub(before.documents).saturating_add(after.documents);
+        self.event_bytes = self.event_bytes.saturating_sub(before.bytes).saturating_add(after.bytes);
+        match proceeded {
             Ok(action) => action,
             Err(error) => {
                 self.cut_off(host, context, error);
@@ -148,7 +200,10 @@ impl Plugin {
         let Some(response) = self.responses.get_mut(&context) else { return Action::Continue };
         let finished = match response.body {
             ResponseBody::Document => finish(host, response),
-            ResponseBody::Passes | ResponseBody::Events(_) | ResponseBody::Withheld => Ok(()),
+            ResponseBody::Passes
+            | ResponseBody::Events(_)
+            | ResponseBody::Refused(_)
+            | ResponseBody::Withheld => Ok(()),
         };
         match finished {
             Ok(()) => Action::Continue,
@@ -168,17 +223,22 @@ impl Plugin {
         while let Some(&(until, context)) = self.streaming.first()
             && until <= now
         {
-            self.streaming.remove(&(until, context));
-            let Some(response) = self.responses.remove(&context) else { continue };
-            self.read_responses.remove(&context);
-            let id = response.decision;
+            let Some(response) = self.responses.get_mut(&context) else {
+                self.streaming.remove(&(until, context));
+                continue;
+            };
+            let id = response.decision.clone();
+            // Should the proxy not end it, nothing of it goes on.
+            response.body = ResponseBody::Withheld;
             if host.set_effective_context(context).and_then(|()| host.close_request()).is_ok() {
+                self.forget_response(context);
                 host.say(
                     LogLevel::Info,
                     &format!("decision {id}: its stream was ended, for its token has expired"),
                 );
             } else {
                 host.say(LogLevel::Error, &format!("decision {id}: its stream could not be ended"));
+                break;
             }
         }
         host.set_effective_context(self.context).ok();
@@ -194,7 +254,9 @@ impl Plugin {
     /// The answer is over.
     pub(super) fn forget_response(&mut self, context: u32) {
         if let Some(response) = self.responses.remove(&context) {
-            self.read_responses.remove(&context);
+            let held = response.body.held();
+            self.documents = self.documents.saturating_sub(held.documents);
+            self.event_bytes = self.event_bytes.saturating_sub(held.bytes);
             self.streaming.remove(&(response.until(), context));
         }
     }
@@ -226,6 +288,7 @@ fn begin(
     }
     let is_good = values(&headers, ":status").next().is_some_and(|status| status.starts_with(b"2"));
     let is_stream = values(&headers, "content-type").any(is_event_stream);
+    response.is_stream = is_stream;
     // What is no answer to a list request is none, whatever it holds.
     if response.narrows_lists && is_good {
         let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
@@ -237,7 +300,7 @@ fn begin(
             (true, true) => ResponseBody::Events(EventStream::default()),
             // Compressed bytes are no JSON, and are refused as such when they are whole.
             (_, false) => ResponseBody::Document,
-            (false, true) => ResponseBody::Withheld,
+            (false, true) => ResponseBody::Refused("it is compressed"),
         };
         if !is_stream {
             host.set_header(Map::Response, "content-type", "application/json")?;
@@ -259,7 +322,7 @@ fn bind_session(
     let mut ids = values(headers, SESSION);
     let Some(id) = ids.next() else { return Ok(()) };
     let single = ids.next().is_none();
-    match gate.session_key().bind(response.chain.token(), id).filter(|_| single) {
+    match gate.session_key().bind(&response.chain, id).filter(|_| single) {
         Some(bound) => host.set_header(Map::Response, SESSION, &bound),
         None => {
             let decision = &response.decision;
@@ -284,11 +347,24 @@ fn is_event_stream(content_type: &[u8]) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-fn proceed(host: &dyn Host, response: &mut Response, size: usize, end: bool) -> Result<Action, HostError> {
+/// `room`: how many bytes of events may be held.
+fn proceed(
+    host: &dyn Host,
+    response: &mut Response,
+    size: usize,
+    end: bool,
+    room: usize,
+) -> Result<Action, HostError> {
     let max = response.max();
     match std::mem::replace(&mut response.body, ResponseBody::Withheld) {
         ResponseBody::Passes => response.body = ResponseBody::Passes,
         ResponseBody::Withheld => host.replace_response_body(&[])?,
+        ResponseBody::Refused(why) => {
+            let event = format!("data: {}\n\n", response.instead(host, why));
+            let document = event.trim_start_matches("data: ");
+            let instead = if response.is_stream { event.as_str() } else { document };
+            host.replace_response_body(instead.as_bytes())?;
+        }
         ResponseBody::Document if size > max => {
             let instead =
                 response.instead(host, &format!("it has more than the {max} bytes of `body_bytes`"));
@@ -306,17 +382,19 @@ fn proceed(host: &dyn Host, response: &mut Response, size: usize, end: bool) -> 
             let piece = host.response_body(size)?;
             let rewrite = |data: &str| match response.narrow(host, data) {
                 Ok(text) => text,
-                // What is no message no client takes for one.
-                Err(Unlistable::NotObject) => None,
+                // Servers send events without data so that clients know where to go on.
+                Err(Unlistable::NotObject) if data.trim().is_empty() => None,
                 Err(why) => Some(response.instead(host, &why.to_string())),
             };
-            match events.feed(&piece, max, rewrite) {
+            match events.feed(&piece, max.min(room), rewrite) {
                 Ok(complete) => {
                     host.replace_response_body(&complete)?;
                     response.body = ResponseBody::Events(events);
                 }
                 Err(TooLong) => {
-                    let why = format!("one event has more than the {max} bytes of `body_bytes`");
+                    let why = format!(
+                        "one event has more than the {max} bytes of `body_bytes`, or too much is held of others"
+                    );
                     let instead = format!("data: {}\n\n", response.instead(host, &why));
                     host.replace_response_body(instead.as_bytes())?;
                 }

@@ -23,7 +23,7 @@ pub struct RequestContext<'a> {
 }
 
 /// Headers that carry credentials: no rule needs them, and a log is no place for them.
-const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "dpop"];
+const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "dpop", "mcp-session-id"];
 
 /// Why a header has no one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -182,6 +182,31 @@ fn what_cannot_be_narrowed_is_not_shown_and_the_client_is_told() {
             );
         }
     }
+    // The same as events: what one client cannot read another can.
+    for data in [
+        r#"[{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"secret"}]}}]"#,
+        r#"{"result":{"tools":[{"name":"secret","max":Infinity}]}}"#,
+        r#"{"result":{"tools":[{"name":"secret"}]},"result":{}}"#,
+        r#"{"result":{"tools":[{"name":"secret"}],"\ud800":1}}"#,
+        r#"{"result":{"tools":[{"name":"secret"}]}"#,
+        "secret",
+    ] {
+        let proxy = Proxy::new(tools(&json!({})));
+        let mut module = let_go(&proxy, &[], Some(&list_tools())).unwrap();
+        let events = format!("id: 1\ndata:\n\ndata: {data}\n\n");
+        let shown = answer(&mut module, &proxy, EVENTS, &[events.as_bytes()], false).unwrap();
+        assert!(shown.starts_with("id: 1\ndata:\n\n") && shown.contains("internal"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+        let proxy = Proxy::new(tools(&json!({})));
+        let mut module = let_go(&proxy, &[], Some(&list_tools())).unwrap();
+        let shown = answer(&mut module, &proxy, JSON, &[data.as_bytes()], false).unwrap();
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    let compressed = [EVENTS, &[("content-encoding", "br")]].concat();
+    let proxy = Proxy::new(tools(&json!({})));
+    let mut module = let_go(&proxy, &[], Some(&list_tools())).unwrap();
+    let shown = answer(&mut module, &proxy, &compressed, &[b"secret", b"secret"], false).unwrap();
+    assert!(shown.starts_with("data: {") && shown.ends_with("\n\n") && !shown.contains("secret"), "{shown}");
     // Of events, those before the one that is too long were sent.
     let proxy = Proxy::new(tools(&json!({})));
     let mut module = let_go(&proxy, &[], Some(&list_tools())).unwrap();
@@ -212,13 +237,45 @@ fn what_is_no_list_or_is_not_asked_for_passes_as_it_is() {
 }
 
 #[test]
-fn a_stream_that_goes_on_elsewhere_is_narrowed_too() {
+fn a_stream_that_has_answers_to_other_requests_is_narrowed_too() {
     let events = format!("data: {}\n\n", listing());
-    for (headers, narrowed) in [(vec![("last-event-id", "3")], true), (vec![], false)] {
+    for headers in [vec![("last-event-id", "3")], vec![]] {
         let proxy = Proxy::new(tools(&json!({})));
         let mut module = let_go(&proxy, &headers, None).unwrap();
-        let shown = answer(&mut module, &proxy, EVENTS, &[events.as_bytes()], false).unwrap();
-        assert_eq!(shown.contains("secret"), !narrowed, "{shown}");
+        is_narrowed(&answer(&mut module, &proxy, EVENTS, &[events.as_bytes()], false).unwrap());
+    }
+}
+
+#[test]
+fn a_call_that_fails_lets_no_session_go_on_unbound() {
+    let initialize = json!({ "jsonrpc": "2.0", "id": 7, "method": "initialize" });
+    let headers = [JSON, &[("mcp-session-id", "s-1")]].concat();
+    let go = |fails: Option<usize>| {
+        let proxy = Proxy::new(tools(&json!({})));
+        proxy.fails.set(fails);
+        let module = let_go(&proxy, &[], Some(&initialize));
+        let before = proxy.calls.borrow().len();
+        let action = module.map(|mut module| {
+            proxy.answer.borrow_mut().0 = pairs(&headers);
+            module.response_headers(&proxy, REQUEST, headers.len(), false)
+        });
+        let session = proxy
+            .answer
+            .borrow()
+            .0
+            .iter()
+            .find(|(name, _)| name == "mcp-session-id")
+            .map(|(_, id)| id.clone());
+        (before, proxy.calls.borrow().len(), action, session)
+    };
+    let (before, after, action, session) = go(None);
+    assert!(action == Some(Action::Continue) && session.is_some_and(|id| id.starts_with("s-1.")));
+    for number in before..after {
+        let (_, _, action, session) = go(Some(number));
+        assert!(
+            action == Some(Action::Pause) || session.is_some_and(|id| id.starts_with("s-1.")),
+            "call {number}"
+        );
     }
 }
 

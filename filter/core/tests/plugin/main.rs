@@ -530,6 +530,17 @@ fn a_head_goes_ahead_of_its_body_where_the_proxy_cannot_hold_it() {
         let expected = (!passes).then(|| (403, "action_denied".to_owned()));
         assert_eq!(answered(&proxy), expected);
     }
+    // Nothing is answered before it is known what is asked for, but for errors.
+    for (status, action) in [("200", Action::Pause), ("503", Action::Continue)] {
+        let (proxy, mut module, _) = start(&config, &[]);
+        *proxy.answer.borrow_mut() = (pairs(&[(":status", status)]), Vec::new());
+        assert_eq!(module.response_headers(&proxy, REQUEST, 1, false), action);
+        assert_eq!(proxy.closed.get(), status == "200");
+    }
+    // A client that goes away leaves a record, for the upstream was told who acts.
+    let (proxy, mut module, _) = start(&config, &[]);
+    module.delete(&proxy, REQUEST);
+    assert_eq!(proxy.audited()[0]["result"], "deny");
     // A body that does not come in time is denied.
     let (proxy, mut module, _) = start(&config, &[]);
     proxy.now.set(NOW.plus_secs(30));
@@ -538,4 +549,25 @@ fn a_head_goes_ahead_of_its_body_where_the_proxy_cannot_hold_it() {
     proxy.now.set(NOW.plus_secs(60));
     module.tick(&proxy, PLUGIN);
     assert_eq!(answered(&proxy), Some((400, "body_malformed".to_owned())));
+}
+
+/// An address of A2A's REST is a command by itself: its head is held whatever the configuration says.
+#[test]
+fn the_head_of_a_command_never_goes_ahead() {
+    let mut config = config_value();
+    config["routes"] = json!([{ "match": { "path_prefix": "/" }, "a2a": { "hold": "body", "methods": [{ "name": "GetTask" }] } }]);
+    for (path, action) in
+        [("/tasks/1:cancel", Action::Pause), ("/message:send", Action::Pause), ("/", Action::Continue)]
+    {
+        let proxy = Proxy::new(config.clone());
+        let mut module = Module::new();
+        module.create(&proxy, PLUGIN, 0);
+        assert!(module.configure(&proxy, PLUGIN));
+        module.create(&proxy, REQUEST, PLUGIN);
+        let bearer = format!("Bearer {}", token(json!({})));
+        *proxy.request.borrow_mut() =
+            pairs(&[(":method", "POST"), (":path", path), ("authorization", &bearer)]);
+        proxy.effective.set(REQUEST);
+        assert_eq!(module.request_headers(&proxy, REQUEST, 3, false), action, "{path}");
+    }
 }

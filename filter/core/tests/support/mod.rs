@@ -282,9 +282,9 @@ pub fn verify_by(
     Ok(SignedToken::verify(token, &key, verifier)?)
 }
 
-/// The one route of a configuration, as a request of any path finds it.
+/// The one route of a configuration, as a request of its path finds it.
 pub fn only_route(config: &Config) -> Rc<MatchedRoute> {
-    let path = NormalPath::normalise("/").unwrap();
+    let path = NormalPath::normalise(config.routes[0].matcher.path_prefix.as_str()).unwrap();
     let routes = Routes::new(config, &[]).unwrap();
     Rc::clone(routes.find(Target { method: "GET", host: None, path: &path }).unwrap())
 }

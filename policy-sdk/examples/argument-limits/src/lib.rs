@@ -69,7 +69,7 @@ pub struct ArgumentLimits {
 mandate_policy::policy!(ArgumentLimits);
 
 /// Beyond it, not every integer is a 64-bit float: an amount that came as a float could not be compared.
-const LARGEST: i64 = 1 << 53;
+const LARGEST: i64 = (1 << 53) - 1;
 
 impl Policy for ArgumentLimits {
     const SUMMARY: &'static str =

@@ -25,16 +25,16 @@ typedef struct request_borrow_request_t {
 // What a request is about to do. `protocol` and `kind` are strings, because later versions may add words: a policy must
 // not take a word that it does not know for one that it knows.
 typedef struct request_action_t {
-  // The protocol of the message: `mcp` (Model Context Protocol).
+  // The protocol of the message: `mcp` (Model Context Protocol) or `a2a` (Agent2Agent protocol).
   policy_string_t   protocol;
-  // What is acted on: `tool`, `resource`, `prompt`, `method` (another method of the protocol), or `session` (a stream
-  // is opened, the session ends, or the client answers the server).
+  // What is acted on: `tool`, `resource`, `prompt`, `method` (another method of MCP, or any of A2A), `session` (a stream
+  // is opened, the session ends, or the client answers the server), or `card` (the card of an agent is read).
   policy_string_t   kind;
-  // The name of the tool or prompt, or the URI of the resource. Of a `method` its name; of a `session` the HTTP method,
-  // or `response`.
+  // The name of the tool or prompt, or the URI of the resource. Of a `method` its name, of A2A that in version 1.0; of a
+  // `session` the HTTP method, or `response`.
   policy_string_t   name;
   // The JSON-RPC method of the message, such as `tools/call`; `response` if the client answers the server. Of a request
-  // without a message the HTTP method.
+  // without a message the HTTP method; of REST of A2A that and the address, such as `POST tasks/{id}:cancel`.
   policy_string_t   method;
 } request_action_t;
 
@@ -43,7 +43,8 @@ typedef uint8_t request_argument_error_t;
 
 // Some servers would find another value at this place than others: the arguments have a member whose name differs from
 // the pointer's in letter case only, or is `__proto__`, or the pointer leads into a value without members, such as
-// text, which some servers read as JSON.
+// text, which some servers read as JSON. Of A2A also: a member with underscores, one that may be in the query or in the
+// path too, and what is in the parts of a message of version 0.3.
 #define REQUEST_ARGUMENT_ERROR_AMBIGUOUS 0
 // The text is no JSON pointer to an argument: it does not begin with `/`, or has a `~` that is neither `~0` nor `~1`.
 #define REQUEST_ARGUMENT_ERROR_NOT_A_POINTER 1
@@ -302,7 +303,7 @@ extern bool request_method_request_claim_json(request_borrow_request_t self, pol
 extern void request_method_request_route(request_borrow_request_t self, request_route_t *ret);
 // The time of the decision, in seconds since 1970-01-01T00:00:00Z. It is the same for the whole call.
 extern uint64_t request_method_request_now(request_borrow_request_t self);
-// What the request is about to do, as the body of a message says. None on a route without a protocol (`mcp`),
+// What the request is about to do, as the body of a message says. None on a route without a protocol (`mcp`, `a2a`),
 // where the filter reads no body.
 extern bool request_method_request_action(request_borrow_request_t self, request_action_t *ret);
 // An argument of the action by JSON pointer (RFC 6901), such as `/amount` or `/items/0`. None if the action has no
@@ -311,7 +312,8 @@ extern bool request_method_request_action(request_borrow_request_t self, request
 extern bool request_method_request_argument(request_borrow_request_t self, policy_string_t *pointer, request_option_claim_t *ret, request_argument_error_t *err);
 // All arguments of the action as JSON text, `{}` if it has none or if there is no action. Written as by
 // `claim-json`, and at most a few times as long as the body. It is what the body says: unlike `argument`, it shows
-// both of two members whose names differ in letter case only, and text that is JSON itself as text.
+// both of two members whose names differ in letter case only, and text that is JSON itself as text. Of A2A it has the
+// names of version 1.0 and the ids of the path, and nothing of the query, which some servers read: see `query`.
 extern void request_method_request_arguments(request_borrow_request_t self, policy_string_t *ret);
 
 // Imported Functions from `mandate:policy/log@0.1.1`

@@ -147,6 +147,10 @@ impl Shape {
         let later = self.members.iter().copied().find(|member| is_it(member)).map(|member| (member, member));
         let found = match (earlier, later) {
             (Some(earlier), _) if language.is_early => earlier,
+            // A server of version 0.3 does not know it, and blocks.
+            (None, Some((_, "returnImmediately"))) if language.is_early => {
+                return Err(BodyProblem::OtherVersion);
+            }
             (_, Some(later)) => later,
             (Some(_), None) => return Err(BodyProblem::OtherVersion),
             (None, None) => return Ok(None),
