@@ -101,7 +101,8 @@ impl State {
             _ => {}
         }
         let Ok(message) = serde_json::from_slice::<Value>(&request.body) else { return Answer::empty(400) };
-        let (Some(method), Some(id)) = (message["method"].as_str(), message.get("id")) else {
+        let (Some(method), Some(id)) = (message.get("method").and_then(Value::as_str), message.get("id"))
+        else {
             return Answer::empty(202);
         };
         let result = match method {
@@ -121,7 +122,7 @@ impl State {
                 { "uriTemplate": "payroll://{id}", "name": "salaries" },
             ] }),
             "tools/call" => {
-                json!({ "content": [{ "type": "text", "text": format!("{} done", message["params"]["name"]) }] })
+                json!({ "content": [{ "type": "text", "text": format!("{} done", message.pointer("/params/name").unwrap_or(&Value::Null)) }] })
             }
             _ => json!({}),
         };

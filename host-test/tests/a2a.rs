@@ -62,8 +62,8 @@ fn message(task: &str) -> Value {
 
 impl Proxy {
     /// Status, and the code of a denial.
-    fn send(&self, request: Request) -> (u16, Option<String>, Value) {
-        let answer = blocking::send(self.at, &request).unwrap();
+    fn send(&self, request: &Request) -> (u16, Option<String>, Value) {
+        let answer = blocking::send(self.at, request).unwrap();
         let body = answer.json().unwrap_or_default();
         let code = body["code"].as_str().or_else(|| body["error"]["data"]["code"].as_str());
         (answer.status, code.map(str::to_owned), body)
@@ -122,14 +122,14 @@ fn what_is_denied_never_reaches_the_upstream() {
         (Request::post("/agent/.well-known/agent-card.json", ""), 401, "token_missing"),
     ] {
         let shown = format!("{request:?}");
-        let (answered, said, body) = proxy.send(request);
+        let (answered, said, body) = proxy.send(&request);
         assert_eq!((answered, said.as_deref()), (status, Some(code)), "{shown}: {body}");
         assert_eq!(proxy.upstream.requests(), 0, "{shown}");
     }
     // An error of JSON-RPC where JSON-RPC is spoken, and nowhere else.
-    let (_, _, body) = proxy.send(post("/agent", call("ListTasks", &json!({}))));
+    let (_, _, body) = proxy.send(&post("/agent", call("ListTasks", &json!({}))));
     assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &json!("call-1")));
-    let (_, _, body) = proxy.send(post("/agent/message:stream", sent));
+    let (_, _, body) = proxy.send(&post("/agent/message:stream", sent));
     assert_eq!((&body["status"], &body["jsonrpc"]), (&json!(403), &Value::Null));
 }
 
@@ -147,7 +147,7 @@ fn what_is_allowed_reaches_the_upstream_byte_for_byte() {
         ("/agent/message:send", long.to_string(), "/agent/message:send"),
         ("/agent/tasks/t1:subscribe", String::new(), "/agent/tasks/t1:subscribe"),
     ] {
-        let (status, _, answer) = proxy.send(post(path, body.clone()));
+        let (status, _, answer) = proxy.send(&post(path, body.clone()));
         assert_eq!(status, 200, "{path}: {answer}\n{}", proxy.envoy.log_tail());
         let received = proxy.upstream.received();
         let last = received.last().unwrap();
@@ -161,7 +161,7 @@ fn what_is_allowed_reaches_the_upstream_byte_for_byte() {
         Request::get("/agent/billing/.well-known/agent.json"),
     ] {
         let shown = format!("{request:?}");
-        let (status, _, answer) = proxy.send(request);
+        let (status, _, answer) = proxy.send(&request);
         assert_eq!(status, 200, "{shown}: {answer}\n{}", proxy.envoy.log_tail());
     }
     assert_eq!(proxy.upstream.requests(), 11);

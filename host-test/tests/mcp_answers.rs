@@ -70,7 +70,7 @@ impl Proxy {
 /// The message in an answer, whatever its form.
 fn message(answer: &Response) -> Value {
     let text = answer.text();
-    match text.lines().filter_map(|line| line.strip_prefix("data: ")).last() {
+    match text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back() {
         Some(data) => serde_json::from_str(data).unwrap(),
         None => serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")),
     }
