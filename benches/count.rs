@@ -69,10 +69,7 @@ pub fn tool_call(module: &[u8], setup: &Setup, bytes: usize) -> Result<u64> {
     for (_, value) in headers.iter_mut().filter(|(name, _)| name == ":method") {
         *value = b"POST".to_vec();
     }
-    let lines: Vec<String> = (0..bytes / 64).map(|line| format!("{line:060}")).collect();
-    let arguments = json!({ "env": "staging", "id": 7, "lines": lines });
-    let params = json!({ "name": "tickets.close", "arguments": arguments });
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let body = tool_call_body("tickets.close", bytes);
     let mut counter = Counter::new(module, &configuration, VerifySignature::Real)?;
     let mut one = || {
         counter.send(Request {
@@ -84,6 +81,15 @@ pub fn tool_call(module: &[u8], setup: &Setup, bytes: usize) -> Result<u64> {
     one()?;
     one()?;
     one()
+}
+
+/// A call of a tool with about so many bytes of arguments.
+#[must_use]
+pub fn tool_call_body(tool: &str, bytes: usize) -> String {
+    let lines: Vec<String> = (0..bytes / 64).map(|line| format!("{line:060}")).collect();
+    let arguments = json!({ "env": "staging", "id": 7, "lines": lines });
+    let params = json!({ "name": tool, "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
 }
 
 /// What the first request of a token takes.

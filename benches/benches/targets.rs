@@ -8,8 +8,9 @@
 
 use clap::Parser;
 use comfy_table::{Table, presets};
+use mandate_benches::count::tool_call_body;
 use mandate_benches::policy::{CALLS_PER_INSTANCE, Question, Rig, rig_module};
-use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
+use mandate_benches::proxy::bundle::{copies, five_policies, with_three_policies};
 use mandate_benches::proxy::{
     Lane, Race, answering, envoy, floor, keep_to_client_core, median, peers, request, with_module,
 };
@@ -89,6 +90,9 @@ fn main() -> Result<()> {
     let mut rows = bed.cached()?;
     for (algorithm, target) in [(Algorithm::Es256, 1.1), (Algorithm::Rs256, 1.1), (Algorithm::EdDsa, 0.9)] {
         rows.push(bed.first_sight(algorithm, target)?);
+    }
+    for bytes in [1024, 65_536] {
+        rows.push(bed.tool_call(bytes)?);
     }
     rows.extend(bed.policy_call()?);
     rows.extend(bed.module()?);
@@ -211,6 +215,45 @@ impl Bed {
         println!("first sight of a token, {algorithm}\n\n{}\n", race.table(1));
         let what = format!("first sight of a token, {algorithm}, against jwt_authn");
         Ok(Row::at_most(&what, target, race.ratio(2, 1), "", 2))
+    }
+
+    /// Calls of an MCP tool, with a rule on arguments and a policy that looks at one.
+    fn tool_call(&self, bytes: usize) -> Result<Row> {
+        const TOOL: &str = "tickets.close";
+        let setup = Setup::new(Algorithm::Es256)?;
+        let (module, policies) = copies(FILTER, "argument-limits", 1)?;
+        let module = self.file("mcp.wasm", &module)?;
+        let mut configuration = setup.configuration.clone();
+        let rule = json!({
+            "name": TOOL, "arguments": { "/env": ["staging"], "/force": [false, null] }, "policies": policies,
+        });
+        configuration["routes"] = json!([{ "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [rule] } }]);
+        let limits = json!({ "tools": [{ "name": TOOL, "amount": { "argument": "/id", "max": 500 } }] });
+        configuration["policies"] = json!([{ "name": policies[0], "settings": limits }]);
+        let room = 4 * 65_536;
+        let mandate = with_module(&module, &configuration).shows_held_bodies(room);
+        let mut race = Race::new(vec![
+            self.lane("the body is waited for", &peers::buffer(answering(), room))?,
+            self.lane("mcp and rbac", &peers::mcp(answering(), TOOL, room))?,
+            self.lane("mandate, a rule on arguments and a policy", &mandate)?,
+        ]);
+        let body = tool_call_body(TOOL, bytes);
+        let more = format!(
+            "accept: application/json, text/event-stream\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut wire = request("POST", "/mcp", &setup.authorization_at(now()?, 3, 0)?, 8);
+        wire.truncate(wire.len() - 2);
+        wire.extend(more.into_bytes());
+        let turn = vec![wire.as_slice(); TURN];
+        self.run(&mut race, if self.options.test { 1 } else { WARM_UP * 4 }, &turn)?;
+        race.forget();
+        self.run(&mut race, (self.options.rounds / 4).max(1), &turn)?;
+        println!("a tool call of about {bytes} bytes\n\n{}\n", race.table(1));
+        let what = format!(
+            "a tool call of about {bytes} bytes, against mcp with rbac, both beyond waiting for the body"
+        );
+        Ok(Row::at_most(&what, 0.5, race.ratio(2, 1), "", 2))
     }
 
     /// Calls of a policy, without a proxy.

@@ -51,6 +51,53 @@ pub fn rbac(mut setup: EnvoySetup, prefix: &str) -> EnvoySetup {
     setup
 }
 
+/// Envoy's `mcp`, which reads the message of a tool call, and its `rbac`, which admits this tool. Neither looks at a token or an
+/// argument.
+#[must_use]
+pub fn mcp(mut setup: EnvoySetup, tool: &str, body_bytes: usize) -> EnvoySetup {
+    let is = |path: &[&str], value: &str| {
+        let path: Vec<Value> = path.iter().map(|key| json!({ "key": key })).collect();
+        let value = json!({ "string_match": { "exact": value } });
+        json!({ "metadata": { "filter": "envoy.filters.http.mcp", "path": path, "value": value } })
+    };
+    let permission =
+        json!({ "and_rules": { "rules": [is(&["method"], "tools/call"), is(&["params", "name"], tool)] } });
+    setup.filters_before.extend([
+        json!({
+            "name": "envoy.filters.http.mcp",
+            "typed_config": {
+                "@type": format!("{FILTERS}.mcp.v3.Mcp"),
+                "traffic_mode": "REJECT_NO_MCP",
+                "max_request_body_size": body_bytes,
+            },
+        }),
+        json!({
+            "name": "envoy.filters.http.rbac",
+            "typed_config": {
+                "@type": format!("{FILTERS}.rbac.v3.RBAC"),
+                "rules": { "action": "ALLOW", "policies": { "tool": {
+                    "permissions": [permission],
+                    "principals": [{ "any": true }],
+                } } },
+            },
+        }),
+    ]);
+    setup
+}
+
+/// Envoy's `buffer`, which waits for the whole body and looks at nothing: what every filter that reads a message does at least.
+#[must_use]
+pub fn buffer(mut setup: EnvoySetup, body_bytes: usize) -> EnvoySetup {
+    setup.filters_before.push(json!({
+        "name": "envoy.filters.http.buffer",
+        "typed_config": {
+            "@type": format!("{FILTERS}.buffer.v3.Buffer"),
+            "max_request_bytes": body_bytes,
+        },
+    }));
+    setup
+}
+
 /// Envoy's `ext_authz` over HTTP, to a server that always says yes.
 #[must_use]
 pub fn ext_authz(setup: EnvoySetup, server: SocketAddr) -> EnvoySetup {
