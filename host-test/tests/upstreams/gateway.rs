@@ -149,5 +149,17 @@ impl Seen {
 
 /// A token with these scopes, used by one agent.
 pub fn token(scope: &str) -> String {
-    support::sign(support::through(support::now(), &["agent:1"]).scope(scope))
+    token_of("user:alice", "agent:1", scope)
+}
+
+/// The same for another principal, or another agent.
+pub fn token_of(principal: &str, agent: &str, scope: &str) -> String {
+    support::sign(support::through(support::now(), &[agent]).subject(principal).scope(scope))
+}
+
+/// The first one, which is no longer valid in a few seconds: with the half minute that clocks may differ.
+pub fn token_that_ends(scope: &str) -> String {
+    let now = i64::try_from(support::now()).unwrap();
+    let claims = support::through(support::now(), &["agent:1"]).scope(scope);
+    support::sign(claims.issued_at(now - 60).not_before(now - 60).expires_at(now - 25))
 }

@@ -31,7 +31,8 @@ async def main():
             try:
                 result = await call()
                 failed = getattr(result, "is_error", False)
-                print(json.dumps([what, "error" if failed else "done", str(len(str(result)))]))
+                said = ", ".join(tool.name for tool in result.tools) if what == "list" else str(len(str(result)))
+                print(json.dumps([what, "error" if failed else "done", said]))
             except Exception as error:
                 print(json.dumps([what, "denied", str(error)]))
 
