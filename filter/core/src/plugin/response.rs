@@ -25,6 +25,8 @@ pub(super) struct Response {
     id: Option<Value>,
     decision: String,
     narrows_lists: bool,
+    /// Whether it answers a message, and not a request for a stream.
+    is_of_message: bool,
     is_stream: bool,
     body: ResponseBody,
 }
@@ -76,6 +78,7 @@ impl Response {
             id: action.id().cloned(),
             decision: decision.id().to_owned(),
             narrows_lists: decision.narrows_lists(),
+            is_of_message: decision.method() == "POST",
             is_stream: false,
             body: ResponseBody::Passes,
         })
@@ -290,7 +293,8 @@ fn begin(
     let is_stream = values(&headers, "content-type").any(is_event_stream);
     response.is_stream = is_stream;
     // What is no answer to a list request is none, whatever it holds.
-    if response.narrows_lists && is_good {
+    // To a `GET` only a stream is an answer of the protocol.
+    if response.narrows_lists && is_good && (response.is_of_message || is_stream) {
         let is_plain = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
         let is_readable = values(&headers, "content-encoding").all(is_plain);
         for name in OF_THE_BYTES.iter().filter(|name| values(&headers, name).next().is_some()) {

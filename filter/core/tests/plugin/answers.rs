@@ -239,6 +239,10 @@ fn what_is_no_list_or_is_not_asked_for_passes_as_it_is() {
 #[test]
 fn a_stream_that_has_answers_to_other_requests_is_narrowed_too() {
     let events = format!("data: {}\n\n", listing());
+    let proxy = Proxy::new(tools(&json!({})));
+    let mut module = let_go(&proxy, &[], None).unwrap();
+    let page = [(":status", "200"), ("content-type", "text/html")];
+    assert_eq!(answer(&mut module, &proxy, &page, &[b"<p>a page"], false).unwrap(), "<p>a page");
     for headers in [vec![("last-event-id", "3")], vec![]] {
         let proxy = Proxy::new(tools(&json!({})));
         let mut module = let_go(&proxy, &headers, None).unwrap();
