@@ -37,7 +37,7 @@ pub enum Hold {
     Head,
     /// The body only, for proxies that cannot hold the head: the upstream gets the head of a request whose token, chain and scopes
     /// passed, and if the body is denied, the request is reset. Policies cannot ask for headers on such a route: that
-    /// denies (`policy_fault`).
+    /// denies (`policy_fault`). Requests of A2A's REST are commands by their address alone, so their head is held all the same.
     Body,
 }
 
