@@ -234,7 +234,7 @@ impl Bed {
         let mandate = with_module(&module, &configuration).shows_held_bodies(room);
         let mut race = Race::new(vec![
             self.lane("the body is waited for", &peers::buffer(answering(), room))?,
-            self.lane("mcp and rbac", &peers::mcp(answering(), TOOL, room))?,
+            self.lane("mcp and rbac", &peers::buffer(peers::mcp(answering(), TOOL, room), room))?,
             self.lane("mandate, a rule on arguments and a policy", &mandate)?,
         ]);
         let body = tool_call_body(TOOL, bytes);
@@ -248,7 +248,7 @@ impl Bed {
         let turn = vec![wire.as_slice(); TURN];
         self.run(&mut race, if self.options.test { 1 } else { WARM_UP * 4 }, &turn)?;
         race.forget();
-        self.run(&mut race, (self.options.rounds / 4).max(1), &turn)?;
+        self.run(&mut race, (self.options.rounds / 2).max(1), &turn)?;
         println!("a tool call of about {bytes} bytes\n\n{}\n", race.table(1));
         let what = format!(
             "a tool call of about {bytes} bytes, against mcp with rbac, both beyond waiting for the body"
