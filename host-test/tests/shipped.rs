@@ -512,3 +512,17 @@ fn root(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+/// It is no kind whose schema is at hand; what is ours in it is looked at.
+#[test]
+fn the_filter_for_istio_with_rules_for_messages_has_what_they_need() {
+    let manifest = yaml("istio/envoy-filter-mcp.yaml");
+    let patches = manifest["spec"]["configPatches"].as_array().unwrap();
+    let config = &patches[0]["patch"]["value"]["typed_config"]["config"];
+    assert_is_clean("istio/envoy-filter-mcp.yaml", config["configuration"]["value"].as_str().unwrap());
+    assert_eq!(config["allow_on_headers_stop_iteration"], true);
+    assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(patches[1]["patch"]["value"]["name"], patches[0]["patch"]["value"]["name"]);
+    let buffer = patches[2]["patch"]["value"]["per_connection_buffer_limit_bytes"].as_u64().unwrap();
+    assert!(usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES);
+}
