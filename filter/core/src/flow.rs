@@ -213,13 +213,12 @@ impl Flow {
                 None => gate.ask(&request, &[]),
                 Some(rules) if self.awaits_message() => {
                     let max = rules.body_bytes();
-                    // An address of REST is a command by itself, whatever its body says.
-                    let is_message = is_json_rpc(rules.into(), &self.head, &located.path);
-                    if rules.hold() == Hold::Head || !is_message || matches!(self.ahead, Ahead::Gone) {
+                    if !self.goes_ahead(rules, &located.path) {
                         return Err(Stopped::NeedBody(max));
                     }
                     let about = message.insert(Box::default());
-                    match self.own_session(gate, rules, &chain) {
+                    let named = Action::check_names(rules.into(), &self.head);
+                    match named.and_then(|()| self.own_session(gate, rules, &chain)) {
                         Ok(session) => {
                             about.session = session;
                             let facts = Facts { token: Some(token), message, ..located.into() };
@@ -245,6 +244,14 @@ impl Flow {
             Ok(obligations) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
             Err(denial) => Err(Stopped::deny(facts, denial)),
         }
+    }
+
+    /// Whether the head goes on before the body came.
+    fn goes_ahead(&self, rules: Rules<'_>, path: &NormalPath) -> bool {
+        // An address of REST is a command by itself, whatever its body says.
+        rules.hold() == Hold::Body
+            && !matches!(self.ahead, Ahead::Gone)
+            && is_json_rpc(rules.into(), &self.head, path)
     }
 
     /// Finds what the request is about to do, and the rule for it, and asks the policies.

@@ -30,8 +30,8 @@ use crate::reason::Reason;
 use crate::time::UnixTime;
 use metrics::Metrics;
 use module::Streams;
-use response::Response;
-use std::collections::{BTreeMap, BTreeSet};
+use response::Responses;
+use std::collections::BTreeMap;
 use verifier::HostVerifier;
 
 /// What an operator is told of sessions that other workers cannot tell whose they are.
@@ -54,14 +54,7 @@ struct Plugin {
     waiting: WaitingRoom<Waiting>,
     /// Requests whose message is still to come, by context.
     held: BTreeMap<u32, Held>,
-    /// Answers that there is something to do with, by context.
-    responses: BTreeMap<u32, Response>,
-    /// How many of them are documents that are held until they are whole.
-    documents: usize,
-    /// How many bytes of events are held that are not complete.
-    event_bytes: usize,
-    /// Those that are streams, by when their token ends.
-    streaming: BTreeSet<(UnixTime, u32)>,
+    responses: Responses,
     /// Issuers whose keys are on their way, by the token of the call.
     calls: BTreeMap<u32, usize>,
     /// The period of ticks that was asked for, in milliseconds.
@@ -235,7 +228,7 @@ impl Plugin {
         {
             self.record_gone(host, held.flow);
         }
-        self.forget_response(context);
+        self.responses.remove(context);
         if self.waiting.leave(context).is_some() {
             self.metrics.waiting(host, self.waiting.len());
         }

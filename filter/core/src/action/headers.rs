@@ -27,7 +27,7 @@ pub(super) fn are_plainly_named(head: &RequestHead, names: &[&'static str]) -> R
             known.len() == name.len() && name.iter().zip(known.bytes()).all(same)
         };
         if let Some(header) = names.iter().find(is_it).filter(|known| known.as_bytes() != name) {
-            return Err(mismatch(ProtocolProblem::Repeated { header }));
+            return Err(mismatch(ProtocolProblem::Respelled { header }));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::headers::are_plainly_named;
 use super::protocol::{Action, Protocol, Unread};
 use super::{a2a, mcp};
 use crate::config::Rules;
+use crate::denial::Denial;
 use crate::http::{NormalPath, RequestHead};
 
 impl From<Rules<'_>> for Protocol {
@@ -29,12 +30,23 @@ impl Action {
         path: &NormalPath,
         body: &[u8],
     ) -> Result<Self, Unread> {
-        are_plainly_named(head, protocol.headers())?;
-        match protocol {
+        let action = match protocol {
             Protocol::Mcp if head.method() == "POST" => mcp::read(head, body),
             Protocol::Mcp => Ok(mcp::of_session(head)?),
             Protocol::A2a => a2a::read(head, path, body),
+        }?;
+        match Self::check_names(protocol, head) {
+            Ok(()) => Ok(action),
+            Err(denial) => Err(Unread { denial, id: action.id }),
         }
+    }
+
+    /// Checks the names of a head's headers, which can be done before its body came.
+    ///
+    /// # Errors
+    /// [`Reason::ProtocolMismatch`](crate::reason::Reason::ProtocolMismatch) if a server may take one for a header of the protocol.
+    pub fn check_names(protocol: Protocol, head: &RequestHead) -> Result<(), Denial> {
+        are_plainly_named(head, protocol.headers())
     }
 }
 

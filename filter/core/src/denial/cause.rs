@@ -190,6 +190,14 @@ pub enum ProtocolProblem {
         /// Its name.
         header: &'static str,
     },
+    /// A header has the name of another, but for what stands between its letters.
+    #[error(
+        "a header has the name {header} but for what stands between its letters, and some servers read it as that one"
+    )]
+    Respelled {
+        /// The other's name.
+        header: &'static str,
+    },
     /// A header that the revision asks for is missing.
     #[error("the header {header} is missing")]
     Missing {

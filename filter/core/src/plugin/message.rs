@@ -3,6 +3,7 @@
 use super::host::Host;
 use super::module::Streams;
 use super::{Head, Held, Plugin};
+use crate::denial::KeysProblem;
 use crate::flow::{Body, Flow, Step};
 use crate::limits;
 use crate::log_level::LogLevel;
@@ -28,21 +29,7 @@ impl Plugin {
         }
     }
 
-    /// Records a request whose head went on and whose client left before its body came: the upstream was told who acts.
-    pub(super) fn record_gone(&mut self, host: &dyn Host, mut flow: Flow) {
-        flow.set_body(Body::Late);
-        let (Some(gate), Ok(now)) = (&mut self.gate, host.now()) else { return };
-        if let Step::Done(decision) = flow.advance(gate, &self.verifier.with(host), now) {
-            self.note(host, &decision.or_deny(Reason::Internal));
-        }
-    }
-
-    /// Whether the head of this request went on ahead of its body, which is still to come.
-    pub(super) fn has_sent_ahead(&self, context: u32) -> bool {
-        self.held.get(&context).is_some_and(|held| held.has_head_gone)
-    }
-
-    /// The same for a request that waited for keys. Its message may have come meanwhile.
+    /// Holds a request that waited for keys. Its message may have come meanwhile.
     pub(super) fn hold_after_wait(
         &mut self,
         host: &dyn Host,
@@ -68,6 +55,23 @@ impl Plugin {
         }
     }
 
+    /// Records a request whose head went on and whose client left before its body came: the upstream was told who acts.
+    pub(super) fn record_gone(&mut self, host: &dyn Host, mut flow: Flow) {
+        flow.set_body(Body::Late);
+        let Some(gate) = &mut self.gate else { return };
+        let now = host.now().unwrap_or_default();
+        let decision = match flow.advance(gate, &self.verifier.with(host), now) {
+            Step::Done(decision) => *decision,
+            Step::NeedKeys(_) | Step::NeedBody(_) => flow.give_up(gate, KeysProblem::Late, now),
+        };
+        self.note(host, &decision.or_deny(Reason::Internal));
+    }
+
+    /// Whether the head of this request went on ahead of its body, which is still to come.
+    pub(super) fn has_sent_ahead(&self, context: u32) -> bool {
+        self.held.get(&context).is_some_and(|held| held.has_head_gone)
+    }
+
     /// Whether the request of this context is held for its message.
     pub(super) fn holds(&self, context: u32) -> bool {
         self.held.contains_key(&context)
@@ -90,10 +94,8 @@ impl Plugin {
         match host.request_body(held.max.saturating_add(1)) {
             Ok(body) => self.rule(host, context, Body::Whole(body), head),
             Err(error) => {
-                self.held.remove(&context);
                 host.say(LogLevel::Error, &format!("denied because the proxy failed: {error}"));
-                self.refuse(host, Reason::Internal);
-                false
+                self.rule(host, context, Body::Withheld, head)
             }
         }
     }
@@ -101,23 +103,25 @@ impl Plugin {
     fn rule(&mut self, host: &dyn Host, context: u32, body: Body, head: Head) -> bool {
         let Some(Held { mut flow, has_head_gone, .. }) = self.held.remove(&context) else { return false };
         let head = if has_head_gone { Head::Gone } else { head };
+        // Without the time nothing of it can be ruled on.
+        let (body, now) = host.now().map_or((Body::Withheld, UnixTime::default()), |now| (body, now));
         flow.set_body(body);
-        let (Some(gate), Ok(now)) = (&mut self.gate, host.now()) else {
-            self.refuse(host, Reason::Internal);
+        let Some(gate) = &mut self.gate else {
+            self.refuse(host, Reason::ConfigInvalid);
             return false;
         };
         let step = flow.advance(gate, &self.verifier.with(host), now);
         self.metrics.cache(gate.take_cache_counts());
-        match step {
-            Step::Done(decision) => self.carry_out(host, context, *decision, head),
+        let decision = match step {
+            Step::Done(decision) => *decision,
             // Its keys are gone meanwhile.
-            Step::NeedKeys(issuer) if head != Head::Gone => self.wait(host, context, flow, issuer, now),
-            // It has its body, and one whose head is gone waits for nothing else.
-            Step::NeedBody(_) | Step::NeedKeys(_) => {
-                self.refuse(host, Reason::Internal);
-                false
+            Step::NeedKeys(issuer) if head != Head::Gone => {
+                return self.wait(host, context, flow, issuer, now);
             }
-        }
+            // It has its body, and one whose head is gone waits for nothing else.
+            Step::NeedBody(_) | Step::NeedKeys(_) => flow.give_up(gate, KeysProblem::Late, now),
+        };
+        self.carry_out(host, context, decision, head)
     }
 
     /// Ends requests whose message does not come in time. Without a setting of its own the proxy never shows one while the head is

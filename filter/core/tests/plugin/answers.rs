@@ -3,6 +3,7 @@
 use crate::proxy::Proxy;
 use crate::support::{NOW, config_value, token};
 use crate::{PLUGIN, REQUEST, pairs};
+use mandate_core::limits;
 use mandate_core::plugin::{Action, Module};
 use serde_json::{Value, json};
 
@@ -19,6 +20,11 @@ fn let_go(proxy: &Proxy, headers: &[(&str, &str)], message: Option<&Value>) -> O
     let mut module = Module::new();
     module.create(proxy, PLUGIN, 0);
     module.configure(proxy, PLUGIN);
+    lets_go(&mut module, proxy, headers, message).then_some(module)
+}
+
+/// Whether one more request of this module is let go.
+fn lets_go(module: &mut Module, proxy: &Proxy, headers: &[(&str, &str)], message: Option<&Value>) -> bool {
     module.create(proxy, REQUEST, PLUGIN);
     let bearer = format!("Bearer {}", token(json!({ "act": { "sub": "agent" } })));
     let method = if message.is_some() { "POST" } else { "GET" };
@@ -34,7 +40,7 @@ fn let_go(proxy: &Proxy, headers: &[(&str, &str)], message: Option<&Value>) -> O
         *proxy.body.borrow_mut() = bytes;
         action = module.request_body(proxy, REQUEST, size, true);
     }
-    (action == Action::Continue).then_some(module)
+    action == Action::Continue
 }
 
 fn list_tools() -> Value {
@@ -323,4 +329,37 @@ fn streams_end_with_their_token_and_documents_do_not() {
     proxy.now.set(NOW.plus_secs(4000));
     module.tick(&proxy, PLUGIN);
     assert!(!proxy.closed.get());
+}
+
+/// The room for answers is for those that are under way: one that is over takes none, however it ended.
+#[test]
+fn what_answers_held_is_free_again() {
+    let proxy = Proxy::new(tools(&json!({})));
+    let mut module = let_go(&proxy, &[], Some(&list_tools())).unwrap();
+    let listing = listing();
+    for _ in 0..=limits::READ_RESPONSES {
+        is_narrowed(&answer(&mut module, &proxy, JSON, &[listing.as_bytes()], true).unwrap());
+        module.delete(&proxy, REQUEST);
+        assert!(lets_go(&mut module, &proxy, &[], Some(&list_tools())));
+    }
+    // Others are cut off, or end with their token, while a part of an event is held.
+    let config = tools(&json!({ "body_bytes": limits::MAX_BODY_BYTES }));
+    let begun = [b"data: ".as_slice(), &vec![b'x'; limits::MAX_BODY_BYTES - 100]].concat();
+    for expires in [true, false] {
+        let proxy = Proxy::new(config.clone());
+        let mut module = let_go(&proxy, &[], None).unwrap();
+        for _ in 0..=limits::READ_EVENT_BYTES / begun.len() {
+            assert_eq!(answer(&mut module, &proxy, EVENTS, &[&begun], true).as_deref(), Some(""));
+            if expires {
+                proxy.now.set(NOW.plus_secs(4000));
+                module.tick(&proxy, PLUGIN);
+                assert!(proxy.closed.take());
+                proxy.now.set(NOW);
+            }
+            module.delete(&proxy, REQUEST);
+            assert!(lets_go(&mut module, &proxy, &[], None));
+        }
+        let events = format!("data: {listing}\n\n");
+        is_narrowed(&answer(&mut module, &proxy, EVENTS, &[events.as_bytes()], false).unwrap());
+    }
 }
