@@ -445,7 +445,8 @@ impl Machine {
             }
         }
         let vm = &self.vm;
-        self.answering.retain(|stream, _| !matches!(vm.outcome(*stream), Ok(Outcome::Reset) | Err(_)));
+        self.answering
+            .retain(|stream, _| !matches!(vm.response_outcome(*stream), Ok(Outcome::Reset) | Err(_)));
     }
 
     fn reload(&mut self) {

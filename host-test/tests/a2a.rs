@@ -10,29 +10,15 @@
 mod support;
 
 use mandate_core::limits;
-use mandate_host::FILTER;
 use mandate_host::client::{Request, blocking};
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_host::upstream::Upstream;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use support::{claims, configuration, sign};
-
-struct Proxy {
-    envoy: Envoy,
-    at: SocketAddr,
-    upstream: Upstream,
-    _folder: tempfile::TempDir,
-}
+use support::proxy::Proxy;
+use support::{claims, sign, with_route};
 
 /// An Envoy with an agent on `/agent`. `None`: no Envoy here.
-fn proxy() -> Option<Proxy> {
-    let binary = support::envoy()?;
-    let (upstream, folder) = (Upstream::start().unwrap(), tempfile::tempdir().unwrap());
-    let module = folder.path().join("mandate.wasm");
-    std::fs::write(&module, FILTER).unwrap();
-    let mut config = configuration();
-    config["routes"].as_array_mut().unwrap().push(json!({
+fn proxy() -> Option<Proxy<Upstream>> {
+    let config = with_route(json!({
         "match": { "path_prefix": "/agent" },
         "scopes": ["tickets.read"],
         "a2a": {
@@ -44,11 +30,9 @@ fn proxy() -> Option<Proxy> {
             "agent_card": "anonymous",
         },
     }));
-    let setup = EnvoySetup::new(upstream.address()).filter(&module, config.to_string()).guarded();
-    let setup = setup.shows_held_bodies(limits::BODY_BYTES);
-    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
-    let at = envoy.listener().unwrap();
-    Some(Proxy { envoy, at, upstream, _folder: folder })
+    let upstream = Upstream::start().unwrap();
+    let address = upstream.address();
+    Proxy::start(upstream, address, &config, |setup| setup.shows_held_bodies(limits::BODY_BYTES))
 }
 
 fn call(method: &str, params: &Value) -> String {
@@ -60,7 +44,7 @@ fn message(task: &str) -> Value {
     json!({ "message": { "messageId": "m", "role": "ROLE_USER", "taskId": task, "parts": parts } })
 }
 
-impl Proxy {
+impl Proxy<Upstream> {
     /// Status, and the code of a denial.
     fn send(&self, request: &Request) -> (u16, Option<String>, Value) {
         let answer = blocking::send(self.at, request).unwrap();

@@ -10,44 +10,31 @@
 mod support;
 
 use mandate_core::limits;
-use mandate_host::FILTER;
 use mandate_host::client::{Request, blocking};
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_host::upstream::Upstream;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
-use support::{claims, configuration, sign};
-
-struct Proxy {
-    envoy: Envoy,
-    at: SocketAddr,
-    upstream: Upstream,
-    _folder: tempfile::TempDir,
-}
+use support::proxy::Proxy;
+use support::{claims, sign, with_route};
 
 /// An Envoy with tools on `/mcp` and everything on `/v1/`. `None`: no Envoy here.
-fn proxy(shows_held_bodies: bool) -> Option<Proxy> {
+fn proxy(shows_held_bodies: bool) -> Option<Proxy<Upstream>> {
     proxy_that_holds("head", shows_held_bodies)
 }
 
-fn proxy_that_holds(hold: &str, shows_held_bodies: bool) -> Option<Proxy> {
-    let binary = support::envoy()?;
-    let (upstream, folder) = (Upstream::start().unwrap(), tempfile::tempdir().unwrap());
-    let module = folder.path().join("mandate.wasm");
-    std::fs::write(&module, FILTER).unwrap();
-    let mut config = configuration();
-    config["routes"].as_array_mut().unwrap().push(json!({
+fn proxy_that_holds(hold: &str, shows_held_bodies: bool) -> Option<Proxy<Upstream>> {
+    let config = with_route(json!({
         "match": { "path_prefix": "/mcp" },
         "scopes": ["tickets.read"],
         "mcp": { "hold": hold, "tools": [{ "name": "tickets.close", "arguments": { "/env": ["staging"] } }, { "name": "tickets.list" }] },
     }));
-    let setup = EnvoySetup::new(upstream.address()).filter(&module, config.to_string()).guarded();
-    let setup = if shows_held_bodies { setup.shows_held_bodies(limits::BODY_BYTES) } else { setup };
-    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
-    let at = envoy.listener().unwrap();
-    Some(Proxy { envoy, at, upstream, _folder: folder })
+    let upstream = Upstream::start().unwrap();
+    let address = upstream.address();
+    Proxy::start(upstream, address, &config, |setup| {
+        if shows_held_bodies { setup.shows_held_bodies(limits::BODY_BYTES) } else { setup }
+    })
 }
 
 fn call(tool: &str, arguments: &Value) -> String {
@@ -59,7 +46,7 @@ fn good() -> String {
     sign(claims(support::now()))
 }
 
-impl Proxy {
+impl Proxy<Upstream> {
     /// Status, JSON of the answer.
     fn post(&self, body: impl Into<Vec<u8>>, headers: &[(&str, &str)]) -> (u16, Value) {
         let mut request = Request::post("/mcp", body).bearer(&good());

@@ -11,20 +11,15 @@
 mod support;
 
 use mandate_core::limits;
-use mandate_host::FILTER;
 use mandate_host::client::{Request, Response, blocking};
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::embedded::Embedded;
+use mandate_host::envoy::EnvoySetup;
 use mandate_host::tool_server::{Form, ToolServer};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use support::{claims, configuration, sign, through};
-
-struct Proxy {
-    envoy: Envoy,
-    at: SocketAddr,
-    upstream: ToolServer,
-    _folder: tempfile::TempDir,
-}
+use std::time::Duration;
+use support::proxy::Proxy;
+use support::{claims, sign, through, with_route};
 
 fn rules() -> Value {
     json!({
@@ -34,27 +29,23 @@ fn rules() -> Value {
     })
 }
 
+fn route(rules: &Value) -> Value {
+    json!({ "match": { "path_prefix": "/mcp" }, "scopes": ["tickets.read"], "mcp": rules })
+}
+
 /// An Envoy in front of the server of tools. `None`: no Envoy here.
-fn proxy(form: Form, rules: &Value) -> Option<Proxy> {
-    let binary = support::envoy()?;
-    let (upstream, folder) = (ToolServer::start(form).unwrap(), tempfile::tempdir().unwrap());
-    let module = folder.path().join("mandate.wasm");
-    std::fs::write(&module, FILTER).unwrap();
-    let mut config = configuration();
-    let route = json!({ "match": { "path_prefix": "/mcp" }, "scopes": ["tickets.read"], "mcp": rules });
-    config["routes"].as_array_mut().unwrap().push(route);
-    let setup = EnvoySetup::new(upstream.address()).filter(&module, config.to_string()).guarded();
-    let setup = setup.shows_held_bodies(limits::BODY_BYTES);
-    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
-    let at = envoy.listener().unwrap();
-    Some(Proxy { envoy, at, upstream, _folder: folder })
+fn proxy(form: Form, rules: &Value) -> Option<Proxy<ToolServer>> {
+    let upstream = ToolServer::start(form).unwrap();
+    let address = upstream.address();
+    let shows = |setup: EnvoySetup| setup.shows_held_bodies(limits::BODY_BYTES);
+    Proxy::start(upstream, address, &with_route(route(rules)), shows)
 }
 
 fn token(principal: &str, agent: &str, scopes: &str) -> String {
     sign(through(support::now(), &[agent]).subject(principal).scope(scopes))
 }
 
-impl Proxy {
+impl Proxy<ToolServer> {
     fn post(&self, token: &str, session: Option<&str>, method: &str, params: &Value) -> Response {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let mut request = Request::post("/mcp", body.to_string()).bearer(token);
@@ -159,31 +150,47 @@ fn a_session_belongs_to_the_principal_and_the_agent_that_opened_it() {
     assert_eq!(last.header("mcp-session-id"), Some("session-0"));
 }
 
-#[test]
-fn a_stream_ends_when_its_token_does() {
-    let Some(proxy) = proxy(Form::Json, &rules()) else { return };
+/// What a stream told until it ended, whose token is valid for a few seconds more, and how it ended.
+fn listen(at: SocketAddr, upstream: &ToolServer) -> (String, String) {
     let now = i64::try_from(support::now()).unwrap();
-    // With the half minute that clocks may differ, it is valid for a few seconds more.
+    // With the half minute that clocks may differ.
     let short = claims(support::now()).issued_at(now - 60).not_before(now - 60).expires_at(now - 26);
     let request = Request::get("/mcp").bearer(&sign(short)).header("accept", "text/event-stream");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (told, ended) = runtime.block_on(async {
-        let mut stream = mandate_host::client::stream(proxy.at, &request).await.unwrap();
+    runtime.block_on(async {
+        let mut stream = mandate_host::client::stream(at, &request).await.unwrap();
         assert_eq!(stream.status, 200);
         let mut told = String::new();
         loop {
-            proxy.upstream.send(&json!({ "jsonrpc": "2.0", "method": "notifications/message" }));
-            let next = tokio::time::timeout(std::time::Duration::from_secs(20), stream.body.next()).await;
+            upstream.send(&json!({ "jsonrpc": "2.0", "method": "notifications/message" }));
+            let next = tokio::time::timeout(Duration::from_secs(20), stream.body.next()).await;
             match next {
                 Ok(Ok(Some(piece))) => told.push_str(&String::from_utf8_lossy(&piece)),
                 Ok(end) => break (told, format!("{end:?}")),
                 Err(_) => break (told, "it goes on".to_owned()),
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-    });
-    assert!(told.contains("notifications/message"), "{told}");
-    assert_ne!(ended, "it goes on");
-    assert!(proxy.envoy.log_tail().contains("its stream was ended"), "{ended} {}", proxy.envoy.log_tail());
-    // With a token that holds, a stream goes on.
+    })
+}
+
+#[test]
+fn a_stream_ends_when_its_token_does() {
+    let Some(proxy) = proxy(Form::Json, &rules()) else { return };
+    let (told, ended) = listen(proxy.at, &proxy.upstream);
+    let log = proxy.envoy.log_tail();
+    assert!(told.contains("notifications/message") && ended != "it goes on", "{ended}: {told}");
+    assert!(log.contains("its stream was ended"), "{ended} {log}");
+}
+
+#[test]
+fn a_stream_ends_when_its_token_does_without_envoy_too() {
+    let upstream = ToolServer::start(Form::Json).unwrap();
+    let config = with_route(route(&rules())).to_string();
+    let listening = SocketAddr::from(([127, 0, 0, 1], 0));
+    let gateway =
+        Embedded::start(&support::filter(), &config, upstream.address(), Vec::new(), listening).unwrap();
+    let (told, ended) = listen(gateway.address(), &upstream);
+    assert!(told.contains("notifications/message") && ended != "it goes on", "{ended}: {told}");
+    assert!(gateway.log().contains("its stream was ended"), "{ended} {}", gateway.log());
 }

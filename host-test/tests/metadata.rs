@@ -9,30 +9,17 @@
 
 mod support;
 
-use mandate_host::FILTER;
 use mandate_host::client::{Request, Response, blocking};
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
 use mandate_host::upstream::Upstream;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::time::Duration;
+use support::proxy::Proxy;
 use support::{claims, configuration, reason, sign};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-struct Proxy {
-    envoy: Envoy,
-    at: SocketAddr,
-    upstream: Upstream,
-    _folder: tempfile::TempDir,
-}
-
 /// An Envoy with the usual routes and two resources on one host. `None`: no Envoy here.
-fn proxy(change: impl FnOnce(&mut Value)) -> Option<Proxy> {
-    let binary = support::envoy()?;
-    let (upstream, folder) = (Upstream::start().unwrap(), tempfile::tempdir().unwrap());
-    let module = folder.path().join("mandate.wasm");
-    std::fs::write(&module, FILTER).unwrap();
+fn proxy(change: impl FnOnce(&mut Value)) -> Option<Proxy<Upstream>> {
     let mut config = configuration();
     let resource = |url: &str| {
         json!({
@@ -42,13 +29,12 @@ fn proxy(change: impl FnOnce(&mut Value)) -> Option<Proxy> {
     config["protected_resources"] =
         json!([resource("https://tools.example/v1"), resource("https://tools.example/other")]);
     change(&mut config);
-    let setup = EnvoySetup::new(upstream.address()).filter(&module, config.to_string()).guarded();
-    let envoy = Envoy::start(&binary, &envoy_config(&setup).to_string(), &EnvoyOptions::default()).unwrap();
-    let at = envoy.listener().unwrap();
-    Some(Proxy { envoy, at, upstream, _folder: folder })
+    let upstream = Upstream::start().unwrap();
+    let address = upstream.address();
+    Proxy::start(upstream, address, &config, |setup| setup)
 }
 
-impl Proxy {
+impl Proxy<Upstream> {
     fn send(&self, method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> Response {
         let mut request = Request::new(method, path).header("host", host);
         for (name, value) in headers {

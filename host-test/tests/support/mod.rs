@@ -1,6 +1,8 @@
 //! What several tests of this package need.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub mod proxy;
+
 use mandate_harness::Filter;
 use mandate_host::FILTER;
 use mandate_host::envoy::{DEFAULT_VERSION, EnvoyBinary};
@@ -107,7 +109,14 @@ pub fn configuration() -> Value {
     })
 }
 
-/// The same with keys that are fetched from the cluster `idp`.
+/// [`configuration`] with one more route.
+pub fn with_route(route: Value) -> Value {
+    let mut config = configuration();
+    config["routes"].as_array_mut().unwrap().push(route);
+    config
+}
+
+/// [`configuration`] with keys that are fetched from the cluster `idp`.
 pub fn remote_configuration(uri: &str) -> Value {
     let mut config = configuration();
     config["issuers"][0]["keys"] =
