@@ -33,6 +33,8 @@ pub struct Asked {
 pub struct MatchedRoute {
     index: usize,
     entry: Route,
+    /// Its hosts and its path prefix.
+    place: Box<str>,
     asked: Vec<Rc<Asked>>,
     /// The same of each rule for actions, by kind, in the order of [`RuleKind::ALL`].
     asked_by_rules: [Vec<Vec<Rc<Asked>>>; 4],
@@ -49,6 +51,13 @@ impl MatchedRoute {
     #[must_use]
     pub fn entry(&self) -> &Route {
         &self.entry
+    }
+
+    /// Where it is, as text: its hosts in alphabetical order, and its path prefix, which begins with a slash, as no host does. Routes of
+    /// several configurations are at the same place if these are the same.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// The policies that it asks, in order.
@@ -81,6 +90,13 @@ pub struct UnknownPolicy {
     pub position: usize,
     /// The name.
     pub name: String,
+}
+
+fn place(matcher: &RouteMatch) -> Box<str> {
+    let mut hosts: Vec<String> = matcher.hosts.iter().flatten().map(ToString::to_string).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    format!("{}{}", hosts.join(","), matcher.path_prefix.as_str()).into()
 }
 
 /// The routes of a configuration, by prefix.
@@ -123,7 +139,8 @@ impl Routes {
             let [tools, resources, prompts, methods] = RuleKind::ALL.map(of_rules);
             let asked_by_rules = [tools?, resources?, prompts?, methods?];
             let asked = all(&entry.policies)?;
-            Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), asked, asked_by_rules }))
+            let place = place(&entry.matcher);
+            Ok(Rc::new(MatchedRoute { index, entry: entry.clone(), place, asked, asked_by_rules }))
         };
         let routes = &config.routes;
         let prefix = |route: &'_ Route| route.matcher.path_prefix.as_str().to_owned();

@@ -521,6 +521,33 @@ fn a_session_that_is_bound_to_somebody_else_is_unknown() {
     assert_eq!(decide_with(&mut gate, twice).reason(), Some(Reason::ProtocolMismatch));
 }
 
+/// What one upstream calls a session is another's at the next one, and where an upstream is the order of its hosts does not say.
+#[test]
+fn a_session_is_of_the_hosts_and_the_prefix_of_its_route() {
+    let gate = gate(rules());
+    let bound = |matcher: Value| {
+        let mut config = config_value();
+        config["routes"] = json!([{ "match": matcher, "mcp": {} }]);
+        let config = parse_config(&config);
+        let token = verify(json!({})).unwrap();
+        let chain =
+            VerifiedChain::verify(Rc::new(token), only_route(&config), &config.delegation, NOW).unwrap();
+        gate.session_key().bind(&chain, b"s-1").unwrap()
+    };
+    let here = bound(json!({ "path_prefix": "/mcp", "hosts": ["a.example", "b.example"] }));
+    for elsewhere in [
+        json!({ "path_prefix": "/mcp" }),
+        json!({ "path_prefix": "/mcp", "hosts": ["a.example"] }),
+        json!({ "path_prefix": "/mcp", "hosts": ["a.example", "c.example"] }),
+        json!({ "path_prefix": "/mcp/", "hosts": ["a.example", "b.example"] }),
+        json!({ "path_prefix": "/", "hosts": ["a.example", "b.example"] }),
+    ] {
+        assert_ne!(bound(elsewhere.clone()), here, "{elsewhere}");
+    }
+    let same = json!({ "path_prefix": "/mcp", "hosts": ["b.example", "a.example"], "methods": ["GET"] });
+    assert_eq!(bound(same), here);
+}
+
 #[test]
 fn where_sessions_are_not_bound_the_upstream_is_asked() {
     let config = config(json!({ "sessions": "unbound" }));

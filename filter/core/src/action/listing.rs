@@ -22,7 +22,8 @@ const LISTS: [(&str, RuleKind, &str); 4] = [
 ];
 const TEMPLATE: &str = "uriTemplate";
 
-/// For whom clients may keep a result (MCP 2026-07-28, caching). What was narrowed is for this caller alone.
+/// For whom clients may keep a result (MCP 2026-07-28, caching): for everybody if it does not say. What was narrowed is for this caller
+/// alone.
 const CACHE_SCOPE: &str = "cacheScope";
 
 /// The members of an object, each once, and as it is written.
@@ -116,10 +117,8 @@ impl<'a> Listing<'a> {
         if !has_lists {
             return Ok(None);
         }
-        if result.contains_key(CACHE_SCOPE) {
-            let private = to_raw_value("private").map_err(|_| Unlistable::NotObject)?;
-            result.insert(CACHE_SCOPE.to_owned(), private);
-        }
+        let private = to_raw_value("private").map_err(|_| Unlistable::NotObject)?;
+        result.insert(CACHE_SCOPE.to_owned(), private);
         let result = to_raw_value(&Members(result)).map_err(|_| Unlistable::NotObject)?;
         message.insert("result".to_owned(), result);
         let text = serde_json::to_string(&Members(message)).map_err(|_| Unlistable::NotObject)?;

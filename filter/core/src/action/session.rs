@@ -9,7 +9,6 @@
 
 use super::headers::single;
 use crate::chain::{Identity, VerifiedChain};
-use crate::config::RouteMatch;
 use crate::denial::{Denial, Evidence, SessionProblem};
 use crate::http::RequestHead;
 use crate::limits;
@@ -42,10 +41,7 @@ impl SessionKey {
         let parties = std::iter::once(chain.principal()).chain(chain.agent());
         let parts = parties.flat_map(|Identity { issuer, subject }| [issuer.as_str(), subject.as_str()]);
         // What one upstream calls a session is another's at the next one: their ids are no secrets to each other.
-        let RouteMatch { hosts, path_prefix, .. } = &chain.route().entry().matcher;
-        let hosts: Vec<String> = hosts.iter().flatten().map(ToString::to_string).collect();
-        let place = [hosts.join(","), path_prefix.as_str().to_owned()];
-        for part in parts.chain(place.iter().map(String::as_str)).chain([id]) {
+        for part in parts.chain([chain.route().place(), id]) {
             // With its length, so that no two lists of parts are the same bytes.
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part.as_bytes());

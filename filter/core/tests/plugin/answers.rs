@@ -107,7 +107,9 @@ fn a_list_is_narrowed_in_whatever_pieces_it_comes() {
     let listing = listing();
     let events =
         format!(": hello\n\ndata: {{\"jsonrpc\":\"2.0\",\"method\":\"x\"}}\n\nid: 3\ndata: {listing}\n\n");
-    for (headers, text) in [(JSON, &listing), (EVENTS, &events)] {
+    // To clients, a list that does not say for whom it may be kept is for everybody.
+    let unscoped = listing.replace(r#","cacheScope":"public""#, "");
+    for (headers, text) in [(JSON, &listing), (EVENTS, &events), (JSON, &unscoped)] {
         for size in [1, 7, 50, 10_000] {
             for trailers in [false, true] {
                 let proxy = Proxy::new(tools(&json!({})));

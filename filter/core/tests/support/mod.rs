@@ -9,8 +9,7 @@ use mandate_core::config::{Config, Issuer};
 use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Body, Flow, Gate, Step, Stop};
-use mandate_core::http::RequestHead;
-use mandate_core::http::{Headers, NormalPath};
+use mandate_core::http::{Headers, Host, NormalPath, RequestHead};
 use mandate_core::keys::PublicKey;
 use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::policy::NoPolicies;
@@ -282,11 +281,14 @@ pub fn verify_by(
     Ok(SignedToken::verify(token, &key, verifier)?)
 }
 
-/// The one route of a configuration, as a request of its path finds it.
+/// The one route of a configuration, as a request of its path to the first of its hosts finds it.
 pub fn only_route(config: &Config) -> Rc<MatchedRoute> {
-    let path = NormalPath::normalise(config.routes[0].matcher.path_prefix.as_str()).unwrap();
+    let matcher = &config.routes[0].matcher;
+    let path = NormalPath::normalise(matcher.path_prefix.as_str()).unwrap();
+    let host = matcher.hosts.as_ref().map(|hosts| hosts[0].to_string());
+    let host = host.as_ref().map(|host| Host::parse(host.as_bytes()).unwrap());
     let routes = Routes::new(config, &[]).unwrap();
-    Rc::clone(routes.find(Target { method: "GET", host: None, path: &path }).unwrap())
+    Rc::clone(routes.find(Target { method: "GET", host: host.as_ref(), path: &path }).unwrap())
 }
 
 pub fn verify(members: Value) -> Result<SignedToken, Reason> {
