@@ -34,10 +34,6 @@ use response::Responses;
 use std::collections::BTreeMap;
 use verifier::HostVerifier;
 
-/// What an operator is told of sessions that other workers cannot tell whose they are.
-const LONELY_SESSIONS: &str = "sessions of MCP are bound with a secret of this worker alone: a session that another worker opened is denied \
-                               (session_unknown). Set the environment variable MANDATE_SESSION_SECRET of the VM, or give the plugin a `vm_id` of its own";
-
 /// One plugin: its configuration, what it keeps between requests, and who waits.
 #[derive(Debug, Default)]
 struct Plugin {
@@ -114,7 +110,7 @@ impl Plugin {
                     host.say(LogLevel::Warn, &format!("configuration: {warning}"));
                 }
                 if gate.has_lonely_sessions() {
-                    host.say(LogLevel::Warn, LONELY_SESSIONS);
+                    host.say(LogLevel::Warn, secret::LONELY_SESSIONS);
                 }
                 self.abandon(host);
                 let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
@@ -153,13 +149,15 @@ impl Plugin {
         let bytes = host.plugin_configuration(limits::CONFIG_BYTES).map_err(failed)?;
         let config = Config::parse(&bytes).map_err(texts)?;
         let policies = host.linked_policies().map_err(|error| vec![error])?;
-        let binds_sessions = config.binds_sessions();
         let gate = Gate::new(config, policies, seed).map_err(texts)?;
-        let key = if binds_sessions { secret::session_key(host) } else { Ok(None) };
-        Ok(match key.map_err(|error| vec![error.to_string()])? {
-            Some(key) => gate.with_session_key(key),
-            None => gate,
-        })
+        if !gate.config().binds_sessions() {
+            return Ok(gate);
+        }
+        match secret::session_key(host) {
+            Ok(Some(key)) => Ok(gate.with_session_key(key)),
+            Ok(None) => Ok(gate),
+            Err(error) => Err(vec![error.to_string()]),
+        }
     }
 
     /// Looks after keys and those who wait for them, and hands over what was counted.

@@ -95,12 +95,8 @@ fn json_rpc(head: &RequestHead, query: &Query, message: Message) -> Result<Actio
     let version = version(head, query)?;
     // The agent asks its clients for nothing, so there is nothing to respond to.
     let Some(spelled) = method else { return Err(malformed(BodyProblem::Member { name: "method" })) };
-    let named = |method: &A2aMethod| {
-        spelled == method.name()
-            || spelled == method.earlier_name()
-            || method.other_names().contains(&&*spelled)
-    };
-    let action = match A2aMethod::ALL.into_iter().find(named) {
+    let is_named = |method: &A2aMethod| method.names().any(|name| spelled == name);
+    let action = match A2aMethod::ALL.into_iter().find(is_named) {
         Some(method) => {
             let is_early = spelled == method.earlier_name();
             if version.is_some_and(|version| (version == EARLY) != is_early) {
@@ -109,12 +105,8 @@ fn json_rpc(head: &RequestHead, query: &Query, message: Message) -> Result<Actio
             of_method(method, spelled, params, Language { is_early, is_rest: false }, None)?
         }
         None => {
-            let is_other = |name: &str| poses_as_field(spelled.trim(), name) || spelled.trim() == name;
-            if A2aMethod::ALL.into_iter().any(|method| {
-                is_other(method.name())
-                    || is_other(method.earlier_name())
-                    || method.other_names().iter().any(|name| is_other(name))
-            }) {
+            let close = |name: &str| poses_as_field(spelled.trim(), name) || spelled.trim() == name;
+            if A2aMethod::ALL.into_iter().flat_map(A2aMethod::names).any(close) {
                 return Err(malformed(BodyProblem::Member { name: "method" }));
             }
             // Of an extension.
@@ -133,8 +125,6 @@ fn of_method(
     address: Option<Address<'_>>,
 ) -> Result<Action, Denial> {
     let arguments = members::arguments(method, params, language, address)?;
-    // Version 0.3 has other parts, with more in them than the names tell.
-    let is_translated = !language.is_early;
     let brings = match method {
         A2aMethod::SendMessage | A2aMethod::SendStreamingMessage => {
             members::brought(&arguments).map_err(malformed)?
@@ -143,7 +133,7 @@ fn of_method(
     };
     let kind = ActionKind::Ruled(RuleKind::Method);
     let action = Action::new(Protocol::A2a, kind, method.name().to_owned(), spelled);
-    Ok(Action { arguments, brings, has_plain_parts: is_translated, ..action })
+    Ok(Action { arguments, brings, has_plain_parts: !language.is_early, ..action })
 }
 
 /// The version that a request names: in a header, or in the query (1.0 §3.6.1).

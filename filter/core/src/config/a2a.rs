@@ -148,8 +148,7 @@ impl A2aMethod {
     }
 
     /// Further names that official SDKs have for it in JSON-RPC of version 1.0: the one for .NET has this one.
-    #[must_use]
-    pub const fn other_names(self) -> &'static [&'static str] {
+    const fn other_names(self) -> &'static [&'static str] {
         match self {
             Self::ListPushConfigs => &["ListTaskPushNotificationConfig"],
             _ => &[],
@@ -172,5 +171,10 @@ impl A2aMethod {
             Self::DeletePushConfig => "tasks/pushNotificationConfig/delete",
             Self::GetExtendedAgentCard => "agent/getAuthenticatedExtendedCard",
         }
+    }
+
+    /// All its names in JSON-RPC.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [self.name(), self.earlier_name()].into_iter().chain(self.other_names().iter().copied())
     }
 }

@@ -195,8 +195,8 @@ impl<'a> Problem<'a> {
 #[must_use]
 pub fn error_message(id: Option<&Value>, decision: &str) -> String {
     let reason = Reason::Internal;
-    // As above.
     let problem = Problem::new(reason, decision);
+    // Serialising a struct of strings and numbers does not fail; with an empty text nothing would be shown.
     serde_json::to_string(&RpcError::new(id, Protocol::Mcp, reason, problem)).unwrap_or_default()
 }
 

@@ -8,6 +8,9 @@ use crate::limits;
 const VARIABLE: &str = "MANDATE_SESSION_SECRET";
 /// What the workers of one proxy share it under.
 const SHARED: &str = "mandate.session_secret";
+/// What an operator is told of sessions that other workers cannot tell whose they are.
+pub(super) const LONELY_SESSIONS: &str = "sessions of MCP are bound with a secret of this worker alone: a session that another worker opened is denied \
+                               (session_unknown). Set the environment variable MANDATE_SESSION_SECRET of the VM, or give the plugin a `vm_id` of its own";
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,12 @@
 //! The body of an answer, piece by piece.
 
+use super::super::host::{Host, HostError};
+use super::super::module::Action;
 use super::Response;
 use crate::action::{EventStream, Listing, Narrowed, TooLong, Unlistable};
 use crate::decision::error_message;
 use crate::limits;
 use crate::log_level::LogLevel;
-use crate::plugin::host::{Host, HostError};
-use crate::plugin::module::Action;
 
 /// What is done with the body of an answer.
 #[derive(Debug)]
