@@ -155,7 +155,7 @@ impl Reason {
             | Self::ConnectionInvalid
             | Self::BodyMalformed
             | Self::ProtocolMismatch => 400,
-            // MCP 2025-03-26, session management: the client then opens a new one.
+            // MCP 2025-03-26, session management: it asks the client to open a new one.
             Self::SessionUnknown => 404,
             Self::BodyTooLarge => 413,
             Self::TokenMissing
