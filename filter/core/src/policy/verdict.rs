@@ -46,9 +46,7 @@ impl Obligation {
     pub fn is_header(&self) -> bool {
         matches!(self, Self::Header { .. })
     }
-}
 
-impl Obligation {
     /// Whether both want one header to say something.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         match (self, other) {
