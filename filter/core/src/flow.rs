@@ -129,6 +129,12 @@ impl Flow {
         }
     }
 
+    /// The id of its decision.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The head of the request.
     #[must_use]
     pub fn head(&self) -> &RequestHead {

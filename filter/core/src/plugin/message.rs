@@ -67,9 +67,9 @@ impl Plugin {
         self.note(host, &decision.or_deny(Reason::Internal));
     }
 
-    /// Whether the head of this request went on ahead of its body, which is still to come.
-    pub(super) fn has_sent_ahead(&self, context: u32) -> bool {
-        self.held.get(&context).is_some_and(|held| held.has_head_gone)
+    /// The request whose head went on ahead of its body, which is still to come, if this one is such.
+    pub(super) fn sent_ahead(&self, context: u32) -> Option<&Flow> {
+        self.held.get(&context).filter(|held| held.has_head_gone).map(|held| &held.flow)
     }
 
     /// Whether the request of this context is held for its message.

@@ -123,7 +123,7 @@ impl Module {
                 plugin.forget(host, context);
                 stream.whole = end;
                 stream.passed = plugin.on_headers(host, context, count, end);
-                if plugin.has_sent_ahead(context) {
+                if plugin.sent_ahead(context).is_some() {
                     return Action::Continue;
                 }
             }

@@ -92,17 +92,17 @@ impl Responses {
     fn keep(&mut self, context: u32, is_stream: bool) {
         match self.by_context.get(&context) {
             Some(response) if is_stream => _ = self.streams.insert((response.until(), context)),
-            Some(Response { body: ResponseBody::Passes, .. }) => self.remove(context),
+            Some(Response { body: ResponseBody::Passes, .. }) => _ = self.remove(context),
             Some(_) | None => {}
         }
     }
 
-    /// The answer is over.
-    pub(super) fn remove(&mut self, context: u32) {
-        if let Some(response) = self.by_context.remove(&context) {
-            self.held = self.held.without(response.body.held());
-            self.streams.remove(&(response.until(), context));
-        }
+    /// The answer is over. Gives what was kept of it.
+    pub(super) fn remove(&mut self, context: u32) -> Option<Response> {
+        let response = self.by_context.remove(&context)?;
+        self.held = self.held.without(response.body.held());
+        self.streams.remove(&(response.until(), context));
+        Some(response)
     }
 
     /// A stream whose token is no longer valid, and the id of its decision.
@@ -121,11 +121,16 @@ impl Plugin {
         count: usize,
         end: bool,
     ) -> Action {
-        if self.has_sent_ahead(context) && !says_nothing(&host.header(Map::Response, ":status")) {
+        if let Some(flow) = self.sent_ahead(context)
+            && !says_nothing(&host.header(Map::Response, ":status"))
+        {
             // Nobody knows yet what it answers, or whether that may be asked.
+            let id = flow.id();
             host.say(
                 LogLevel::Error,
-                "an answer came before the body was ruled on (`hold: body`): it is cut off",
+                &format!(
+                    "decision {id}: cut off, for the upstream answered before the body was ruled on (`hold: body`)"
+                ),
             );
             host.close_request().ok();
             return Action::Pause;
@@ -199,8 +204,9 @@ impl Plugin {
 
     /// An answer of which nothing more may go on.
     fn cut_off(&mut self, host: &dyn Host, context: u32, error: HostError) -> Action {
-        host.say(LogLevel::Error, &format!("an answer was cut off because the proxy failed: {error}"));
-        self.responses.remove(context);
+        let of = self.responses.remove(context).map(|response| format!("decision {}: ", response.decision));
+        let of = of.unwrap_or_default();
+        host.say(LogLevel::Error, &format!("{of}the answer was cut off because the proxy failed: {error}"));
         host.close_request().ok();
         Action::Pause
     }

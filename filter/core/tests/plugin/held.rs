@@ -195,6 +195,9 @@ fn an_answer_before_the_body_was_ruled_on_is_cut_off() {
         proxy.answer.borrow_mut().0 = pairs(&headers);
         let action = module.response_headers(&proxy, REQUEST, 1, false);
         assert_eq!((action == Action::Continue, proxy.closed.get()), (passes, !passes), "{status:?}");
+        let id = header(&proxy, "x-mandate-decision").unwrap();
+        let is_told = |(_, line): &(_, String)| line.starts_with(&format!("decision {id}: cut off"));
+        assert_eq!(proxy.lines.borrow().iter().any(is_told), !passes, "{:?}", proxy.lines.borrow());
     }
     let (proxy, mut module) = ahead();
     proxy.answer.borrow_mut().0 = pairs(&[(":status", "503")]);
