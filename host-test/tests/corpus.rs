@@ -130,17 +130,28 @@ fn every_provider_has_tokens_and_near_misses() {
 fn every_reason_is_in_the_table_or_has_an_excuse() {
     // Each of these needs something to fail or a policy to be linked; the tests named beside them see to it.
     let elsewhere = [
-        "policy_denied",      // filter/core/tests: policies through a stand-in
-        "policy_fault",       // the same
-        "keys_unavailable",   // tests/keys.rs
-        "config_invalid",     // tests/configuration.rs
-        "internal",           // tests/faults.rs
-        "action_denied",      // tests/mcp.rs
-        "argument_denied",    // the same
-        "body_malformed",     // the same
-        "body_too_large",     // tests/shipped.rs
-        "protocol_mismatch",  // tests/mcp.rs
-        "session_unknown",    // tests/mcp_answers.rs
+        "policy_denied",               // filter/core/tests: policies through a stand-in
+        "policy_fault",                // the same
+        "keys_unavailable",            // tests/keys.rs
+        "config_invalid",              // tests/configuration.rs
+        "internal",                    // tests/faults.rs
+        "action_denied",               // tests/mcp.rs
+        "argument_denied",             // the same
+        "body_malformed",              // the same
+        "body_too_large",              // tests/shipped.rs
+        "protocol_mismatch",           // tests/mcp.rs
+        "session_unknown",             // tests/mcp_answers.rs
+        "proof_required",              // filter/core/tests/proof: two workers, nonces, certificates
+        "proof_invalid",               // the same
+        "proof_replayed",              // the same
+        "proof_nonce_required",        // the same
+        "replay_memory_full",          // the same
+        "agent_mismatch",              // the same
+        "delegation_widened",          // filter/core/tests: attenuated chains
+        "authentication_insufficient", // filter/core/tests: step-up
+        "approval_required",           // filter/core/tests: approvals
+        "approval_invalid",            // the same
+        "approval_used",               // the same
         "connection_invalid", // tests/upstreams.rs: the Envoy of this table refuses every upgrade itself
     ];
     let table = Table::new();

@@ -133,6 +133,7 @@ fn every_reason_has_its_row_and_its_word_in_the_changelog() {
             Challenge::Bare => "`Bearer` without `error`",
             Challenge::Error(error) => error,
             Challenge::Scope => "insufficient_scope",
+            Challenge::Proof => "invalid_dpop_proof",
         };
         assert!(row[3].contains(challenge), "{reason}: {} lacks {challenge}", row[3]);
         assert!(row[4].len() > 20 && row[5].len() > 20, "{reason}: what it means, and what to do");

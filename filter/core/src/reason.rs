@@ -15,8 +15,16 @@ pub enum Reason {
     TokenMalformed,
     /// The token is longer than is accepted.
     TokenTooLarge,
-    /// The credential came with the scheme `DPoP`, and proofs of possession are not checked here.
+    /// The token or the request asks for a kind of proof of possession that is not checked here.
     ProofUnsupported,
+    /// The token is bound to a key and no proof of it came, or must be bound and is not (RFC 9449 §7.2, RFC 8705 §3).
+    ProofRequired,
+    /// The proof of possession does not hold (RFC 9449 §4.3, RFC 8705 §3, WIMSE WPT).
+    ProofInvalid,
+    /// The proof was used before (RFC 9449 §11.1).
+    ProofReplayed,
+    /// The proof has no nonce that this gateway gave out, or an old one (RFC 9449 §9).
+    ProofNonceRequired,
     /// More than one credential came with the request.
     CredentialAmbiguous,
     /// The header's `typ` is not one that the issuer's entry lists (RFC 8725 §3.11).
@@ -51,6 +59,12 @@ pub enum Reason {
     ActorUntrusted,
     /// The same identity stands twice in one chain.
     DelegationCycle,
+    /// A link of an attenuated chain grants more than the one before it.
+    DelegationWidened,
+    /// Two sources name different agents.
+    AgentMismatch,
+    /// The token does not say that its user authenticated as the route needs (RFC 9470).
+    AuthenticationInsufficient,
     /// The token lacks a scope that the route needs.
     ScopeInsufficient,
     /// No rule of the route admits what the request is about to do.
@@ -61,6 +75,12 @@ pub enum Reason {
     PolicyDenied,
     /// A policy failed, which counts as no.
     PolicyFault,
+    /// The request needs an approval, and none came with it.
+    ApprovalRequired,
+    /// The approval is not one of this request, or not of an approver.
+    ApprovalInvalid,
+    /// The approval was used before.
+    ApprovalUsed,
     /// No route of the configuration matches.
     RouteUnmatched,
     /// The request path cannot be normalised without ambiguity, or differs from a stricter route only in upper and lower case.
@@ -75,6 +95,8 @@ pub enum Reason {
     ProtocolMismatch,
     /// The session that the request names is none of this principal and agent.
     SessionUnknown,
+    /// There is no room to remember that the proof or the approval was used.
+    ReplayMemoryFull,
     /// The issuer's keys could not be had in time, or are too old.
     KeysUnavailable,
     /// The configuration is wrong, so nothing is allowed.
@@ -94,6 +116,9 @@ pub enum Challenge {
     Error(&'static str),
     /// `Bearer error="insufficient_scope", scope="…"` with all that the route needs.
     Scope,
+    /// What the kind of proof says of one that does not hold: `DPoP error="invalid_dpop_proof"` (RFC 9449 §7.1), `WPT`, or, of mutual TLS,
+    /// `Bearer error="invalid_token"` (RFC 8705 §3).
+    Proof,
 }
 
 impl Reason {
@@ -112,6 +137,10 @@ impl Reason {
             Self::TokenMalformed => "token_malformed",
             Self::TokenTooLarge => "token_too_large",
             Self::ProofUnsupported => "proof_unsupported",
+            Self::ProofRequired => "proof_required",
+            Self::ProofInvalid => "proof_invalid",
+            Self::ProofReplayed => "proof_replayed",
+            Self::ProofNonceRequired => "proof_nonce_required",
             Self::CredentialAmbiguous => "credential_ambiguous",
             Self::TokenType => "token_type",
             Self::AlgorithmNotAllowed => "algorithm_not_allowed",
@@ -129,11 +158,17 @@ impl Reason {
             Self::DelegationTooDeep => "delegation_too_deep",
             Self::ActorUntrusted => "actor_untrusted",
             Self::DelegationCycle => "delegation_cycle",
+            Self::DelegationWidened => "delegation_widened",
+            Self::AgentMismatch => "agent_mismatch",
+            Self::AuthenticationInsufficient => "authentication_insufficient",
             Self::ScopeInsufficient => "scope_insufficient",
             Self::ActionDenied => "action_denied",
             Self::ArgumentDenied => "argument_denied",
             Self::PolicyDenied => "policy_denied",
             Self::PolicyFault => "policy_fault",
+            Self::ApprovalRequired => "approval_required",
+            Self::ApprovalInvalid => "approval_invalid",
+            Self::ApprovalUsed => "approval_used",
             Self::RouteUnmatched => "route_unmatched",
             Self::PathInvalid => "path_invalid",
             Self::ConnectionInvalid => "connection_invalid",
@@ -141,6 +176,7 @@ impl Reason {
             Self::BodyTooLarge => "body_too_large",
             Self::ProtocolMismatch => "protocol_mismatch",
             Self::SessionUnknown => "session_unknown",
+            Self::ReplayMemoryFull => "replay_memory_full",
             Self::KeysUnavailable => "keys_unavailable",
             Self::ConfigInvalid => "config_invalid",
             Self::Internal => "internal",
@@ -162,6 +198,10 @@ impl Reason {
             | Self::TokenMalformed
             | Self::TokenTooLarge
             | Self::ProofUnsupported
+            | Self::ProofRequired
+            | Self::ProofInvalid
+            | Self::ProofReplayed
+            | Self::ProofNonceRequired
             | Self::TokenType
             | Self::AlgorithmNotAllowed
             | Self::IssuerUnknown
@@ -173,20 +213,26 @@ impl Reason {
             | Self::LifetimeTooLong
             | Self::ClaimMissing
             | Self::ClaimInvalid
-            | Self::DelegationMalformed => 401,
+            | Self::DelegationMalformed
+            | Self::DelegationWidened
+            | Self::AuthenticationInsufficient => 401,
             // A 401 would make clients ask for consent again and again: no other token of theirs would do.
             Self::DelegationRequired
             | Self::DelegationTooDeep
             | Self::ActorUntrusted
             | Self::DelegationCycle
+            | Self::AgentMismatch
             | Self::ScopeInsufficient
             | Self::ActionDenied
             | Self::ArgumentDenied
             | Self::PolicyDenied
             | Self::PolicyFault
+            | Self::ApprovalRequired
+            | Self::ApprovalInvalid
+            | Self::ApprovalUsed
             | Self::RouteUnmatched
             | Self::PathInvalid => 403,
-            Self::KeysUnavailable | Self::ConfigInvalid | Self::Internal => 503,
+            Self::ReplayMemoryFull | Self::KeysUnavailable | Self::ConfigInvalid | Self::Internal => 503,
         }
     }
 
@@ -211,16 +257,25 @@ impl Reason {
             | Self::LifetimeTooLong
             | Self::ClaimMissing
             | Self::ClaimInvalid
-            | Self::DelegationMalformed => Challenge::Error("invalid_token"),
+            | Self::ProofRequired
+            | Self::DelegationMalformed
+            | Self::DelegationWidened => Challenge::Error("invalid_token"),
+            Self::ProofInvalid | Self::ProofReplayed => Challenge::Proof,
+            Self::ProofNonceRequired => Challenge::Error("use_dpop_nonce"),
+            Self::AuthenticationInsufficient => Challenge::Error("insufficient_user_authentication"),
             Self::DelegationRequired
             | Self::DelegationTooDeep
             | Self::ActorUntrusted
-            | Self::DelegationCycle => Challenge::Error("actor_unauthorized"),
+            | Self::DelegationCycle
+            | Self::AgentMismatch => Challenge::Error("actor_unauthorized"),
             Self::ScopeInsufficient => Challenge::Scope,
             Self::ActionDenied
             | Self::ArgumentDenied
             | Self::PolicyDenied
             | Self::PolicyFault
+            | Self::ApprovalRequired
+            | Self::ApprovalInvalid
+            | Self::ApprovalUsed
             | Self::RouteUnmatched
             | Self::PathInvalid
             | Self::ConnectionInvalid
@@ -228,6 +283,7 @@ impl Reason {
             | Self::BodyTooLarge
             | Self::ProtocolMismatch
             | Self::SessionUnknown
+            | Self::ReplayMemoryFull
             | Self::KeysUnavailable
             | Self::ConfigInvalid
             | Self::Internal => Challenge::None,
@@ -241,7 +297,11 @@ impl Reason {
             Self::TokenMissing => "this resource needs a bearer token in the authorization header",
             Self::TokenMalformed => "the credential is not a well-formed signed token",
             Self::TokenTooLarge => "the token is larger than is accepted here",
-            Self::ProofUnsupported => "proofs of possession are not checked here, only bearer tokens are",
+            Self::ProofUnsupported => "this kind of proof of possession is not checked here",
+            Self::ProofRequired => "the token must be bound to a key, and come with a proof of that key",
+            Self::ProofInvalid => "the proof of possession does not hold for this token and this request",
+            Self::ProofReplayed => "the proof of possession was used before; make a new one for each request",
+            Self::ProofNonceRequired => "repeat the request with a proof that has the nonce of this answer",
             Self::CredentialAmbiguous => "send exactly one credential, in one authorization header",
             Self::TokenType => "this kind of token is not accepted here",
             Self::AlgorithmNotAllowed => "the token is signed with an algorithm that is not accepted here",
@@ -259,11 +319,19 @@ impl Reason {
             Self::DelegationTooDeep => "the token was delegated more often than is accepted here",
             Self::ActorUntrusted => "an actor of the delegation chain is not trusted here",
             Self::DelegationCycle => "the delegation chain names the same identity twice",
+            Self::DelegationWidened => "a link of the delegation chain grants more than the one before it",
+            Self::AgentMismatch => "the token and the connection or its other claims name different agents",
+            Self::AuthenticationInsufficient => {
+                "this operation needs a token from a stronger or more recent authentication of its user"
+            }
             Self::ScopeInsufficient => "the token lacks a scope that this operation needs",
             Self::ActionDenied => "this action is not allowed here",
             Self::ArgumentDenied => "an argument of this action is not allowed here",
             Self::PolicyDenied => "a policy of this resource denied the request",
             Self::PolicyFault => "a policy of this resource could not decide",
+            Self::ApprovalRequired => "this operation needs an approval",
+            Self::ApprovalInvalid => "the approval does not hold for this operation",
+            Self::ApprovalUsed => "the approval was used before",
             Self::RouteUnmatched => "nothing is allowed at this path with this method",
             Self::PathInvalid => "the request path is ambiguous or not valid",
             Self::ConnectionInvalid => "the connection header names a header that must not be dropped",
@@ -273,6 +341,7 @@ impl Reason {
                 "protocol headers are missing, unknown or differ from the body, or the path differs from it"
             }
             Self::SessionUnknown => "this session is not known here; open a new one",
+            Self::ReplayMemoryFull => "too many proofs are remembered; try again later",
             Self::KeysUnavailable => "the issuer's keys are not available; try again later",
             Self::ConfigInvalid => "this gateway is not configured",
             Self::Internal => "the request could not be checked",

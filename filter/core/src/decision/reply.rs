@@ -280,6 +280,7 @@ fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>)
         Challenge::Bare => {}
         Challenge::Error(error) => parameters.push(format!("error=\"{error}\"")),
         Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
+        Challenge::Proof => parameters.push("error=\"invalid_dpop_proof\"".to_owned()),
     }
     let route = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
     let of_action = decision.facts.message.iter().flat_map(|message| &message.scopes);

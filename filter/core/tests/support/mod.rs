@@ -377,6 +377,21 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
     }
 }
 
+/// Reasons that nothing is denied for yet.
+pub const PENDING: [Reason; 11] = [
+    Reason::ProofRequired,
+    Reason::ProofInvalid,
+    Reason::ProofReplayed,
+    Reason::ProofNonceRequired,
+    Reason::DelegationWidened,
+    Reason::AgentMismatch,
+    Reason::AuthenticationInsufficient,
+    Reason::ApprovalRequired,
+    Reason::ApprovalInvalid,
+    Reason::ApprovalUsed,
+    Reason::ReplayMemoryFull,
+];
+
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
 pub fn denials(mark: &Value) -> Vec<Denied> {
