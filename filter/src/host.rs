@@ -322,7 +322,7 @@ impl Host for Proxy {
         std::env::var(name).ok()
     }
 
-    fn shared_data(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+    fn shared_data(&self, name: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
         let mut state = 0;
         // SAFETY: pointer and length of a live string, and live places for the answer.
         let shared = bytes("proxy_get_shared_data", |data, size| unsafe {
@@ -330,20 +330,24 @@ impl Host for Proxy {
         });
         match shared {
             Err(HostError { status: NOT_FOUND, .. }) => Ok(None),
-            other => other.map(Some),
+            // Written in this state, it would replace whatever is there.
+            Ok(_) if state == 0 => {
+                Err(HostError { call: "proxy_get_shared_data", status: HostError::UNREADABLE })
+            }
+            other => other.map(|bytes| Some((bytes, state))),
         }
     }
 
-    fn add_shared_data(&self, name: &str, value: &[u8]) -> HostResult<()> {
+    fn set_shared_data(&self, name: &str, value: &[u8], state: Option<u32>) -> HostResult<bool> {
         /// A state that nothing is ever in: what is there is not replaced, and where there is nothing it is not looked at.
         const NO_STATE: u32 = u32::MAX;
+        let state = state.unwrap_or(NO_STATE);
         // SAFETY: pointers and lengths of a live string and a live slice.
-        let status = unsafe {
-            proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), NO_STATE)
-        };
+        let status =
+            unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), state) };
         match status {
-            CAS_MISMATCH => Ok(()),
-            other => check("proxy_set_shared_data", other),
+            CAS_MISMATCH => Ok(false),
+            other => check("proxy_set_shared_data", other).map(|()| true),
         }
     }
 

@@ -8,15 +8,16 @@ mod gate;
 use crate::tokens::TokenError;
 use gate::{Gates, Unchecked, plain};
 use mandate_core::chain::{Delegated, Hop, Identity, SignedToken};
-use mandate_core::config::{AgentFrom, ClaimPlaces, Config, Issuer, KeySource};
+use mandate_core::config::{AgentFrom, ClaimPlaces, Config, Issuer, KeySource, ProofMode};
 use mandate_core::decision::Outcome;
-use mandate_core::denial::Denial;
+use mandate_core::denial::{ClaimProblem, Denial, Evidence};
 use mandate_core::flow::{Flow, Gate, Step, Stop};
 use mandate_core::http::RequestHead;
 use mandate_core::json::Pointer;
-use mandate_core::keys::{InModule, SignatureVerifier};
+use mandate_core::keys::InModule;
 use mandate_core::limits;
 use mandate_core::printable::one_line;
+use mandate_core::proof::Surroundings;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use mandate_core::token::{ClaimReader, ParsedToken};
@@ -162,7 +163,9 @@ impl Reading {
         let Some(index) = self.issuer(&parsed, &gate) else { return Ok(()) };
         let Some(entry) = config.issuers.get(index) else { return Ok(()) };
         self.header(&parsed, entry);
-        self.claims(&parsed, entry, now);
+        let asks = |mode| mode != ProofMode::None;
+        let proves = asks(entry.proof) || config.routes.iter().any(|route| asks(route.proof));
+        self.claims(&parsed, entry, proves, now);
         let inline = matches!(entry.keys, KeySource::Inline(_));
         if inline && keys.is_some() {
             self.advice
@@ -248,7 +251,7 @@ impl Reading {
         self.row("key id", "header kid", shown(&header.kid), Ok(()));
     }
 
-    fn claims(&mut self, token: &ParsedToken, entry: &Issuer, now: UnixTime) {
+    fn claims(&mut self, token: &ParsedToken, entry: &Issuer, proves: bool, now: UnixTime) {
         let reader = ClaimReader::new(token, entry);
         let places = |places: Option<&ClaimPlaces>, usual: &str| {
             places.map_or_else(|| usual.to_owned(), |places| pointers(&places.pointers))
@@ -288,8 +291,14 @@ impl Reading {
         self.row(
             "key binding",
             "cnf",
-            if reader.claims().contains_key("cnf") { "bound" } else { "none" },
-            reader.unbound(),
+            if reader.claims().contains_key("cnf") { "bound: needs a proof" } else { "none" },
+            reader.binding().and_then(|binding| match binding {
+                Some(_) if !proves => Err(Denial::new(
+                    Reason::ClaimInvalid,
+                    Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound },
+                )),
+                _ => Ok(()),
+            }),
         );
         if let (Some(principal), Ok(issuer)) = (principal, reader.issuer_name()) {
             let principal = Identity { issuer: issuer.to_owned(), subject: principal.into_owned() };
@@ -380,8 +389,7 @@ impl Reading {
                 ("authorization", authorization.as_str()),
             ]);
             let head = head.with_body(route.rules().is_some() && method == "POST");
-            let verifier: &dyn SignatureVerifier =
-                if self.signature_checked { &InModule } else { &Unchecked };
+            let verifier: &dyn Surroundings = if self.signature_checked { &InModule } else { &Unchecked };
             let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {
                 Step::Done(decision) => match decision.outcome() {
                     Outcome::Allow(_) | Outcome::Answer(_) => None,

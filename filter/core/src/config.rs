@@ -15,6 +15,7 @@ mod mcp;
 mod parse;
 mod policy;
 mod problem;
+mod proof;
 mod provider;
 mod reader;
 mod resource;
@@ -30,6 +31,7 @@ pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
+pub use proof::{Dpop, NonceMode, ProofMode, Proofs};
 pub use provider::Provider;
 pub use resource::{ProtectedResource, ResourceUrl, WELL_KNOWN};
 pub use route::{Route, RouteMatch, Rules};
@@ -39,6 +41,7 @@ pub use schema::schema;
 
 use crate::http::{Host, NormalPath};
 use crate::limits;
+use crate::proof_kind::ProofKind;
 
 /// The whole document: one JSON object.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +67,9 @@ pub struct Config {
     /// contains no policies, so it accepts no entries.
     #[cfg_attr(feature = "schema", schemars(default, length(max = limits::POLICIES), extend("default" = [])))]
     pub policies: Vec<PolicyEntry>,
+    /// What proofs of possession are compared with. Which tokens need one is said by `issuers[].proof` and `routes[].proof`.
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
+    pub proofs: Proofs,
     /// What an allowed request looks like when it is sent to the upstream.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
     pub upstream: Upstream,
@@ -278,11 +284,33 @@ impl Config {
         self.routes.iter().filter_map(Route::rules).any(|rules| rules.hold() == Hold::Head)
     }
 
+    /// Whether any token may come with this kind of proof.
+    #[must_use]
+    pub fn accepts_proof(&self, kind: ProofKind) -> bool {
+        let on_any_route = self.routes.iter().any(|route| route.proof != ProofMode::None);
+        self.issuers.iter().any(|issuer| {
+            (on_any_route || issuer.proof != ProofMode::None) && issuer.proof_kinds.contains(&kind)
+        })
+    }
+
     /// Whether sessions of any route belong to who opened them.
     #[must_use]
     pub fn binds_sessions(&self) -> bool {
         let mut rules = self.routes.iter().filter_map(|route| route.mcp.as_ref());
         rules.any(|mcp| mcp.sessions == Sessions::Bound)
+    }
+
+    /// Whether anything may be used once only: proofs that have an id.
+    #[must_use]
+    pub fn uses_once(&self) -> bool {
+        [ProofKind::Dpop, ProofKind::Wpt].into_iter().any(|kind| self.accepts_proof(kind))
+    }
+
+    /// Whether workers need a secret that all of them have: for sessions, or for nonces.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        self.binds_sessions()
+            || self.proofs.dpop.nonce == NonceMode::Required && self.accepts_proof(ProofKind::Dpop)
     }
 
     /// Valid settings that are probably mistakes: routes that are never reached, routes that any token or no token opens,

@@ -6,6 +6,7 @@ mod reply;
 
 pub use audit::AuditRecord;
 pub use ids::DecisionIds;
+pub(crate) use reply::NONCE;
 pub use reply::{Forward, LocalReply, Reply, error_message};
 
 use crate::action::Action;
@@ -13,6 +14,8 @@ use crate::chain::{SignedToken, VerifiedChain};
 use crate::denial::Denial;
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
+use crate::proof::Possession;
+use crate::proof_kind::ProofKind;
 use crate::resources::Metadata;
 use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
@@ -36,9 +39,29 @@ pub(crate) struct Facts {
     pub(crate) connection: Connection,
     pub(crate) route: Option<Rc<MatchedRoute>>,
     pub(crate) token: Option<Rc<SignedToken>>,
+    /// Of a token that is bound to a key; apart, for most are not.
+    pub(crate) proof: Option<Box<ProofFacts>>,
     pub(crate) policies: Vec<PolicyRecord>,
     /// On a route with a protocol; apart, for most requests have none, and these are moved about.
     pub(crate) message: Option<Box<MessageFacts>>,
+}
+
+/// What the sender has shown of the key that its token is bound to.
+#[derive(Debug, Default)]
+pub(crate) struct ProofFacts {
+    /// The kinds of proofs that hold.
+    pub(crate) kinds: Vec<ProofKind>,
+    /// A nonce for its next proof.
+    pub(crate) nonce: Option<String>,
+}
+
+impl ProofFacts {
+    /// `None` of a token that is not bound.
+    pub(crate) fn of(possession: &Possession, nonce: impl FnOnce() -> String) -> Option<Box<Self>> {
+        let kinds = possession.kinds();
+        let nonce = possession.wants_nonce().then(nonce);
+        (!kinds.is_empty()).then(|| Box::new(Self { kinds: kinds.to_vec(), nonce }))
+    }
 }
 
 /// What is known of a request's message.
@@ -168,6 +191,18 @@ impl Decision {
     #[must_use]
     pub fn token(&self) -> Option<&SignedToken> {
         self.facts.token.as_deref()
+    }
+
+    /// The kinds of proofs of possession that hold.
+    #[must_use]
+    pub fn proofs(&self) -> &[ProofKind] {
+        self.facts.proof.as_ref().map_or(&[], |proof| &proof.kinds)
+    }
+
+    /// A nonce for the sender's next proof (RFC 9449 §8.2), if it needs one.
+    #[must_use]
+    pub fn nonce(&self) -> Option<&str> {
+        self.facts.proof.as_ref()?.nonce.as_deref()
     }
 
     /// What each policy answered that was asked.

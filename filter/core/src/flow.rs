@@ -16,12 +16,13 @@ pub use gate::{Gate, Stop};
 use crate::action::{Action, Ruled, Unread, asks_for_card, is_json_rpc};
 use crate::chain::VerifiedChain;
 use crate::config::{Config, Hold, Rules, Sessions};
-use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit};
+use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit, ProofFacts};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::{NormalPath, RequestHead};
-use crate::keys::SignatureVerifier;
 use crate::policy::{Obligation, RequestContext};
+use crate::proof::{Possession, Sent, Surroundings};
 use crate::{reason::Reason, time::UnixTime};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// What the machine needs next.
@@ -61,6 +62,7 @@ pub struct Flow {
     head: RequestHead,
     body: Body,
     ahead: Ahead,
+    possession: OnceCell<Possession>,
 }
 
 /// Whether the head goes on before the body was ruled on ([`Hold::Body`]).
@@ -107,7 +109,7 @@ impl Flow {
     /// A request at the gate; `id` will be its decision's.
     #[must_use]
     pub fn new(id: String, head: RequestHead) -> Self {
-        Self { id, head, body: Body::Awaited, ahead: Ahead::Held }
+        Self { id, head, body: Body::Awaited, ahead: Ahead::Held, possession: OnceCell::new() }
     }
 
     /// Takes the body, or what became of it.
@@ -152,8 +154,8 @@ impl Flow {
     }
 
     /// Goes as far as it can.
-    pub fn advance(&mut self, gate: &mut Gate, verifier: &dyn SignatureVerifier, now: UnixTime) -> Step {
-        let (facts, outcome) = match self.pass(gate, verifier, now) {
+    pub fn advance(&mut self, gate: &mut Gate, surroundings: &dyn Surroundings, now: UnixTime) -> Step {
+        let (facts, outcome) = match self.pass(gate, surroundings, now) {
             Ok((facts, permit)) => (facts, Outcome::Allow(permit)),
             Err(Stopped::Answer(facts, answer)) => (*facts, Outcome::Answer(answer)),
             Err(Stopped::Deny(denied)) => (denied.facts, Outcome::Deny(denied.denial)),
@@ -184,7 +186,7 @@ impl Flow {
     fn pass(
         &self,
         gate: &mut Gate,
-        verifier: &dyn SignatureVerifier,
+        surroundings: &dyn Surroundings,
         now: UnixTime,
     ) -> Result<(Facts, Permit), Stopped> {
         let located = match gate.locate(&self.head).map_err(Stopped::Deny)? {
@@ -199,7 +201,11 @@ impl Flow {
         if entry.anonymous || is_public {
             return Ok((located.into(), Permit(Grant::Anonymous)));
         }
-        let token = match gate.token(&self.head, verifier, now) {
+        let credential = match self.head.credential() {
+            Ok(credential) => credential,
+            Err(denial) => return Err(Stopped::deny(located.into(), denial)),
+        };
+        let token = match gate.token(credential, surroundings, now) {
             Ok(token) => token,
             Err(Stop::Deny(denial)) => return Err(Stopped::deny(located.into(), denial)),
             Err(Stop::Wait(issuer)) => return Err(Stopped::Wait(issuer)),
@@ -212,8 +218,20 @@ impl Flow {
                 return Err(Stopped::deny(Facts { token: Some(token), ..located.into() }, denial));
             }
         };
+        let sent = Sent { head: &self.head, path: &located.path, credential };
+        let possession = match self.possession(gate, &chain, sent, surroundings, now) {
+            Ok(possession) => possession,
+            Err(denial) => {
+                let nonce = (denial.reason == Reason::ProofNonceRequired).then(|| gate.nonce(now));
+                let proof =
+                    nonce.map(|nonce| Box::new(ProofFacts { nonce: Some(nonce), ..ProofFacts::default() }));
+                return Err(Stopped::deny(Facts { token: Some(token), proof, ..located.into() }, denial));
+            }
+        };
+        let proof = ProofFacts::of(possession, || gate.nonce(now));
         let mut message: Option<Box<MessageFacts>> = None;
-        let (policies, ruled) = match RequestContext::authorize(&self.head, &located.path, &chain, now) {
+        let authorized = RequestContext::authorize(&self.head, &located.path, &chain, possession, now);
+        let (policies, ruled) = match authorized {
             Err(denial) => (Vec::new(), Err(denial)),
             Ok(request) => match located.route.entry().rules() {
                 None => gate.ask(&request, &[]),
@@ -227,7 +245,7 @@ impl Flow {
                     match named.and_then(|()| self.own_session(gate, rules, &chain)) {
                         Ok(session) => {
                             about.session = session;
-                            let facts = Facts { token: Some(token), message, ..located.into() };
+                            let facts = Facts { token: Some(token), proof, message, ..located.into() };
                             return Err(Stopped::NeedBodyBehind(max, Box::new((facts, chain))));
                         }
                         Err(denial) => (Vec::new(), Err(denial)),
@@ -240,7 +258,7 @@ impl Flow {
                 }
             },
         };
-        let facts = Facts { token: Some(token), policies, message, ..located.into() };
+        let facts = Facts { token: Some(token), proof, policies, message, ..located.into() };
         match ruled {
             Ok(obligations)
                 if matches!(self.ahead, Ahead::Gone) && obligations.iter().any(Obligation::is_header) =>
@@ -250,6 +268,23 @@ impl Flow {
             Ok(obligations) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
             Err(denial) => Err(Stopped::deny(facts, denial)),
         }
+    }
+
+    /// What the sender has shown of its token's key. It is looked at once: a proof is good for one request, which may be looked at again
+    /// when its body came.
+    fn possession(
+        &self,
+        gate: &Gate,
+        chain: &VerifiedChain,
+        sent: Sent<'_>,
+        surroundings: &dyn Surroundings,
+        now: UnixTime,
+    ) -> Result<&Possession, Denial> {
+        if let Some(possession) = self.possession.get() {
+            return Ok(possession);
+        }
+        let possession = gate.prove(chain, sent, surroundings, now)?;
+        Ok(self.possession.get_or_init(|| possession))
     }
 
     /// Whether the head goes on before the body came.

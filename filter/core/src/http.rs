@@ -5,12 +5,14 @@ mod headers;
 mod host;
 mod path;
 mod reserved;
+mod uri;
 
 pub use head::connection::Connection;
-pub use head::credential::Credential;
+pub use head::credential::{Credential, Scheme};
 pub use head::{RequestHead, is_plain_method};
 pub use headers::Headers;
 pub use host::{Host, HostPattern, HostPatternError};
 pub use path::{NormalPath, PathPrefix};
 pub(crate) use path::{fold, may_fold};
 pub use reserved::{OWN_PREFIX, RESERVED, ReservedHeaders, Takes, WITH_HOSTS, may_be_passed_on};
+pub use uri::{Address, ExternalUri};

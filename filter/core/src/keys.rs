@@ -4,6 +4,7 @@ mod key;
 mod set;
 mod signature;
 mod store;
+mod thumbprint;
 mod trusted;
 
 pub use key::{KeyError, KeyUse, PublicKey};

@@ -21,6 +21,7 @@ pub mod time;
 
 pub mod algorithm;
 pub mod json;
+pub mod proof_kind;
 pub mod reason;
 pub mod spiffe;
 
@@ -39,6 +40,8 @@ pub mod keys;
 pub mod token;
 
 pub mod chain;
+
+pub mod proof;
 
 pub mod action;
 

@@ -70,6 +70,27 @@ pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 /// Most rules of one kind on one route.
 pub const ACTION_RULES: usize = 1024;
 
+/// Longest proof of possession, in bytes.
+pub const PROOF_BYTES: usize = 8 * 1024;
+/// Most values in the header, and in the claims, of one proof.
+pub const PROOF_VALUES: usize = 64;
+/// `proofs.dpop.window_s` when absent: how far `iat` of a proof may be from now, in seconds.
+pub const DEFAULT_DPOP_WINDOW_S: u64 = 60;
+/// Range of `proofs.dpop.window_s`.
+pub const DPOP_WINDOW_S: core::ops::RangeInclusive<u64> = 1..=300;
+/// `proofs.dpop.nonce_lifetime_s` when absent.
+pub const DEFAULT_DPOP_NONCE_LIFETIME_S: u64 = 300;
+/// Range of `proofs.dpop.nonce_lifetime_s`.
+pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
+/// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
+pub const REPLAY_SLOTS: usize = 4096;
+/// Groups of these parts, so that no sender takes all room.
+pub const REPLAY_GROUPS: usize = 16;
+/// Most uses that one part remembers at the same time.
+pub const REPLAY_SLOT_USES: usize = 64;
+/// How often a worker tries to write a part that other workers write at the same time.
+pub const REPLAY_ATTEMPTS: usize = 16;
+
 /// Largest plugin configuration, in bytes.
 pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
 /// Most issuers, routes and policies in one configuration.

@@ -109,8 +109,11 @@ impl Plugin {
                 for warning in gate.warnings() {
                     host.say(LogLevel::Warn, &format!("configuration: {warning}"));
                 }
-                if gate.has_lonely_sessions() {
-                    host.say(LogLevel::Warn, secret::LONELY_SESSIONS);
+                if gate.lacks_shared_secret() {
+                    host.say(LogLevel::Warn, secret::LONELY_SECRET);
+                }
+                if !self.verifier.shares_memory() && gate.config().uses_once() {
+                    host.say(LogLevel::Warn, secret::LONELY_MEMORY);
                 }
                 self.abandon(host);
                 let remote: Vec<usize> = gate.remote_stores().map(|(index, _)| index).collect();
@@ -150,11 +153,11 @@ impl Plugin {
         let config = Config::parse(&bytes).map_err(texts)?;
         let policies = host.linked_policies().map_err(|error| vec![error])?;
         let gate = Gate::new(config, policies, seed).map_err(texts)?;
-        if !gate.config().binds_sessions() {
+        if !gate.config().needs_secret() {
             return Ok(gate);
         }
-        match secret::session_key(host) {
-            Ok(Some(key)) => Ok(gate.with_session_key(key)),
+        match secret::secret(host) {
+            Ok(Some(secret)) => Ok(gate.with_secret(&secret)),
             Ok(None) => Ok(gate),
             Err(error) => Err(vec![error.to_string()]),
         }

@@ -243,5 +243,6 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && other.policies.iter().all(|policy| route.policies.contains(policy))
             && depth(route) <= depth(other)
             && route.delegation_required >= other.delegation_required
+            && route.proof >= other.proof
             && (route.rules() == other.rules() || other.rules().is_none() && !route.has_public_card())
 }

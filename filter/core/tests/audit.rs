@@ -104,6 +104,11 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::DelegationTooDeep
                 | Reason::ActorUntrusted
                 | Reason::DelegationCycle
+                | Reason::ProofRequired
+                | Reason::ProofInvalid
+                | Reason::ProofReplayed
+                | Reason::ProofNonceRequired
+                | Reason::ReplayMemoryFull
                 | Reason::ScopeInsufficient
                 | Reason::ActionDenied
                 | Reason::ArgumentDenied

@@ -103,6 +103,10 @@ const TABLE: [(&str, u16, Option<&str>); 47] = [
     ("internal", 503, Some("")),
 ];
 
+/// The reasons of that table whose request came, or should come, with the scheme `DPoP`.
+const WITH_DPOP: [&str; 5] =
+    ["proof_unsupported", "proof_required", "proof_invalid", "proof_replayed", "proof_nonce_required"];
+
 #[test]
 fn the_table_of_the_design_names_every_reason_once() {
     let codes: Vec<&str> = TABLE.iter().map(|(code, ..)| *code).collect();
@@ -132,8 +136,13 @@ fn every_denial_has_the_status_and_the_challenge_of_the_design() {
                 if metadata {
                     parameters.push(METADATA.to_owned());
                 }
+                let scheme = if WITH_DPOP.contains(&code) { "DPoP" } else { "Bearer" };
+                if scheme == "DPoP" {
+                    parameters
+                        .insert(parameters.len() - usize::from(metadata), "algs=\"ES256 EdDSA\"".to_owned());
+                }
                 let space = if parameters.is_empty() { "" } else { " " };
-                Some(format!("Bearer{space}{}", parameters.join(", ")))
+                Some(format!("{scheme}{space}{}", parameters.join(", ")))
             }
         };
         assert_eq!(header(&answer, "www-authenticate"), expected.as_deref(), "{code}");

@@ -119,8 +119,11 @@ fn denied(denied: &Denied, token: &ParsedToken, entry: &Issuer, is_other_kind: b
         Reason::SignatureInvalid => {
             "the key set has another key under this `kid`, or the token was altered: is it the set of this issuer?".to_owned()
         }
+        Reason::ProofRequired => {
+            "the token needs a proof, which is made for each request: `mandate token proof` makes one, and `mandate decide` decides on a request with it".to_owned()
+        }
         Reason::ClaimInvalid if about("cnf") => {
-            "the token is bound to a key (DPoP or mutual TLS), and its proof is not verified here: have the issuer give the client tokens that are not bound".to_owned()
+            "the token is bound to a key (DPoP or mutual TLS): set `proof` of the issuer to `if_bound`, so that its proof is verified, or have the issuer give the client tokens that are not bound".to_owned()
         }
         Reason::ClaimMissing if about("client_id") => {
             "name the claim with the client in `claims.client` (often `/azp`, `/cid` or `/appid`), or add `null` to the list".to_owned()

@@ -7,6 +7,7 @@ use mandate_core::flow::Gate;
 use mandate_core::keys::{KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::limits;
 use mandate_core::policy::NoPolicies;
+use mandate_core::proof::Surroundings;
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ impl SignatureVerifier for Unchecked {
         Ok(true)
     }
 }
+
+impl Surroundings for Unchecked {}
 
 /// The one issuer's part of a configuration, without policies, and its keys.
 pub(super) struct Gates {

@@ -5,12 +5,13 @@
 
 use super::hops::{Delegated, Hop, Identity};
 use super::identity_headers::IdentityHeaders;
-use crate::denial::Denial;
-use crate::keys::{SignatureVerifier, TrustedIssuer, TrustedKey};
+use crate::denial::{Denial, ProofProblem};
+use crate::keys::{PublicKey, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use crate::token::{ClaimReader, ParsedToken, Times};
+use crate::token::{Binding, ClaimReader, Digest, ParsedToken, Times};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -26,11 +27,22 @@ pub struct SignedToken {
     key_id: Option<String>,
     scopes: Vec<String>,
     times: Times,
+    binding: Option<Box<Bound>>,
     claims: Value,
     foreign: bool,
     identity_headers: OnceCell<IdentityHeaders>,
     /// The claims as text, once a policy asked for them.
     claims_text: OnceCell<String>,
+}
+
+/// What a token is bound to, and what is known of its proofs from earlier ones.
+#[derive(Debug)]
+struct Bound {
+    binding: Binding,
+    /// SHA-256 of the token.
+    digest: OnceCell<Digest>,
+    /// The key with the thumbprint that the token is bound to, and the JWK that it was read from.
+    key: OnceCell<(Value, PublicKey)>,
 }
 
 impl SignedToken {
@@ -67,7 +79,7 @@ impl SignedToken {
         let client_id = reader.client()?;
         let token_id = reader.token_id()?;
         let times = reader.times()?;
-        reader.unbound()?;
+        let binding = reader.binding()?;
         let delegated = Delegated::read(&reader, &principal, client_id)?;
         let scopes = reader.scopes()?;
         let (client_id, token_id) = (client_id.map(str::to_owned), token_id.map(str::to_owned));
@@ -83,6 +95,8 @@ impl SignedToken {
             key_id,
             scopes,
             times,
+            binding: binding
+                .map(|binding| Box::new(Bound { binding, digest: OnceCell::new(), key: OnceCell::new() })),
             claims,
             foreign,
             identity_headers: OnceCell::new(),
@@ -147,6 +161,39 @@ impl SignedToken {
     #[must_use]
     pub fn identity_headers(&self) -> &IdentityHeaders {
         self.identity_headers.get_or_init(|| IdentityHeaders::new(&self.principal, &self.delegated))
+    }
+
+    /// What it is bound to; `None`: it is a bearer token.
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref().map(|bound| &bound.binding)
+    }
+
+    /// SHA-256 of a bound token's bytes, which are made once; `bytes` are this token's.
+    pub(crate) fn digest(&self, bytes: &[u8]) -> Digest {
+        let digest = || Sha256::digest(bytes).into();
+        self.binding.as_ref().map_or_else(digest, |bound| *bound.digest.get_or_init(digest))
+    }
+
+    /// The key of a JWK, if it is the one that the token is bound to by its thumbprint (RFC 7638). It is read once, for clients use
+    /// one for long.
+    ///
+    /// # Errors
+    /// What is wrong with the JWK; [`ProofProblem::OtherKey`] for another key.
+    pub(crate) fn bound_key(&self, jwk: &Value) -> Result<&PublicKey, ProofProblem> {
+        let bound = self.binding.as_ref().ok_or(ProofProblem::NotBoundSo)?;
+        match bound.key.get() {
+            Some((known, key)) if known == jwk => return Ok(key),
+            _ => {}
+        }
+        let key =
+            PublicKey::from_jwk(jwk).map_err(|error| ProofProblem::Key { problem: error.to_string() })?;
+        if bound.binding.thumbprint() != Some(&key.thumbprint()) {
+            return Err(ProofProblem::OtherKey);
+        }
+        // Another spelling of the same key is rare: the first stays.
+        let (_, known) = bound.key.get_or_init(|| (jwk.clone(), key));
+        Ok(known)
     }
 
     /// The OAuth client, as `claims.client` says.

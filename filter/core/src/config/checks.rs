@@ -4,7 +4,8 @@ use super::ResourceUrl;
 use super::reader::{Node, shown};
 use crate::denial::PathError;
 use crate::http::{
-    Host, HostPattern, HostPatternError, OWN_PREFIX, PathPrefix, is_plain_method, may_be_passed_on,
+    ExternalUri, Host, HostPattern, HostPatternError, OWN_PREFIX, PathPrefix, is_plain_method,
+    may_be_passed_on,
 };
 use crate::json::{self, Pointer, PointerError};
 use crate::{algorithm::Algorithm, limits};
@@ -40,6 +41,13 @@ pub(super) fn algorithm(node: &Node<'_>) -> Option<Algorithm> {
         );
     }
     node.refuse_word("supported signature algorithm", name, &Algorithm::ALL.map(Algorithm::name))
+}
+
+/// Signature algorithms. By name: an algorithm may have two, and whoever lists both means that a token may use either.
+pub(super) fn algorithms(node: &Node<'_>) -> Option<Vec<Algorithm>> {
+    let named = |node: &Node<'_>| Some((algorithm(node)?, node.value().clone()));
+    let set = node.set(1..=limits::SMALL_LIST, named, |left, right| left.1 == right.1)?;
+    Some(set.into_iter().map(|(algorithm, _)| algorithm).collect())
 }
 
 /// A `typ` value: a media type, its `application/` usually omitted (RFC 7515 §4.1.9).
@@ -220,6 +228,18 @@ pub(super) fn resource_url(node: &Node<'_>) -> Option<ResourceUrl> {
             format!("write `{}`", shown(&format!("{origin}{normal}"))),
         ),
         Err(error) => node.refuse(error.to_string()),
+    }
+}
+
+/// An address under which clients know this gateway.
+pub(super) fn external_uri(node: &Node<'_>) -> Option<ExternalUri> {
+    let text = node.string(limits::URL_BYTES)?;
+    match split_url(text).filter(|url| !url.path.contains('?')).and_then(|_| ExternalUri::parse(text)) {
+        Some(uri) => Some(uri),
+        None => node.refuse_with(
+            "must be an http or https URL with a host, without query and fragment, its path in normal form",
+            "for example `https://tools.example`",
+        ),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Defaults of members, where no `Default` implementation has them.
 
+use crate::algorithm::Algorithm;
 use crate::limits;
+use crate::proof_kind::ProofKind;
 
 #[cfg(feature = "schema")]
 pub(super) fn token_types() -> Vec<String> {
@@ -26,6 +28,24 @@ pub(super) const fn clock_skew_s() -> u64 {
 #[cfg(feature = "schema")]
 pub(super) const fn max_lifetime_s() -> u64 {
     limits::DEFAULT_MAX_LIFETIME_S
+}
+
+pub(super) fn proof_kinds() -> Vec<ProofKind> {
+    ProofKind::ALL.to_vec()
+}
+
+pub(super) fn dpop_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::Es256, Algorithm::EdDsa]
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn dpop_window_s() -> u64 {
+    limits::DEFAULT_DPOP_WINDOW_S
+}
+
+#[cfg(feature = "schema")]
+pub(super) const fn dpop_nonce_lifetime_s() -> u64 {
+    limits::DEFAULT_DPOP_NONCE_LIFETIME_S
 }
 
 pub(super) const fn timeout_ms() -> u64 {

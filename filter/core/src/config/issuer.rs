@@ -2,12 +2,14 @@
 
 use super::checks;
 use super::claims::{AgentRule, ChainRule, ClaimMapping};
+use super::proof::ProofMode;
 use super::provider::Provider;
 #[cfg(feature = "schema")]
 use super::{defaults, schema};
 use crate::algorithm::Algorithm;
 #[cfg(feature = "schema")]
 use crate::limits;
+use crate::proof_kind::ProofKind;
 use serde_json::Value;
 
 /// A token issuer, and the checks that its tokens must pass.
@@ -107,6 +109,22 @@ pub struct Issuer {
         )
     )]
     pub token_bytes: usize,
+    /// Whether the tokens of this issuer must come with a proof that their sender holds the key that they are bound to. A route may ask for
+    /// more.
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "none"), extend("examples" = ["required"])))]
+    pub proof: ProofMode,
+    /// Kinds of proofs that are accepted for the tokens of this issuer. A token that is bound in another way only is denied
+    /// (`proof_unsupported`). One that is bound in several of these ways needs all of these proofs.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<ProofKind, 1, { limits::SMALL_LIST }>",
+            default,
+            extend("default" = ["dpop", "mtls", "wpt"]),
+            extend("examples" = [["dpop"]])
+        )
+    )]
+    pub proof_kinds: Vec<ProofKind>,
 }
 
 impl Issuer {

@@ -6,14 +6,18 @@ mod issuer;
 mod mcp;
 mod named;
 mod policy;
+mod proof;
 mod resource;
 mod route;
 mod rule;
 
 use super::reader::{Node, Problems, shown};
-use super::{Audit, AuditLog, Config, Delegation, Preflight, Problem, Upstream, checks, provider};
+use super::{
+    Audit, AuditLog, Config, Delegation, Issuer, Preflight, Problem, Proofs, Upstream, checks, provider,
+};
 use crate::json::{self, JsonError};
 use crate::limits;
+use crate::proof_kind::ProofKind;
 use serde_json::Value;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Config, Vec<Problem>> {
@@ -93,12 +97,16 @@ fn is_protobuf(mut bytes: &[u8]) -> bool {
 
 fn config(root: &Node<'_>) -> Option<Config> {
     let mut object = root.object()?;
-    let issuers = object.required("issuers", issuer::issuers);
+    let proofs = object.defaulted("proofs", Proofs::default, proof::proofs);
+    let lacks_address =
+        proofs.as_ref().is_some_and(|proofs| proofs.external_uris.is_empty() && !proofs.uris_from_host);
+    let issuers = object.required("issuers", |node| issuer::issuers(node, lacks_address));
     let delegation = object.defaulted("delegation", Delegation::default, delegation);
     let policies = object.defaulted("policies", Vec::new, policy::policies);
     let named = named::Named {
         max_depth: delegation.as_ref().map(|it| it.max_depth),
         entries: named::entry_names(root.value()),
+        addressed_proofs: if lacks_address { addressed_proofs(issuers.as_deref()) } else { Vec::new() },
     };
     let routes =
         object.required("routes", |node| node.list(1..=limits::ROUTES, |node| route::route(node, &named)));
@@ -117,11 +125,19 @@ fn config(root: &Node<'_>) -> Option<Config> {
         routes: routes?,
         preflight: preflight?,
         policies: policies?,
+        proofs: proofs?,
         upstream: upstream?,
         audit: audit?,
         resource_metadata: resource_metadata?,
         protected_resources: protected_resources?,
     })
+}
+
+/// The kinds of proofs that name an address, of all that the issuers accept.
+fn addressed_proofs(issuers: Option<&[Issuer]>) -> Vec<ProofKind> {
+    let accepted =
+        |kind: &ProofKind| issuers.iter().copied().flatten().any(|it| it.proof_kinds.contains(kind));
+    ProofKind::ALL.into_iter().filter(|kind| kind.has_address() && accepted(kind)).collect()
 }
 
 fn delegation(node: &Node<'_>) -> Option<Delegation> {

@@ -255,6 +255,11 @@ stand_ins! {
         r"^(https://[A-Za-z0-9._:\[\]-]+|http://([Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/([A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-F]{2})*)?$",
         limits::URL_BYTES,
     );
+    /// An address under which clients know a gateway: its path as far as a pattern can tell.
+    ExternalUri = text(
+        r"^https?://[A-Za-z0-9._:\[\]-]+(/([A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*)?$",
+        limits::URL_BYTES,
+    );
     /// An authorization server, likewise.
     ServerUrl = text(
         r##"^(https://[A-Za-z0-9._:\[\]-]+|http://([Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s"#<>?\\^`{|}]*)?$"##,

@@ -10,6 +10,7 @@ use crate::denial::{Evidence, Shown};
 use crate::http::NormalPath;
 use crate::policy::{Obligation, PolicyRecord};
 use crate::printable;
+use crate::proof_kind::ProofKind;
 use crate::reason::Reason;
 use serde::Serialize;
 
@@ -49,6 +50,9 @@ pub struct AuditRecord<'a> {
     agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token<'a>>,
+    /// How the sender has shown that it holds the token's key.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    proofs: &'a [ProofKind],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     policies: &'a [PolicyRecord],
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -189,6 +193,7 @@ impl<'a> AuditRecord<'a> {
             depth: token.map(SignedToken::depth),
             agent: token.and_then(SignedToken::agent).map(|agent| agent.subject.as_str()),
             token: token.map(Token::from),
+            proofs: decision.proofs(),
             policies: decision.policies(),
             obligations,
         }

@@ -2,10 +2,11 @@
 
 use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
-use crate::config::Config;
-use crate::denial::Denial;
-use crate::http::{Connection, OWN_PREFIX};
+use crate::config::{Config, ProofMode};
+use crate::denial::{Denial, Evidence};
+use crate::http::{Connection, OWN_PREFIX, Scheme};
 use crate::policy::Obligation;
+use crate::proof_kind::ProofKind;
 use crate::reason::{Challenge, Reason};
 use serde::Serialize;
 use serde_json::Value;
@@ -19,6 +20,9 @@ const PREFLIGHT_CREDENTIALS: [&str; 2] = ["cookie", "proxy-authorization"];
 
 /// How long a client may keep metadata, and a browser what it was told of it before, in seconds.
 const METADATA_AGE_S: u32 = 3600;
+
+/// The header with a nonce for the next proof (RFC 9449 §8.1).
+pub(crate) const NONCE: &str = "dpop-nonce";
 
 /// What to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +106,9 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     // Where nobody checked the credential, nobody is handed it as if.
     if !(config.upstream.forward_token && permit.chain().is_some()) {
         forward.remove.push("authorization");
+        if decision.head.has_dpop() {
+            forward.remove.push("dpop");
+        }
     }
     if decision.head.has_odd_forwarded_host() {
         forward.remove.push("x-forwarded-host");
@@ -215,8 +222,11 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
     let mut headers = vec![("content-type", media_type.to_owned())];
     // A denial is for this request at this moment (RFC 9111 §5.2.2.5).
     headers.push(("cache-control", "no-store".to_owned()));
-    if let Some(challenge) = challenge(reason.challenge(), decision, config) {
+    for challenge in challenges(denial, decision, config) {
         headers.push(("www-authenticate", challenge));
+    }
+    if let Some(nonce) = decision.nonce() {
+        headers.push((NONCE, nonce.to_owned()));
     }
     // Serialising a struct of strings and numbers does not fail; an empty body would still deny.
     let id = decision.facts.message.as_ref().and_then(|message| message.id.as_ref());
@@ -271,35 +281,94 @@ impl<'a> RpcError<'a> {
     }
 }
 
-/// RFC 6750 §3 and RFC 9728 §5.1. The values need no escaping: error codes are ours, scope tokens and the metadata
-/// URL were checked with the configuration to hold neither quotes nor backslashes.
-fn challenge(challenge: Challenge, decision: &Decision, config: Option<&Config>) -> Option<String> {
-    let mut parameters = Vec::new();
-    match challenge {
-        Challenge::None => return None,
-        Challenge::Bare => {}
-        Challenge::Error(error) => parameters.push(format!("error=\"{error}\"")),
-        Challenge::Scope => parameters.push("error=\"insufficient_scope\"".to_owned()),
-        Challenge::Proof => parameters.push("error=\"invalid_dpop_proof\"".to_owned()),
-    }
+/// RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1, one for each scheme that would do. The values need no escaping: error codes are ours,
+/// scope tokens and the metadata URL were checked with the configuration to hold neither quotes nor backslashes.
+fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> Vec<String> {
+    let challenge = denial.reason.challenge();
+    let (error, schemes) = match challenge {
+        Challenge::None => return Vec::new(),
+        Challenge::Bare => {
+            (None, config.map_or_else(|| vec![AuthScheme::Bearer], |config| offered(decision, config)))
+        }
+        Challenge::Error(error) => (Some(error), vec![came_with(denial, decision)]),
+        Challenge::Scope => (Some("insufficient_scope"), vec![came_with(denial, decision)]),
+        Challenge::Proof => match came_with(denial, decision) {
+            AuthScheme::Bearer => (Some("invalid_token"), vec![AuthScheme::Bearer]),
+            AuthScheme::Dpop => (Some("invalid_dpop_proof"), vec![AuthScheme::Dpop]),
+        },
+    };
     let route = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
     let of_action = decision.facts.message.iter().flat_map(|message| &message.scopes);
     let of_action = of_action.filter(|scope| !route.contains(scope));
     let scopes: Vec<&str> = route.iter().chain(of_action).map(String::as_str).collect();
     // A client that must get another token learns at once for which scopes: else it asks for all that there are.
-    let names_scopes = matches!(challenge, Challenge::Scope | Challenge::Bare)
-        || decision.reason().is_some_and(|reason| reason.status() == 401);
-    if names_scopes && !scopes.is_empty() {
-        parameters.push(format!("scope=\"{}\"", scopes.join(" ")));
+    let names_scopes =
+        matches!(challenge, Challenge::Scope | Challenge::Bare) || denial.reason.status() == 401;
+    let scopes = Some(scopes.join(" ")).filter(|scopes| names_scopes && !scopes.is_empty());
+    let metadata = config.and_then(|config| metadata_url(decision, config));
+    let of_scheme = |scheme: AuthScheme| {
+        let algorithms = match (scheme, config) {
+            (AuthScheme::Dpop, Some(config)) => {
+                let names = config.proofs.dpop.algorithms.iter().map(|algorithm| algorithm.name());
+                Some(names.collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        };
+        let parameters = [
+            ("error", error),
+            ("scope", scopes.as_deref()),
+            ("algs", algorithms.as_deref()),
+            ("resource_metadata", metadata),
+        ];
+        let parameters = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let parameters: Vec<String> = parameters.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        format!("{} {}", scheme.name(), parameters.join(", ")).trim_end().to_owned()
+    };
+    schemes.into_iter().map(of_scheme).collect()
+}
+
+/// A scheme that a challenge names (RFC 9110 §11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AuthScheme {
+    Bearer,
+    Dpop,
+}
+
+impl AuthScheme {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
     }
-    if let Some(url) = config.and_then(|config| metadata_url(decision, config)) {
-        parameters.push(format!("resource_metadata=\"{url}\""));
+}
+
+/// The scheme that an error is about: that of the proof that is asked for, else that of the request.
+fn came_with(denial: &Denial, decision: &Decision) -> AuthScheme {
+    use Evidence as E;
+    let proof = match denial.evidence.as_deref() {
+        Some(E::Proof { proof, .. }) => *proof,
+        Some(E::ProofAddress { proof, .. } | E::ProofTime { proof, .. }) => Some(*proof),
+        _ => None,
+    };
+    match (proof, decision.head.credential().map(|credential| credential.scheme())) {
+        (Some(ProofKind::Dpop), _) | (None, Ok(Scheme::Dpop)) => AuthScheme::Dpop,
+        _ => AuthScheme::Bearer,
     }
-    Some(if parameters.is_empty() {
-        "Bearer".to_owned()
-    } else {
-        format!("Bearer {}", parameters.join(", "))
-    })
+}
+
+/// The schemes that a request for this route may come with.
+fn offered(decision: &Decision, config: &Config) -> Vec<AuthScheme> {
+    let route = decision.route().map_or(ProofMode::None, |route| route.entry().proof);
+    let any = |is: &dyn Fn(ProofMode, &[ProofKind]) -> bool| {
+        config.issuers.iter().any(|issuer| is(issuer.proof.max(route), &issuer.proof_kinds))
+    };
+    // A token that is bound to a certificate comes as a bearer token (RFC 8705 §3).
+    let is_bearer =
+        |mode, kinds: &[ProofKind]| mode != ProofMode::Required || kinds.contains(&ProofKind::Mtls);
+    let is_dpop = |mode, kinds: &[ProofKind]| mode != ProofMode::None && kinds.contains(&ProofKind::Dpop);
+    let schemes = [(AuthScheme::Bearer, any(&is_bearer)), (AuthScheme::Dpop, any(&is_dpop))];
+    schemes.into_iter().filter_map(|(scheme, is_offered)| is_offered.then_some(scheme)).collect()
 }
 
 /// Where a client learns how to get a token for what it asked: at the metadata of the resource, else where the configuration says.

@@ -10,10 +10,12 @@ pub enum CredentialProblem {
     #[error("no authorization header came")]
     Absent,
     /// A scheme that is neither `Bearer` nor `DPoP`.
-    #[error("the authorization header has another scheme than Bearer")]
+    #[error("the authorization header has another scheme than Bearer and DPoP")]
     Scheme,
-    /// `DPoP`.
-    #[error("the authorization header has the scheme DPoP, and proofs of possession are not checked")]
+    /// `DPoP`, where no issuer's tokens may come with it.
+    #[error(
+        "the authorization header has the scheme DPoP, and `proof` of no issuer and no route asks for such proofs"
+    )]
     Proof,
     /// Several headers, or several credentials in one.
     #[error("more than one credential came")]
@@ -111,8 +113,11 @@ pub enum ClaimProblem {
     #[error("is not later than `iat`")]
     NotAfterIssued,
     /// The token is bound to a key, and no proof is checked (RFC 7800 §3.1).
-    #[error("binds the token to a key, and proofs of possession are not checked")]
+    #[error("binds the token to a key, and `proof` of neither its issuer nor the route asks for proofs")]
     Bound,
+    /// Not the digest of a key or a certificate.
+    #[error("is no SHA-256 digest in base64url, which has 43 characters")]
+    Digest,
 }
 
 /// Why a body is no message.
@@ -232,6 +237,93 @@ pub enum SessionProblem {
         "the id is bound to another principal or agent, or with another secret than this worker has (MANDATE_SESSION_SECRET)"
     )]
     Foreign,
+}
+
+/// Why a sender has not shown that it holds the key of its token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProofProblem {
+    /// A token without `cnf`, where one is asked for.
+    #[error("the token is not bound to a key (`cnf`), and only such tokens are accepted here")]
+    Unbound,
+    /// A token that is bound in no way that is known.
+    #[error(
+        "the token is bound to a key in a way that is not known here: its `cnf` has neither `jkt` nor `x5t#S256`"
+    )]
+    UnknownBinding,
+    /// A kind of proof that the issuer's entry does not list.
+    #[error("this kind of proof is not among `proof_kinds` of the issuer")]
+    NotAccepted,
+    /// No proof.
+    #[error("no proof came with the token")]
+    Absent,
+    /// A bound token as a bearer token (RFC 9449 §7.2).
+    #[error("the token is bound to a key and came as a bearer token, without the scheme DPoP")]
+    Scheme,
+    /// The scheme `DPoP` with a token that has no `cnf.jkt` (RFC 9449 §7.1).
+    #[error("the token came with the scheme DPoP, and is not bound to a key by `cnf.jkt`")]
+    NotBoundSo,
+    /// More than one header.
+    #[error("more than one proof came")]
+    Several,
+    /// Not a compact JWS of strict JSON.
+    #[error("{0}")]
+    Malformed(TokenProblem),
+    /// Not text.
+    #[error("the proof has bytes that are no text")]
+    NotText,
+    /// Another `typ`.
+    #[error("`typ` of the proof is not `{expected}`")]
+    Type {
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// `alg` is unknown, or not accepted.
+    #[error("`alg` of the proof is not one of {accepted}")]
+    Algorithm {
+        /// What is accepted.
+        accepted: String,
+    },
+    /// `jwk` is absent, private, symmetric, or no key of `alg`.
+    #[error("`jwk` of the proof: {problem}")]
+    Key {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another key than the token's.
+    #[error("the key of the proof is not the one that the token is bound to")]
+    OtherKey,
+    /// The signature.
+    #[error("the signature of the proof does not verify with its key")]
+    Signature,
+    /// A claim is absent or has the wrong form.
+    #[error("`{claim}` of the proof {problem}")]
+    Claim {
+        /// Its name.
+        claim: &'static str,
+        /// What is wrong with it.
+        problem: ClaimProblem,
+    },
+    /// `htm`.
+    #[error("`htm` of the proof is not the method of the request")]
+    Method,
+    /// `ath`.
+    #[error("`ath` of the proof is not the digest of the token that came with it")]
+    TokenDigest,
+    /// No nonce.
+    #[error("the proof has no nonce")]
+    NonceAbsent,
+    /// A nonce that was not given out, or with another secret.
+    #[error("the nonce of the proof was not given out by this gateway, or by one with another secret")]
+    NonceUnknown,
+    /// An old nonce.
+    #[error("the nonce of the proof is too old")]
+    NonceOld,
+    /// The same proof again.
+    #[error("a proof with this `jti` and key was used before")]
+    Used,
+    /// There is no room to remember it.
+    #[error("so many proofs of this sender are remembered that there is no room for another")]
+    NoRoom,
 }
 
 /// Why an issuer's keys are not there.

@@ -1,10 +1,11 @@
 //! What led to a denial, for the audit record.
 
 use super::cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProtocolProblem,
-    SessionProblem, TokenProblem,
+    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
+    ProtocolProblem, SessionProblem, TokenProblem,
 };
 use crate::limits;
+use crate::proof_kind::ProofKind;
 use crate::time::UnixTime;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -186,6 +187,35 @@ pub enum Evidence {
         iss: Shown,
         /// `actor_issuers`, or the issuer of the token.
         trusted: Vec<String>,
+    },
+    /// The sender has not shown that it holds the key of its token.
+    Proof {
+        /// The kind of proof; absent if it could be any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proof: Option<ProofKind>,
+        /// What is wrong.
+        #[serde(serialize_with = "text")]
+        problem: ProofProblem,
+    },
+    /// A proof is for another address.
+    ProofAddress {
+        /// The kind of proof.
+        proof: ProofKind,
+        /// What the proof names.
+        address: Shown,
+        /// What it may name, before the path of the request: `proofs.external_uris`.
+        external_uris: Vec<String>,
+    },
+    /// A proof was made too long ago, or is yet to be made.
+    ProofTime {
+        /// The kind of proof.
+        proof: ProofKind,
+        /// `iat`, in milliseconds since the Unix epoch.
+        iat_ms: UnixMillis,
+        /// The time of the decision, likewise.
+        now_ms: UnixMillis,
+        /// How far they may be apart, in seconds.
+        window_s: u64,
     },
     /// The body is no message.
     Body {

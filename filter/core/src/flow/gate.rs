@@ -9,13 +9,15 @@ pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
 
 use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
 use crate::action::SessionKey;
-use crate::chain::{SignedToken, TokenCache};
+use crate::chain::{SignedToken, TokenCache, VerifiedChain};
 use crate::config::{Config, KeySource, PolicyEntry, Problem};
-use crate::denial::{Denial, Evidence, KeysProblem};
-use crate::http::{RequestHead, ReservedHeaders};
+use crate::denial::{CredentialProblem, Denial, Evidence, KeysProblem};
+use crate::http::{Credential, ReservedHeaders, Scheme};
 use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
+use crate::proof::{Possession, Prover, Sent, Surroundings};
+use crate::proof_kind::ProofKind;
 use crate::resources::Resources;
 use crate::routes::{Asked, Routes};
 use crate::token::ParsedToken;
@@ -36,8 +38,11 @@ pub struct Gate {
     token_bytes: usize,
     warnings: Vec<Problem>,
     session_key: SessionKey,
-    /// Whether other workers have it too.
-    shares_session_key: bool,
+    prover: Prover,
+    /// Whether other workers have the secret of these two.
+    shares_secret: bool,
+    /// Whether any token may come with the scheme `DPoP`.
+    accepts_dpop: bool,
     cache_hits: u64,
     cache_misses: u64,
     spent_us: u64,
@@ -117,6 +122,7 @@ impl Gate {
         let matches_hosts = config.matches_hosts();
         let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
         let cache = TokenCache::new(seed);
+        let accepts_dpop = config.accepts_proof(ProofKind::Dpop);
         let token_bytes = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or_default();
         Ok(Self {
             config,
@@ -130,7 +136,9 @@ impl Gate {
             token_bytes,
             warnings,
             session_key: SessionKey::new(&seed),
-            shares_session_key: false,
+            prover: Prover::new(&seed),
+            shares_secret: false,
+            accepts_dpop,
             cache_hits: 0,
             cache_misses: 0,
             spent_us: 0,
@@ -149,10 +157,12 @@ impl Gate {
         &self.warnings
     }
 
-    /// Binds sessions with a key that other workers have too.
+    /// Binds sessions and makes nonces with a secret that other workers have too.
     #[must_use]
-    pub fn with_session_key(mut self, key: SessionKey) -> Self {
-        (self.session_key, self.shares_session_key) = (key, true);
+    pub fn with_secret(mut self, secret: &[u8]) -> Self {
+        self.session_key = SessionKey::new(secret);
+        self.prover.set_secret(secret);
+        self.shares_secret = true;
         self
     }
 
@@ -162,10 +172,28 @@ impl Gate {
         &self.session_key
     }
 
-    /// Whether a session that this worker binds may come to another worker that cannot tell whose it is.
+    /// Whether the configuration needs a secret that all workers have, and this one has one of its own: another worker cannot tell
+    /// whose a session is, and does not know a nonce.
     #[must_use]
-    pub fn has_lonely_sessions(&self) -> bool {
-        !self.shares_session_key && self.config.binds_sessions()
+    pub fn lacks_shared_secret(&self) -> bool {
+        !self.shares_secret && self.config.needs_secret()
+    }
+
+    /// A nonce for the sender's next proof, if it is to be given one.
+    #[must_use]
+    pub(super) fn nonce(&self, now: UnixTime) -> String {
+        self.prover.nonce(now)
+    }
+
+    /// Checks that the sender of a request holds what its token is bound to.
+    pub(super) fn prove(
+        &self,
+        chain: &VerifiedChain,
+        sent: Sent<'_>,
+        surroundings: &dyn Surroundings,
+        now: UnixTime,
+    ) -> Result<Possession, Denial> {
+        self.prover.prove(chain, sent, &self.config.proofs, surroundings, now)
     }
 
     /// The metadata of protected resources that is served.
@@ -196,11 +224,13 @@ impl Gate {
         }
     }
 
-    /// Takes over what binds sessions, unless all workers share it, and the keys that were fetched for `earlier`, the gate before or that of another plugin in the same memory, as
-    /// far as they are from the same place and newer: see [`RemoteStore::take_over`].
+    /// Takes over what proofs were used, the secret unless all workers share it, and the keys that were fetched for `earlier`, the gate before
+    /// or that of another plugin in the same memory, as far as they are from the same place and newer: see [`RemoteStore::take_over`].
     pub fn take_over(&mut self, earlier: &Self) {
-        if !self.shares_session_key && !earlier.shares_session_key {
+        self.prover.take_over_memory(&earlier.prover);
+        if !self.shares_secret && !earlier.shares_secret {
             self.session_key = earlier.session_key.clone();
+            self.prover.take_over_secret(&earlier.prover);
         }
         for (_, store) in self.remote_stores() {
             for (_, other) in &earlier.issuers {
@@ -224,11 +254,14 @@ impl Gate {
     /// The token that a request carries: known, or verified now and known from now on.
     pub(super) fn token(
         &mut self,
-        head: &RequestHead,
+        credential: Credential<'_>,
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
     ) -> Result<Rc<SignedToken>, Stop> {
-        let credential = head.credential()?;
+        if credential.scheme() == Scheme::Dpop && !self.accepts_dpop {
+            let evidence = Evidence::Credential { problem: CredentialProblem::Proof };
+            return Err(Denial::new(Reason::ProofUnsupported, evidence).into());
+        }
         // By its exact bytes, and before they are looked at: what is known is a token.
         if let Some(token) = self.cached(credential.bytes(), now) {
             return Ok(token);

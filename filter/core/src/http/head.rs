@@ -6,6 +6,7 @@ mod preflight;
 
 use super::headers::Headers;
 use super::host::Host;
+use crate::denial::ProofProblem;
 
 /// The head of an HTTP request. Nothing of it is trusted.
 #[derive(Clone, Default)]
@@ -18,6 +19,10 @@ pub struct RequestHead {
     authorization: Option<usize>,
     /// Whether there is a second one.
     ambiguous: bool,
+    /// A DPoP proof.
+    dpop: Option<usize>,
+    /// Whether there is a second one.
+    two_proofs: bool,
     /// Whether there is a second host.
     two_hosts: bool,
     /// Whether `x-forwarded-host` holds something else than hosts.
@@ -46,6 +51,8 @@ impl RequestHead {
                 b"host" => head.host = Some(position),
                 b"authorization" if head.authorization.is_some() => head.ambiguous = true,
                 b"authorization" => head.authorization = Some(position),
+                b"dpop" if head.dpop.is_some() => head.two_proofs = true,
+                b"dpop" => head.dpop = Some(position),
                 b"connection" | b"proxy-connection" => head.drops = true,
                 b"upgrade" => head.upgrade = true,
                 b"x-forwarded-host" => odd |= !value.split(|b| *b == b',').all(is_host),
@@ -107,6 +114,26 @@ impl RequestHead {
             (Some(one), Some(other)) if one == other => one,
             _ => None,
         }
+    }
+
+    /// The authority that the request is for, as it came: of several that are the same host the one that a proxy sees.
+    #[must_use]
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.host().and_then(|_| self.value(self.authority.or(self.host)))
+    }
+
+    /// The one DPoP proof (RFC 9449 §4.3 step 1).
+    ///
+    /// # Errors
+    /// There are several.
+    pub fn dpop(&self) -> Result<Option<&[u8]>, ProofProblem> {
+        if self.two_proofs { Err(ProofProblem::Several) } else { Ok(self.value(self.dpop)) }
+    }
+
+    /// Whether there is any DPoP proof.
+    #[must_use]
+    pub fn has_dpop(&self) -> bool {
+        self.dpop.is_some()
     }
 
     /// How many bytes the head takes.

@@ -131,11 +131,11 @@ pub trait Host {
     /// A variable of the environment that the proxy gives this machine.
     fn environment(&self, name: &str) -> Option<String>;
 
-    /// What the machines with the same `vm_id` share under a name; `None`: nothing yet.
-    fn shared_data(&self, name: &str) -> HostResult<Option<Vec<u8>>>;
+    /// What the machines with the same `vm_id` share under a name, and the state that it is in; `None`: nothing yet.
+    fn shared_data(&self, name: &str) -> HostResult<Option<(Vec<u8>, u32)>>;
 
-    /// Shares something under a name that has nothing yet; what was there meanwhile stays.
-    fn add_shared_data(&self, name: &str, value: &[u8]) -> HostResult<()>;
+    /// Shares something under a name that is still in this state; `None`: that has nothing yet. Gives whether it was.
+    fn set_shared_data(&self, name: &str, value: &[u8], state: Option<u32>) -> HostResult<bool>;
 
     /// The body of the response to an HTTP call, at most `max` bytes of it.
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>>;

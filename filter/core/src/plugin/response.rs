@@ -11,7 +11,7 @@ use super::module::Action;
 use crate::action::SESSION;
 use crate::chain::VerifiedChain;
 use crate::config::{Mcp, Sessions};
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Decision, NONCE, Outcome};
 use crate::flow::Gate;
 use crate::http::Headers;
 use crate::log_level::LogLevel;
@@ -34,6 +34,8 @@ pub(super) struct Response {
     narrows_lists: bool,
     /// Whether it answers a message, and not a request for a stream.
     is_of_message: bool,
+    /// A nonce that the sender needs for its next proof.
+    nonce: Option<String>,
     body: ResponseBody,
 }
 
@@ -41,13 +43,17 @@ impl Response {
     /// Of a request that goes on. `None`: there is nothing to do.
     pub(super) fn of(decision: &Decision) -> Option<Self> {
         let Outcome::Allow(permit) = decision.outcome() else { return None };
-        let (chain, action) = (permit.chain()?, decision.action()?);
+        let (chain, action, nonce) = (permit.chain()?, decision.action(), decision.nonce());
+        if action.is_none() && nonce.is_none() {
+            return None;
+        }
         Some(Self {
             chain: chain.clone(),
-            id: action.id().cloned(),
+            id: action.and_then(|action| action.id().cloned()),
             decision: decision.id().to_owned(),
             narrows_lists: decision.narrows_lists(),
-            is_of_message: decision.method() == "POST",
+            is_of_message: action.is_some() && decision.method() == "POST",
+            nonce: nonce.map(str::to_owned),
             body: ResponseBody::Passes,
         })
     }
@@ -227,6 +233,9 @@ fn begin(
     end: bool,
 ) -> Result<bool, HostError> {
     let headers = host.headers(Map::Response, count)?;
+    if let Some(nonce) = &response.nonce {
+        host.set_header(Map::Response, NONCE, nonce)?;
+    }
     if response.rules().is_some_and(|rules| rules.sessions == Sessions::Bound) {
         bind_session(host, gate, response, &headers)?;
     }

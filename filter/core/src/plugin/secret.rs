@@ -1,16 +1,20 @@
-//! Where the secret comes from that sessions are bound with.
+//! Where the secret comes from that sessions are bound with and nonces are made with.
 
 use super::host::{Host, HostError};
-use crate::action::SessionKey;
 use crate::limits;
 
 /// The variable of the environment that has it, for all proxies that one client may reach.
 const VARIABLE: &str = "MANDATE_SESSION_SECRET";
 /// What the workers of one proxy share it under.
 const SHARED: &str = "mandate.session_secret";
-/// What an operator is told of sessions that other workers cannot tell whose they are.
-pub(super) const LONELY_SESSIONS: &str = "sessions of MCP are bound with a secret of this worker alone: a session that another worker opened is denied \
-                               (session_unknown). Set the environment variable MANDATE_SESSION_SECRET of the VM, or give the plugin a `vm_id` of its own";
+/// What an operator is told if workers cannot share a secret.
+pub(super) const LONELY_SECRET: &str = "sessions of MCP are bound, and nonces of DPoP made, with a secret of this worker alone: what another worker gave \
+                               out is not accepted (session_unknown, proof_nonce_required). Set the environment variable MANDATE_SESSION_SECRET of the \
+                               VM, or give the plugin a `vm_id` of its own";
+
+/// What an operator is told if workers cannot share what was used.
+pub(super) const LONELY_MEMORY: &str = "each worker remembers for itself which proofs of possession were used: one can be used once with each worker of \
+                               this proxy while it is valid. Give the plugin a `vm_id` of its own";
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
@@ -29,26 +33,30 @@ pub(super) enum SecretError {
     Host(#[from] HostError),
 }
 
-/// The key that workers share: from the environment, or else one that the first worker made. `None`: they cannot share one, for what is
-/// shared under an empty `vm_id` every plugin of the proxy can read and write.
-pub(super) fn session_key(host: &dyn Host) -> Result<Option<SessionKey>, SecretError> {
+/// Whether what is shared under the `vm_id` of this machine can be written by nobody else: under an empty one every plugin of the proxy
+/// reads and writes the same.
+pub(super) fn is_alone(host: &dyn Host) -> bool {
+    !host.property("plugin_vm_id").unwrap_or_default().is_empty()
+}
+
+/// The secret that workers share: from the environment, or else one that the first worker made. `None`: they cannot share one.
+pub(super) fn secret(host: &dyn Host) -> Result<Option<Vec<u8>>, SecretError> {
     if let Some(secret) = host.environment(VARIABLE) {
         return match secret.len() {
             bytes if bytes < limits::SESSION_SECRET_BYTES => Err(SecretError::Short { bytes }),
-            _ => Ok(Some(SessionKey::new(secret.as_bytes()))),
+            _ => Ok(Some(secret.into_bytes())),
         };
     }
-    if host.property("plugin_vm_id").unwrap_or_default().is_empty() {
+    if !is_alone(host) {
         return Ok(None);
     }
     let secret = match host.shared_data(SHARED)? {
         Some(secret) => Some(secret),
         None => {
-            host.add_shared_data(SHARED, &[host.random()?, host.random()?].concat())?;
+            host.set_shared_data(SHARED, &[host.random()?, host.random()?].concat(), None)?;
             // Another worker may have been faster.
             host.shared_data(SHARED)?
         }
     };
-    let secret = secret.filter(|secret| secret.len() >= limits::SESSION_SECRET_BYTES);
-    Ok(secret.map(|secret| SessionKey::new(&secret)))
+    Ok(secret.map(|(secret, _)| secret).filter(|secret| secret.len() >= limits::SESSION_SECRET_BYTES))
 }

@@ -5,19 +5,23 @@
 //! one that is wrong. Where it does not, the module checks for itself.
 
 use super::host::Host;
+use super::secret::is_alone;
 use crate::algorithm::Algorithm;
 use crate::keys::{InModule, PublicKey, SignatureVerifier, VerifierFailed, ecdsa_der};
+use crate::proof::{PartState, SharedMemory, SharedMemoryFailed, Surroundings};
 use crate::{json, limits};
 
-/// The algorithms that the proxy verifies.
+/// What the proxy can do for decisions: the algorithms that it verifies, and whether its shared memory is ours alone.
 #[derive(Debug, Default)]
 pub(super) struct HostVerifier {
     by_host: Vec<Algorithm>,
+    shares_memory: bool,
 }
 
 /// Verifies with the proxy for the algorithms that it was found to verify correctly, and in the module for the rest.
 pub(super) struct With<'h> {
     by_host: &'h [Algorithm],
+    shares_memory: bool,
     host: &'h dyn Host,
 }
 
@@ -30,7 +34,13 @@ impl HostVerifier {
             let answer = |text| by_host(host, &key, *algorithm, text, &signature);
             (answer(PROBE_TEXT) == Ok(true) && answer(b"mandate prob3") == Ok(false)).then_some(*algorithm)
         };
-        Self { by_host: PROBES.iter().filter_map(passes).collect() }
+        let by_host = PROBES.iter().filter_map(passes).collect();
+        Self { by_host, shares_memory: is_alone(host) }
+    }
+
+    /// Whether what is used is remembered for all workers.
+    pub(super) fn shares_memory(&self) -> bool {
+        self.shares_memory
     }
 
     /// The algorithms that the proxy verifies.
@@ -40,7 +50,7 @@ impl HostVerifier {
 
     /// What verifies, during one callback.
     pub(super) fn with<'h>(&'h self, host: &'h dyn Host) -> With<'h> {
-        With { by_host: &self.by_host, host }
+        With { by_host: &self.by_host, shares_memory: self.shares_memory, host }
     }
 }
 
@@ -64,6 +74,26 @@ impl SignatureVerifier for With<'_> {
             true => Some(limits::VERIFY_BY_HOST_US),
             false => InModule.cost_us(key, algorithm),
         }
+    }
+}
+
+impl Surroundings for With<'_> {
+    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
+        self.shares_memory.then_some(self as &dyn SharedMemory)
+    }
+}
+
+impl SharedMemory for With<'_> {
+    fn read(&self, part: &str) -> Result<(Vec<u8>, PartState), SharedMemoryFailed> {
+        match self.host.shared_data(part) {
+            Ok(Some((bytes, state))) => Ok((bytes, Some(state))),
+            Ok(None) => Ok((Vec::new(), None)),
+            Err(_) => Err(SharedMemoryFailed),
+        }
+    }
+
+    fn replace(&self, part: &str, bytes: &[u8], state: PartState) -> Result<bool, SharedMemoryFailed> {
+        self.host.set_shared_data(part, bytes, state).map_err(|_| SharedMemoryFailed)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::chain::VerifiedChain;
 use crate::denial::Denial;
 use crate::http::{Host, NormalPath, RequestHead};
 use crate::json::Pointer;
+use crate::proof::Possession;
 use crate::routes::MatchedRoute;
 use crate::time::UnixTime;
 use serde_json::Value;
@@ -52,7 +53,8 @@ fn is_hidden(name: &[u8]) -> bool {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3).
+    /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3). Nobody gets so far who
+    /// has not shown to hold the token's key.
     ///
     /// # Errors
     /// [`Reason::ScopeInsufficient`].
@@ -60,6 +62,7 @@ impl<'a> RequestContext<'a> {
         head: &'a RequestHead,
         path: &'a NormalPath,
         chain: &'a VerifiedChain,
+        _: &Possession,
         now: UnixTime,
     ) -> Result<Self, Denial> {
         chain.has_scopes(&chain.route().entry().scopes)?;

@@ -1,5 +1,6 @@
 //! The claims of a token, read from where its issuer's entry says that they are, each by the rules of its specification.
 
+use super::binding::Binding;
 use super::parsed::ParsedToken;
 use crate::config::{ClaimPlaces, Issuer, Mark, Sign};
 use crate::denial::{ClaimProblem, Denial, Evidence};
@@ -195,13 +196,12 @@ impl<'a> ClaimReader<'a> {
         lifetime(self.issuer, from, expires_at)
     }
 
-    /// Checks that the token is not bound to a key (RFC 7800 §3.1): no proof is checked here yet, and a bound token taken
-    /// without one is a stolen token taken (RFC 9449 §7.2).
+    /// The key that the token is bound to.
     ///
     /// # Errors
-    /// [`Reason::ClaimInvalid`].
-    pub fn unbound(&self) -> Result<(), Denial> {
-        if self.claims.contains_key("cnf") { Err(invalid("cnf", ClaimProblem::Bound)) } else { Ok(()) }
+    /// [`Reason::ClaimInvalid`] if `cnf` has the wrong form.
+    pub fn binding(&self) -> Result<Option<Binding>, Denial> {
+        Binding::read(self.claims).map_err(|(claim, problem)| invalid(claim, problem))
     }
 
     /// The scope tokens (RFC 6749 §3.3) of all claims that carry them.

@@ -59,7 +59,25 @@ impl ParsedToken {
         Self::read(token).map_err(|problem| Denial::new(Reason::TokenMalformed, Evidence::Token { problem }))
     }
 
+    /// Reads a proof of possession of at most [`limits::PROOF_BYTES`]: a compact JWS whose header may hold the key that made it. Such a key
+    /// proves nothing by itself (RFC 8725 §3.10): it must be the one that a verified token is bound to.
+    ///
+    /// # Errors
+    /// As [`parse_within`](Self::parse_within), as far as the grammar is concerned.
+    pub fn parse_proof(proof: &str) -> Result<(Self, Option<Value>), TokenProblem> {
+        if proof.len() > limits::PROOF_BYTES {
+            return Err(TokenProblem::TooLarge { bytes: proof.len(), max: limits::PROOF_BYTES });
+        }
+        let (proof, mut header) = Self::read_within(proof, limits::PROOF_VALUES)?;
+        Ok((proof, header.remove("jwk")))
+    }
+
     fn read(token: &str) -> Result<Self, TokenProblem> {
+        Self::read_within(token, limits::TOKEN_VALUES).map(|(token, _)| token)
+    }
+
+    /// With the members of its header.
+    fn read_within(token: &str, values: usize) -> Result<(Self, Map<String, Value>), TokenProblem> {
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -67,10 +85,11 @@ impl ParsedToken {
             return Err(TokenProblem::Parts { parts: token.split('.').count() });
         };
         let signing_input_len = header.len() + 1 + claims.len();
-        let header = JoseHeader::read(&object(header, "header")?)?;
-        let claims = object(claims, "claims")?;
+        let members = object(header, "header", values)?;
+        let header = JoseHeader::read(&members)?;
+        let claims = object(claims, "claims", values)?;
         let signature = base64url(signature, "signature")?;
-        Ok(Self { signing_input_len, token: token.to_owned(), signature, header, claims })
+        Ok((Self { signing_input_len, token: token.to_owned(), signature, header, claims }, members))
     }
 
     /// The token as it came.
@@ -161,6 +180,12 @@ impl ParsedToken {
         &self.claims
     }
 
+    /// Whether `typ` is this media type (RFC 7515 §4.1.9).
+    #[must_use]
+    pub fn is_of_type(&self, expected: &str) -> bool {
+        self.header.typ.as_deref().is_some_and(|typ| same_token_type(typ, expected))
+    }
+
     pub(crate) fn into_claims(self) -> Map<String, Value> {
         self.claims
     }
@@ -220,9 +245,9 @@ fn base64url(text: &str, part: &'static str) -> Result<Vec<u8>, TokenProblem> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenProblem::Base64 { part })
 }
 
-fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenProblem> {
+fn object(text: &str, part: &'static str, values: usize) -> Result<Map<String, Value>, TokenProblem> {
     let bytes = base64url(text, part)?;
-    match json::parse_within(&bytes, limits::JSON_DEPTH, limits::TOKEN_VALUES) {
+    match json::parse_within(&bytes, limits::JSON_DEPTH, values) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(TokenProblem::NotObject { part }),
         Err(JsonError::DuplicateMember { .. }) => Err(TokenProblem::Duplicate { part }),

@@ -25,7 +25,7 @@ pub struct Proxy {
     pub trailers: RefCell<Pairs>,
     pub body: RefCell<Vec<u8>>,
     pub answer: RefCell<(Pairs, Vec<u8>)>,
-    pub shared: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub shared: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     pub call_response: RefCell<(Pairs, Vec<u8>)>,
     pub sent: RefCell<Vec<(String, u32)>>,
     pub lines: RefCell<Vec<(LogLevel, String)>>,
@@ -228,14 +228,19 @@ impl Host for Proxy {
         None
     }
 
-    fn shared_data(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+    fn shared_data(&self, name: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
         self.call("proxy_get_shared_data").map(|()| self.shared.borrow().get(name).cloned())
     }
 
-    fn add_shared_data(&self, name: &str, value: &[u8]) -> HostResult<()> {
+    fn set_shared_data(&self, name: &str, value: &[u8], state: Option<u32>) -> HostResult<bool> {
         self.call("proxy_set_shared_data")?;
-        self.shared.borrow_mut().entry(name.to_owned()).or_insert_with(|| value.to_vec());
-        Ok(())
+        let mut shared = self.shared.borrow_mut();
+        let known = shared.get(name).map(|(_, state)| *state);
+        if known != state {
+            return Ok(false);
+        }
+        shared.insert(name.to_owned(), (value.to_vec(), known.unwrap_or(0) + 1));
+        Ok(true)
     }
 
     fn call_body(&self, max: usize) -> HostResult<Vec<u8>> {

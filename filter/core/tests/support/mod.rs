@@ -13,12 +13,16 @@ use mandate_core::http::{Headers, Host, NormalPath, RequestHead};
 use mandate_core::keys::PublicKey;
 use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::policy::NoPolicies;
+use mandate_core::proof::{PartState, SharedMemory, SharedMemoryFailed, Surroundings};
 use mandate_core::reason::Reason;
 use mandate_core::routes::{MatchedRoute, Routes, Target};
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _};
-use rsa::{BigUint, RsaPrivateKey, sha2};
+use rsa::{
+    BigUint, RsaPrivateKey,
+    sha2::{self, Digest as _},
+};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -363,7 +367,83 @@ pub fn strict_gate(config: Config) -> Gate {
     Gate::new(config, Box::new(policies), [7; 16]).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
+/// The denials for want of a proof.
+fn proof_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
+    let key = Private::new(Algorithm::Es256, 3);
+    let token = marked(json!({ "cnf": { "jkt": b64(key.public().thumbprint()) } }));
+    let proof = |members: Value| {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key.jwk() });
+        let ath = b64(sha2::Sha256::digest(&token));
+        let claims = json!({ "jti": "marker-id", "htm": "GET", "htu": "https://tools.example/v1", "iat": NOW_S, "ath": ath });
+        sign_texts(&key, Algorithm::Es256, &header.to_string(), &with(claims, members).to_string())
+    };
+    let sent =
+        |proof: &str| head("GET", "/v1", &[("authorization", &format!("DPoP {token}")), ("dpop", proof)]);
+    let config = |nonce: &str| {
+        let mut config = strict_config();
+        config.issuers[0].proof = mandate_core::config::ProofMode::Required;
+        let proofs = json!({ "external_uris": ["https://tools.example"], "dpop": { "nonce": nonce } });
+        config.proofs = self::config(|c| c["proofs"] = proofs).proofs;
+        config
+    };
+    let plain = head("GET", "/v1", &[("authorization", &format!("Bearer {token}"))]);
+    let rows: Vec<(Reason, &str, Vec<RequestHead>, &dyn Surroundings)> = vec![
+        (Reason::ProofRequired, "none", vec![plain], &InModule),
+        (Reason::ProofInvalid, "none", vec![sent(&proof(json!({ "htm": "marker" })))], &InModule),
+        (Reason::ProofReplayed, "none", vec![sent(&proof(json!({}))), sent(&proof(json!({})))], &InModule),
+        (Reason::ProofNonceRequired, "required", vec![sent(&proof(json!({ "nonce": "marker" })))], &InModule),
+        (Reason::ReplayMemoryFull, "none", vec![sent(&proof(json!({})))], &AlwaysSlower),
+    ];
+    let mut denials = Vec::new();
+    for (reason, nonce, heads, surroundings) in rows {
+        let config = config(nonce);
+        let mut gate = strict_gate(config.clone());
+        let decisions = heads.into_iter().map(|head| {
+            match Flow::new("decision-1".to_owned(), head).advance(&mut gate, surroundings, NOW) {
+                Step::Done(decision) => *decision,
+                other => panic!("{other:?}"),
+            }
+        });
+        let decision = decisions.last().unwrap();
+        denials.push(Denied { reason, decision, config: Some(config) });
+    }
+    denials
+}
+
+/// Shared memory that another worker always wrote just before.
+struct AlwaysSlower;
+
+impl SharedMemory for AlwaysSlower {
+    fn read(&self, _: &str) -> Result<(Vec<u8>, PartState), SharedMemoryFailed> {
+        Ok((Vec::new(), None))
+    }
+
+    fn replace(&self, _: &str, _: &[u8], _: PartState) -> Result<bool, SharedMemoryFailed> {
+        Ok(false)
+    }
+}
+
+impl SignatureVerifier for AlwaysSlower {
+    fn verify(
+        &self,
+        key: &PublicKey,
+        algorithm: Algorithm,
+        text: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, mandate_core::keys::VerifierFailed> {
+        InModule.verify(key, algorithm, text, signature)
+    }
+}
+
+impl Surroundings for AlwaysSlower {
+    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
+        Some(self)
+    }
+}
+
 struct BrokenVerifier;
+
+impl Surroundings for BrokenVerifier {}
 
 impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
     fn verify(
@@ -378,18 +458,13 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
-pub const PENDING: [Reason; 11] = [
-    Reason::ProofRequired,
-    Reason::ProofInvalid,
-    Reason::ProofReplayed,
-    Reason::ProofNonceRequired,
+pub const PENDING: [Reason; 6] = [
     Reason::DelegationWidened,
     Reason::AgentMismatch,
     Reason::AuthenticationInsufficient,
     Reason::ApprovalRequired,
     Reason::ApprovalInvalid,
     Reason::ApprovalUsed,
-    Reason::ReplayMemoryFull,
 ];
 
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
@@ -496,6 +571,8 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         panic!("the verifier failed")
     };
     denials.push(Denied { reason: Reason::Internal, decision: *decision, config: Some(config) });
+
+    denials.extend(proof_denials(&marked));
 
     let decision = Decision::refusal("decision-1".to_owned(), NOW, Reason::ConfigInvalid);
     denials.push(Denied { reason: Reason::ConfigInvalid, decision, config: None });

@@ -1,18 +1,19 @@
 //! `issuers`.
 
 use super::super::reader::{Node, Object};
-use super::super::{Issuer, KeySource, Provider, RemoteKeys, checks, defaults, same_token_type};
-use super::{claims, word};
+use super::super::{Issuer, KeySource, ProofMode, Provider, RemoteKeys, checks, defaults, same_token_type};
+use super::{claims, proof, word};
 use crate::{limits, spiffe};
 use serde_json::Value;
 
-pub(super) fn issuers(node: &Node<'_>) -> Option<Vec<Issuer>> {
-    let issuers = node.list(1..=limits::ISSUERS, issuer);
+/// `lacks_address`: nothing says what the address of a request is.
+pub(super) fn issuers(node: &Node<'_>, lacks_address: bool) -> Option<Vec<Issuer>> {
+    let issuers = node.list(1..=limits::ISSUERS, |node| issuer(node, lacks_address));
     node.refuse_repeated("issuer", limits::ISSUERS);
     issuers
 }
 
-fn issuer(node: &Node<'_>) -> Option<Issuer> {
+fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
     let mut object = node.object()?;
     let provider = object.defaulted("provider", Provider::default, |node| {
         let words: Vec<_> = Provider::ALL.iter().map(|provider| (provider.name(), *provider)).collect();
@@ -25,15 +26,10 @@ fn issuer(node: &Node<'_>) -> Option<Issuer> {
         || format!("for `{}`: {}", preset.name, preset.audience),
         |node| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq),
     );
-    // By name: an algorithm may have two, and whoever lists both means that a token may use either.
     let algorithms = object.required_as(
         "algorithms",
         || format!("what the issuer signs with; `{}`: usually `{}`", preset.name, preset.algorithm),
-        |node| {
-            let named = |node: &Node<'_>| Some((checks::algorithm(node)?, node.value().clone()));
-            let set = node.set(1..=limits::SMALL_LIST, named, |left, right| left.1 == right.1)?;
-            Some(set.into_iter().map(|(algorithm, _)| algorithm).collect())
-        },
+        checks::algorithms,
     );
     let same_type = |left: &Option<String>, right: &Option<String>| match (left, right) {
         (Some(left), Some(right)) => same_token_type(left, right),
@@ -55,6 +51,14 @@ fn issuer(node: &Node<'_>) -> Option<Issuer> {
         let range = (limits::MIN_TOKEN_BYTES as u64)..=(limits::MAX_TOKEN_BYTES as u64);
         usize::try_from(node.integer(&range)?).ok()
     });
+    let proof = object.defaulted("proof", ProofMode::default, proof::mode);
+    let proof_kinds = object.defaulted("proof_kinds", defaults::proof_kinds, proof::kinds);
+    if lacks_address
+        && proof.is_some_and(|mode| mode != ProofMode::None)
+        && let Some(kinds) = &proof_kinds
+    {
+        proof::refuse_without_address(&mut object, kinds);
+    }
     object.finish();
     Some(Issuer {
         issuer: issuer?,
@@ -69,6 +73,8 @@ fn issuer(node: &Node<'_>) -> Option<Issuer> {
         clock_skew_s: clock_skew_s?,
         max_lifetime_s: max_lifetime_s?,
         token_bytes: token_bytes?,
+        proof: proof?,
+        proof_kinds: proof_kinds?,
     })
 }
 

@@ -3,12 +3,15 @@
 use super::super::reader::Node;
 use super::depth;
 use crate::limits;
+use crate::proof_kind::ProofKind;
 use serde_json::Value;
 
 /// What routes refer to; `None` where the referred part is itself in doubt.
 pub(super) struct Named<'a> {
     pub(super) max_depth: Option<u8>,
     pub(super) entries: Option<Vec<&'a str>>,
+    /// Kinds of proofs that the issuers accept and that name an address, where nothing says what the address of a request is.
+    pub(super) addressed_proofs: Vec<ProofKind>,
 }
 
 /// The names of all policy entries, also of those with problems.

@@ -1,9 +1,9 @@
 //! `routes`.
 
 use super::super::reader::{Node, shown};
-use super::super::{Route, RouteMatch, checks};
+use super::super::{ProofMode, Route, RouteMatch, checks};
 use super::named::{Named, entry_reference, route_depth};
-use super::{a2a, mcp};
+use super::{a2a, mcp, proof};
 use crate::denial::PathError;
 use crate::http::PathPrefix;
 use crate::limits;
@@ -15,6 +15,10 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
     let scopes = object.optional("scopes", |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
     let max_depth = object.optional("max_depth", |node| route_depth(node, named));
     let delegation_required = object.defaulted("delegation_required", || false, Node::boolean);
+    let proof = object.defaulted("proof", ProofMode::default, proof::mode);
+    if proof.is_some_and(|mode| mode != ProofMode::None) {
+        proof::refuse_without_address(&mut object, &named.addressed_proofs);
+    }
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
@@ -29,7 +33,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         );
     }
     if anonymous == Some(true) {
-        for name in ["scopes", "max_depth", "delegation_required", "policies", "mcp", "a2a"] {
+        for name in ["scopes", "max_depth", "delegation_required", "proof", "policies", "mcp", "a2a"] {
             if let Some(node) = object.member(name) {
                 node.refuse_with::<()>(
                     "has no meaning on an anonymous route, which never looks at a token",
@@ -46,6 +50,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         scopes: scopes?.unwrap_or_default(),
         max_depth: max_depth?,
         delegation_required: delegation_required?,
+        proof: proof?,
         policies: policies?,
         mcp: mcp?,
         a2a: a2a?,

@@ -4,9 +4,19 @@ use super::RequestHead;
 use crate::denial::{CredentialProblem, Denial, Evidence, TokenProblem};
 use crate::reason::Reason;
 
+/// The scheme that a credential comes with (RFC 9110 §11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
+
 /// The one credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential<'a> {
+    scheme: Scheme,
     token: &'a [u8],
 }
 
@@ -14,12 +24,11 @@ impl RequestHead {
     /// What the one `authorization` header holds (RFC 6750 §2.1). The query and the body are never looked at.
     ///
     /// ```text
-    /// authorization = scheme 1*SP token68      ; scheme: "Bearer", in any case
+    /// authorization = scheme 1*SP token68      ; scheme: "Bearer" or "DPoP", in any case
     /// ```
     ///
     /// # Errors
-    /// [`Reason::TokenMissing`] without such a header or with another scheme, [`Reason::CredentialAmbiguous`] with
-    /// several, [`Reason::ProofUnsupported`] for the scheme `DPoP` (RFC 9449 §7.1), whose proofs are not checked here.
+    /// [`Reason::TokenMissing`] without such a header or with another scheme, [`Reason::CredentialAmbiguous`] with several.
     pub fn credential(&self) -> Result<Credential<'_>, Denial> {
         let refuse = |reason, problem| Denial::new(reason, Evidence::Credential { problem });
         let value = self
@@ -30,17 +39,22 @@ impl RequestHead {
         }
         let space = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
         let (scheme, rest) = value.split_at_checked(space).ok_or(Reason::Internal)?;
-        if scheme.eq_ignore_ascii_case(b"DPoP") {
-            return Err(refuse(Reason::ProofUnsupported, CredentialProblem::Proof));
-        }
-        if !scheme.eq_ignore_ascii_case(b"Bearer") {
-            return Err(refuse(Reason::TokenMissing, CredentialProblem::Scheme));
-        }
-        Ok(Credential { token: trim_spaces(rest) })
+        let scheme = match scheme {
+            scheme if scheme.eq_ignore_ascii_case(b"Bearer") => Scheme::Bearer,
+            scheme if scheme.eq_ignore_ascii_case(b"DPoP") => Scheme::Dpop,
+            _ => return Err(refuse(Reason::TokenMissing, CredentialProblem::Scheme)),
+        };
+        Ok(Credential { scheme, token: trim_spaces(rest) })
     }
 }
 
 impl<'a> Credential<'a> {
+    /// What it came with.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// The token, as it came: to look it up among those that are known.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
@@ -115,8 +129,8 @@ mod tests {
             (vec!["Bearer a\tb"], Reason::TokenMalformed),
             (vec!["Bearer\ta.b.c"], Reason::TokenMissing),
             (vec!["Bearer \u{e9}"], Reason::TokenMalformed),
-            (vec!["DPoP a.b.c"], Reason::ProofUnsupported),
-            (vec!["dpop"], Reason::ProofUnsupported),
+            (vec!["DPoP a.b.c", "Bearer a.b.c"], Reason::CredentialAmbiguous),
+            (vec!["dpop"], Reason::TokenMalformed),
         ] {
             assert_eq!(credential(&values), Err(reason), "{values:?}");
         }
@@ -124,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_scheme_is_read_in_any_case() {
-        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c ", "DPoP a.b.c", "dpop  a.b.c"] {
             assert_eq!(credential(&[value]), Ok("a.b.c".to_owned()), "{value}");
         }
     }

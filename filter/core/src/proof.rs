@@ -1,0 +1,174 @@
+//! Proofs of possession: evidence that the sender holds the key that its token is bound to.
+//!
+//! A token that is bound to a key (`cnf`, RFC 7800) and comes without a proof of that key is a stolen token, or as good as one. A
+//! [`Possession`] says that this was looked at; without one no request is authorized.
+
+mod dpop;
+mod nonce;
+mod replay;
+
+pub use nonce::NonceKey;
+pub use replay::{PartState, ReplayError, ReplayMemory, SharedMemory, SharedMemoryFailed, Use};
+
+use crate::chain::VerifiedChain;
+use crate::config::{NonceMode, ProofMode, Proofs};
+use crate::denial::{ClaimProblem, Denial, Evidence, ProofProblem};
+use crate::http::{Credential, NormalPath, RequestHead, Scheme};
+use crate::keys::{InModule, SignatureVerifier};
+use crate::proof_kind::ProofKind;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+
+/// What a decision asks of the proxy, beside the time: to verify signatures, and what it knows that is not in the request.
+pub trait Surroundings: SignatureVerifier {
+    /// The memory that all workers of the proxy share, and nobody else writes. `None`: there is none, and each worker remembers for
+    /// itself.
+    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
+        None
+    }
+}
+
+impl Surroundings for InModule {}
+
+/// A request, as far as proofs are about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    /// Its head.
+    pub head: &'a RequestHead,
+    /// Its path in normal form.
+    pub path: &'a NormalPath,
+    /// What it came with.
+    pub credential: Credential<'a>,
+}
+
+/// What was shown of the key that a token is bound to. It can only be made by [`Prover::prove`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Possession {
+    kinds: Vec<ProofKind>,
+    wants_nonce: bool,
+}
+
+impl Possession {
+    /// The kinds of proofs that hold; none of a token that is not bound.
+    #[must_use]
+    pub fn kinds(&self) -> &[ProofKind] {
+        &self.kinds
+    }
+
+    /// Whether the sender should be given a new nonce: that of its proof is soon too old.
+    #[must_use]
+    pub fn wants_nonce(&self) -> bool {
+        self.wants_nonce
+    }
+}
+
+/// Verifies proofs, and remembers those that were used.
+#[derive(Debug)]
+pub struct Prover {
+    memory: ReplayMemory,
+    nonces: NonceKey,
+}
+
+impl Prover {
+    /// With a secret for nonces; nothing is remembered yet.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        Self { memory: ReplayMemory::default(), nonces: NonceKey::new(secret) }
+    }
+
+    /// Makes nonces with another secret.
+    pub fn set_secret(&mut self, secret: &[u8]) {
+        self.nonces = NonceKey::new(secret);
+    }
+
+    /// Takes over what `earlier` remembers.
+    pub fn take_over_memory(&mut self, earlier: &Self) {
+        self.memory = earlier.memory.clone();
+    }
+
+    /// Takes over the secret for nonces.
+    pub fn take_over_secret(&mut self, earlier: &Self) {
+        self.nonces = earlier.nonces.clone();
+    }
+
+    /// A nonce for the next proof (RFC 9449 §9).
+    #[must_use]
+    pub fn nonce(&self, now: UnixTime) -> String {
+        self.nonces.make(now)
+    }
+
+    /// Checks that the sender of a request holds what its token is bound to. A proof that holds is used up.
+    ///
+    /// # Errors
+    /// [`Reason::ProofRequired`], [`Reason::ProofInvalid`], [`Reason::ProofReplayed`], [`Reason::ProofNonceRequired`],
+    /// [`Reason::ProofUnsupported`], or [`Reason::ClaimInvalid`] for a bound token where no proofs are verified.
+    pub fn prove(
+        &self,
+        chain: &VerifiedChain,
+        sent: Sent<'_>,
+        settings: &Proofs,
+        surroundings: &dyn Surroundings,
+        now: UnixTime,
+    ) -> Result<Possession, Denial> {
+        let (token, route) = (chain.token(), chain.route().entry());
+        let issuer = token.issuer().entry();
+        let mode = issuer.proof.max(route.proof);
+        let Some(binding) = token.binding() else {
+            return match (mode, sent.credential.scheme()) {
+                (ProofMode::Required, _) => Err(required(None, ProofProblem::Unbound)),
+                (_, Scheme::Dpop) => Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo)),
+                (ProofMode::None | ProofMode::IfBound, Scheme::Bearer) => Ok(Possession::default()),
+            };
+        };
+        if mode == ProofMode::None {
+            let evidence = Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound };
+            return Err(Denial::new(Reason::ClaimInvalid, evidence));
+        }
+        let mut possession = Possession::default();
+        let accepts = |kind| match issuer.proof_kinds.contains(&kind) {
+            true => Ok(()),
+            false => Err(denial(Reason::ProofUnsupported, Some(kind), ProofProblem::NotAccepted)),
+        };
+        match binding.thumbprint() {
+            Some(thumbprint) => {
+                accepts(ProofKind::Dpop)?;
+                let proof = dpop::Proof { token, sent, settings, verifier: surroundings, now };
+                let proven = proof.check(&self.nonces)?;
+                let until = proven.until;
+                let used = Use { purpose: "dpop", owner: thumbprint, id: &proven.id, until };
+                self.memory.use_once(surroundings.shared_memory(), &used, now).map_err(refused)?;
+                possession.kinds.push(ProofKind::Dpop);
+                possession.wants_nonce = settings.dpop.nonce == NonceMode::Required && proven.is_nonce_old;
+            }
+            None if sent.credential.scheme() == Scheme::Dpop => {
+                return Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo));
+            }
+            None => {}
+        }
+        if binding.certificate().is_some() {
+            accepts(ProofKind::Mtls)?;
+            return Err(denial(Reason::ProofUnsupported, Some(ProofKind::Mtls), ProofProblem::NotAccepted));
+        }
+        match possession.kinds.is_empty() {
+            true => Err(denial(Reason::ProofUnsupported, None, ProofProblem::UnknownBinding)),
+            false => Ok(possession),
+        }
+    }
+}
+
+fn denial(reason: Reason, proof: Option<ProofKind>, problem: ProofProblem) -> Denial {
+    Denial::new(reason, Evidence::Proof { proof, problem })
+}
+
+fn required(proof: Option<ProofKind>, problem: ProofProblem) -> Denial {
+    denial(Reason::ProofRequired, proof, problem)
+}
+
+fn refused(error: ReplayError) -> Denial {
+    let (reason, problem) = match error {
+        ReplayError::Used => (Reason::ProofReplayed, ProofProblem::Used),
+        ReplayError::Full => (Reason::ReplayMemoryFull, ProofProblem::NoRoom),
+        ReplayError::Failed => return Reason::Internal.into(),
+    };
+    denial(reason, Some(ProofKind::Dpop), problem)
+}
