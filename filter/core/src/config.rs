@@ -300,6 +300,12 @@ impl Config {
         rules.any(|mcp| mcp.sessions == Sessions::Bound)
     }
 
+    /// Whether every token must come with this kind of proof, whatever its issuer and the route.
+    #[must_use]
+    pub fn requires_proof(&self, kind: ProofKind) -> bool {
+        self.issuers.iter().all(|issuer| issuer.proof == ProofMode::Required && issuer.proof_kinds == [kind])
+    }
+
     /// Whether anything may be used once only: proofs that have an id.
     #[must_use]
     pub fn uses_once(&self) -> bool {

@@ -5,6 +5,7 @@
 
 use crate::config::{Config, ProtectedResource, WELL_KNOWN};
 use crate::http::{NormalPath, RequestHead};
+use crate::proof_kind::ProofKind;
 use serde::Serialize;
 use std::rc::Rc;
 
@@ -23,20 +24,40 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scopes_supported: &'a [String],
     bearer_methods_supported: [&'static str; 1],
+    /// RFC 9449 §5.2, as RFC 9728 §2 takes it over.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    dpop_signing_alg_values_supported: &'a [&'static str],
+    #[serde(skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_client_certificate_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_documentation: Option<&'a str>,
 }
 
+/// Absent means that it is not so (RFC 9728 §2).
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Metadata {
-    fn new(entry: &ProtectedResource) -> Result<Self, serde_json::Error> {
+    fn new(entry: &ProtectedResource, config: &Config) -> Result<Self, serde_json::Error> {
+        let algorithms: Vec<&str> = match config.accepts_proof(ProofKind::Dpop) {
+            true => config.proofs.dpop.algorithms.iter().map(|algorithm| algorithm.name()).collect(),
+            false => Vec::new(),
+        };
         let document = Document {
             resource: entry.resource.as_str(),
             authorization_servers: &entry.authorization_servers,
             scopes_supported: &entry.scopes_supported,
             // The query and the body are never looked at (RFC 6750 §2.2, §2.3).
             bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: &algorithms,
+            dpop_bound_access_tokens_required: config.requires_proof(ProofKind::Dpop),
+            tls_client_certificate_bound_access_tokens: config.requires_proof(ProofKind::Mtls),
             resource_name: entry.resource_name.as_deref(),
             resource_documentation: entry.resource_documentation.as_deref(),
         };
@@ -79,7 +100,7 @@ impl Resources {
         let mut addresses = Vec::new();
         let all = &config.protected_resources;
         for (index, entry) in all.iter().enumerate() {
-            let metadata = Rc::new(Metadata::new(entry).map_err(|_| index)?);
+            let metadata = Rc::new(Metadata::new(entry, config).map_err(|_| index)?);
             let of = &entry.resource;
             let path = of.metadata_path();
             let path = path.strip_suffix('/').unwrap_or(path);

@@ -323,3 +323,31 @@ fn without_a_configuration_nothing_is_answered() {
     let Reply::Local(answer) = Reply::new(&decision, None) else { panic!("forwarded") };
     assert_eq!(answer.status, 503);
 }
+
+#[test]
+fn the_metadata_says_which_proofs_tokens_need() {
+    let document = |proof: Value| {
+        let config = with(json!([resource("https://tools.example/mcp")]), |c| {
+            c["issuers"][0].as_object_mut().unwrap().extend(proof.as_object().unwrap().clone());
+            c["proofs"] = json!({ "external_uris": ["https://tools.example"] });
+        });
+        let decision = ask(&config, "GET", "tools.example", &format!("{WELL_KNOWN}/mcp"), &[]);
+        let document: Value = serde_json::from_slice(&local(&decision, &config).body).unwrap();
+        [
+            "dpop_signing_alg_values_supported",
+            "dpop_bound_access_tokens_required",
+            "tls_client_certificate_bound_access_tokens",
+        ]
+        .map(|name| document.get(name).cloned())
+    };
+    let algorithms = Some(json!(["ES256", "EdDSA"]));
+    let yes = Some(json!(true));
+    assert_eq!(document(json!({})), [None, None, None]);
+    assert_eq!(document(json!({ "proof": "if_bound" })), [algorithms.clone(), None, None]);
+    assert_eq!(document(json!({ "proof": "required" })), [algorithms.clone(), None, None]);
+    assert_eq!(
+        document(json!({ "proof": "required", "proof_kinds": ["dpop"] })),
+        [algorithms, yes.clone(), None]
+    );
+    assert_eq!(document(json!({ "proof": "required", "proof_kinds": ["mtls"] })), [None, None, yes]);
+}

@@ -3,12 +3,13 @@
 mod a2a;
 mod issuers;
 mod mcp;
+mod proofs;
 mod resources;
 mod rules;
 
 use super::{AgentFrom, Config, Problem, Route, RouteMatch, Rules};
 
-/// Warnings in the order of issuers, delegation, routes, policies, upstream, protected resources.
+/// Warnings in the order of issuers, delegation, routes, policies, proofs, upstream, protected resources.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
     issuers::warnings(config, &mut warnings);
@@ -54,6 +55,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             ));
         }
     }
+    proofs::warnings(config, &mut warnings);
     if config.upstream.forward_token {
         warnings.push(warning(
             "/upstream/forward_token".to_owned(),

@@ -15,7 +15,8 @@ pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// `https://tools.example/mcp` that is `https://tools.example/.well-known/oauth-protected-resource/mcp`, and
 /// `https://tools.example/.well-known/oauth-protected-resource` too if it is the only resource of its host. Challenges for requests at or
 /// below the resource name the first of these. The metadata says, besides what is written here, that tokens come in the header
-/// (`"bearer_methods_supported": ["header"]`).
+/// (`"bearer_methods_supported": ["header"]`), and what `proof` of the issuers asks for: `dpop_signing_alg_values_supported`,
+/// `dpop_bound_access_tokens_required` and `tls_client_certificate_bound_access_tokens`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ProtectedResource {

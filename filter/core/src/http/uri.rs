@@ -60,6 +60,12 @@ impl ExternalUri {
         Some(Self { origin, path: String::new() })
     }
 
+    /// Whether requests come over TLS, or from this machine.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.origin.is_https || matches!(self.origin.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    }
+
     /// Whether `address` is that of a request for `path`, which came to this gateway under this address.
     #[must_use]
     pub fn is_followed_by(&self, path: &NormalPath, address: &Address) -> bool {

@@ -346,3 +346,27 @@ fn rules_for_a2a_that_never_apply_are_pointed_at() {
     let document = edited(&valid(), "/policies", Some(json!([{ "name": "agents" }])));
     assert_eq!(warned(&edited(&document, "/routes", Some(one))), Vec::<String>::new());
 }
+
+#[test]
+fn proofs_that_are_of_no_use_or_of_less_than_it_seems_are_pointed_at() {
+    let pointers = |change: &dyn Fn(&mut Value)| {
+        let found = config(change).warnings().into_iter().map(|problem| problem.pointer);
+        found.filter(|pointer| pointer.starts_with("/proofs")).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        pointers(&|c| c["proofs"] = json!({ "external_uris": ["https://tools.example"] })),
+        ["/proofs"]
+    );
+    let uris = |uris: Value| {
+        move |c: &mut Value| {
+            c["issuers"][0]["proof"] = json!("if_bound");
+            c["proofs"] = uris.clone();
+        }
+    };
+    assert_eq!(pointers(&uris(json!({ "uris_from_host": true }))), ["/proofs/uris_from_host"]);
+    let plain = json!({ "external_uris": ["https://tools.example", "http://tools.example"] });
+    assert_eq!(pointers(&uris(plain)), ["/proofs/external_uris/1"]);
+    let good = json!({ "external_uris": ["https://tools.example", "http://localhost:10000"] });
+    assert_eq!(pointers(&uris(good)), none);
+}
