@@ -1,7 +1,8 @@
 //! The way of one request from its head to a decision, as a machine that the filter feeds and obeys.
 //!
 //! ```text
-//! head → path → route → credential → ParsedToken → (keys) → SignedToken → VerifiedChain → RequestContext → verdicts → Decision
+//! head → path → route → credential → ParsedToken → (keys) → SignedToken → VerifiedChain → Possession → RequestContext → verdicts
+//!      → Decision
 //! ```
 //!
 //! The machine asks for nothing but keys. It does no I/O, reads no clock and logs nothing, so the harness, the unit

@@ -3,7 +3,7 @@
 //! Data flows one way, and each type can only be made from the one before it, so that no step can be skipped:
 //!
 //! ```text
-//! bytes → ParsedToken → SignedToken → VerifiedChain → RequestContext → verdicts → Decision → (Reply, AuditRecord)
+//! bytes → ParsedToken → SignedToken → VerifiedChain → Possession → RequestContext → verdicts → Decision → (Reply, AuditRecord)
 //! ```
 //!
 //! A proof cannot be made by hand: fields are private, and `tests/ui` holds what the compiler says to whoever tries.

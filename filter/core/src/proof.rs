@@ -42,13 +42,18 @@ pub struct Sent<'a> {
 }
 
 /// What was shown of the key that a token is bound to. It can only be made by [`Prover::prove`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Possession {
     kinds: Vec<ProofKind>,
     wants_nonce: bool,
 }
 
 impl Possession {
+    /// Nothing was shown yet, or need be.
+    const fn nothing() -> Self {
+        Self { kinds: Vec::new(), wants_nonce: false }
+    }
+
     /// The kinds of proofs that hold; none of a token that is not bound.
     #[must_use]
     pub fn kinds(&self) -> &[ProofKind] {
@@ -117,14 +122,14 @@ impl Prover {
             return match (mode, sent.credential.scheme()) {
                 (ProofMode::Required, _) => Err(required(None, ProofProblem::Unbound)),
                 (_, Scheme::Dpop) => Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo)),
-                (ProofMode::None | ProofMode::IfBound, Scheme::Bearer) => Ok(Possession::default()),
+                (ProofMode::None | ProofMode::IfBound, Scheme::Bearer) => Ok(Possession::nothing()),
             };
         };
         if mode == ProofMode::None {
             let evidence = Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound };
             return Err(Denial::new(Reason::ClaimInvalid, evidence));
         }
-        let mut possession = Possession::default();
+        let mut possession = Possession::nothing();
         let accepts = |kind| match issuer.proof_kinds.contains(&kind) {
             true => Ok(()),
             false => Err(denial(Reason::ProofUnsupported, Some(kind), ProofProblem::NotAccepted)),
