@@ -115,6 +115,7 @@ impl Attenuated {
         self.shape()?;
         self.narrowing()?;
         let times = self.times(issuer)?;
+        self.revocation()?;
         self.audiences(issuer)?;
         self.checkable(issuer.chain.constraints.as_deref().unwrap_or_default())?;
         Ok(Verified { chain: self, times })
@@ -231,6 +232,15 @@ impl Attenuated {
             self.links().flat_map(|link| [Some(link.issued_at), link.not_before]).flatten().max();
         let last = self.last();
         Ok(Times { issued_at: Some(last.issued_at), not_before: begins, expires_at: last.expires_at })
+    }
+
+    /// Step 7: no list of revoked tokens is looked at, and a link that asks for it may have been revoked.
+    fn revocation(&self) -> Result<(), Denial> {
+        let asks = |link: &Link| link.token.unverified_claims().contains_key("status");
+        match self.links().enumerate().find(|(_, link)| asks(link)) {
+            Some((position, link)) => Err(refused(Reason::ClaimInvalid, position, link, LinkProblem::Status)),
+            None => Ok(()),
+        }
     }
 
     /// Step 8: every link is meant for us. The draft asks it of the last one only; but that one's audience is an agent's word, and a token

@@ -71,6 +71,9 @@ pub enum LinkProblem {
     /// The chain changes the principal.
     #[error("`sub` is not that of the root")]
     Subject,
+    /// It refers to a list of revoked tokens.
+    #[error("has `status`: no status list is consulted here, and it is not known whether the link is revoked")]
+    Status,
     /// The last link has a constraint that nobody here checks.
     #[error(
         "has a constraint of the type `{constraint}`, and `chain.constraints` does not say that policies check it"

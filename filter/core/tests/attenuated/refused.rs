@@ -328,6 +328,16 @@ fn every_link_must_be_meant_for_us() {
     }
 }
 
+/// The draft, step 7: what is not known is not "not revoked".
+#[test]
+fn a_link_that_may_have_been_revoked_is_refused() {
+    for at in 0..3 {
+        let status = json!({ "status_list": { "idx": 0, "uri": "https://idp.example/status" } });
+        let (reason, evidence) = why(&decided(&Chain::of(3).with(|l| l[at].claims["status"] = status)));
+        assert_eq!((reason, &evidence["link"]), (Some(Reason::ClaimInvalid), &json!(at)), "{evidence}");
+    }
+}
+
 #[test]
 fn an_agent_of_another_namespace_is_trusted_only_if_it_is_listed() {
     let chain = Chain::of(3).with(|l| l[1].claims["iss"] = json!("https://agents.example"));

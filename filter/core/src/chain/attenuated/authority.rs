@@ -108,10 +108,11 @@ impl Authority {
 fn covers(granted: &str, scope: &str) -> bool {
     match granted.strip_suffix('*') {
         // With the dot: `crm.*` covers neither `crm` nor `crmx.read`.
-        Some(prefix) if is_wildcard(granted) => {
-            scope.starts_with(prefix) && (is_literal(scope) || is_wildcard(scope))
+        // What is cheap comes first: there may be many scopes on both sides.
+        Some(prefix) => {
+            scope.starts_with(prefix) && is_wildcard(granted) && (is_literal(scope) || is_wildcard(scope))
         }
-        _ => granted == scope,
+        None => granted == scope,
     }
 }
 

@@ -77,7 +77,9 @@ pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
             }
         }
         Some(_) => {
-            for name in ["header", "constraints"] {
+            // What is wrong anyway is reported once.
+            let are_read = [("header", header.is_some()), ("constraints", constraints.is_some())];
+            for (name, _) in are_read.into_iter().filter(|(_, is_read)| *is_read) {
                 if let Some(node) = object.member(name) {
                     node.refuse_with::<()>("has a meaning with the form `attenuated` only", "remove it");
                 }

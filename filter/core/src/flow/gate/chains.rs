@@ -26,6 +26,12 @@ impl EarlierLinks<'_> {
 }
 
 impl Gate {
+    /// The headers in which links of chains come, each once for each issuer that has it.
+    #[must_use]
+    pub fn chain_headers(&self) -> &[String] {
+        &self.chain_headers
+    }
+
     /// The one header with links of a chain, if any came. Where no issuer has chains in a header, nobody looks for one.
     pub(in crate::flow) fn earlier_links<'h>(
         &self,
