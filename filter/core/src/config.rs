@@ -26,7 +26,9 @@ mod schema;
 mod suggest;
 
 pub use a2a::{A2a, A2aMethod, CardAccess};
-pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
+pub use claims::{
+    AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark, Sign,
+};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
@@ -240,6 +242,11 @@ impl Config {
     /// Text that is not strict JSON.
     pub fn expand(bytes: &[u8]) -> Result<serde_json::Value, Problem> {
         parse::expand(bytes)
+    }
+
+    /// The headers in which links of attenuated chains come, see [`ChainRule::header`].
+    pub fn chain_headers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().filter_map(|issuer| issuer.chain.header.as_deref())
     }
 
     /// Whether any route asks for a host.

@@ -14,5 +14,5 @@ pub use headers::Headers;
 pub use host::{Host, HostPattern, HostPatternError};
 pub use path::{NormalPath, PathPrefix};
 pub(crate) use path::{fold, may_fold};
-pub use reserved::{OWN_PREFIX, RESERVED, ReservedHeaders, Takes, WITH_HOSTS, may_be_passed_on};
+pub use reserved::{OWN_PREFIX, RESERVED, ReservedHeaders, Takes, WITH_HOSTS, may_be_passed_on, reads_alike};
 pub use uri::{Address, ExternalUri};

@@ -16,6 +16,10 @@ pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
 pub const CLAIM_POINTERS: usize = 32;
 /// Most hops of a chain, counted or not.
 pub const HOPS: usize = 32;
+/// Most links of an attenuated chain, root and access token included: no chain may have more hops.
+pub const CHAIN_LINKS: usize = MAX_MAX_DEPTH as usize;
+/// Longest header with the links of an attenuated chain, in bytes.
+pub const CHAIN_BYTES: usize = 64 * 1024;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
 pub const JSON_DEPTH: usize = 32;
 /// Most values in the header, and in the claims, of one token: the memory that JSON takes grows with them.

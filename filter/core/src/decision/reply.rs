@@ -4,7 +4,7 @@ use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Config, ProofMode};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, OWN_PREFIX, Scheme};
+use crate::http::{Connection, OWN_PREFIX, Scheme, reads_alike};
 use crate::policy::Obligation;
 use crate::proof_kind::ProofKind;
 use crate::reason::{Challenge, Reason};
@@ -44,6 +44,8 @@ pub struct Forward<'a> {
     pub session: Option<&'a str>,
     /// Headers to remove.
     pub remove: Vec<&'static str>,
+    /// More headers to remove, under the names that they came with: those with links of chains.
+    pub remove_chains: Vec<&'a [u8]>,
     /// Headers to add: reserved ones, each once.
     pub add: Vec<(Cow<'a, str>, &'a str)>,
 }
@@ -108,6 +110,19 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
         forward.remove.push("authorization");
         if decision.head.has_dpop() {
             forward.remove.push("dpop");
+        }
+    }
+    let is_checked = config.upstream.forward_token && permit.chain().is_some();
+    for header in config.chain_headers() {
+        let names = decision.head.headers().iter().map(|(name, _)| name);
+        // Also under a name that a server reads as that one, which nobody looked at.
+        let unchecked = names.filter(|name| {
+            reads_alike(name, header.as_bytes()) && !(is_checked && *name == header.as_bytes())
+        });
+        for name in unchecked {
+            if !forward.remove_chains.contains(&name) {
+                forward.remove_chains.push(name);
+            }
         }
     }
     if decision.head.has_odd_forwarded_host() {

@@ -17,6 +17,9 @@ pub enum CredentialProblem {
         "the authorization header has the scheme DPoP, and `proof` of no issuer and no route asks for such proofs"
     )]
     Proof,
+    /// Several headers with links of a chain.
+    #[error("more than one header with links of a delegation chain came")]
+    Chains,
     /// Several headers, or several credentials in one.
     #[error("more than one credential came")]
     Several,

@@ -4,6 +4,7 @@ use super::cause::{
     ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
     ProtocolProblem, SessionProblem, TokenProblem,
 };
+use super::link::{LinkProblem, WidenedMember};
 use crate::limits;
 use crate::proof_kind::ProofKind;
 use crate::time::UnixTime;
@@ -173,6 +174,32 @@ pub enum Evidence {
         /// What is wrong with it.
         #[serde(serialize_with = "text")]
         problem: ClaimProblem,
+    },
+    /// A link of an attenuated chain is not one, or does not follow the link before it.
+    Link {
+        /// Its position; the root is at 0.
+        link: usize,
+        /// `client_id` of the link, whose signature may not have been verified.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unverified_client_id: Option<Shown>,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: LinkProblem,
+    },
+    /// A link of an attenuated chain grants more than the link before it.
+    Widened {
+        /// Its position; the root is at 0.
+        link: usize,
+        /// `client_id` of the link: the agent that would be given more.
+        client_id: Shown,
+        /// What is wider.
+        member: WidenedMember,
+        /// The scope, or the key of the constraint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<Shown>,
+        /// The type of the constraint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        constraint: Option<&'static str>,
     },
     /// The chain has too many hops.
     Depth {

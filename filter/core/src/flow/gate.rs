@@ -1,5 +1,6 @@
 //! Everything that decisions need and that outlives a request.
 
+mod chains;
 mod locate;
 
 pub(super) use locate::{Denied, Place};
@@ -12,7 +13,7 @@ use crate::action::SessionKey;
 use crate::chain::{SignedToken, TokenCache, VerifiedChain};
 use crate::config::{Config, KeySource, PolicyEntry, Problem};
 use crate::denial::{CredentialProblem, Denial, Evidence, KeysProblem};
-use crate::http::{Credential, ReservedHeaders, Scheme};
+use crate::http::{Credential, RequestHead, ReservedHeaders, Scheme};
 use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
@@ -29,6 +30,10 @@ pub struct Gate {
     config: Config,
     issuers: Vec<(Rc<TrustedIssuer>, KeyStore)>,
     cache: TokenCache,
+    /// The headers in which links of chains come.
+    chain_headers: Vec<String>,
+    /// Tokens with such links, by the bytes of both.
+    chains: TokenCache,
     policies: Box<dyn Policies>,
     routes: Routes,
     resources: Resources,
@@ -121,13 +126,16 @@ impl Gate {
         })?;
         let matches_hosts = config.matches_hosts();
         let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
-        let cache = TokenCache::new(seed);
+        let (cache, chains) = (TokenCache::new(seed), TokenCache::new(seed));
+        let chain_headers = config.chain_headers().map(str::to_owned).collect();
         let accepts_dpop = config.accepts_proof(ProofKind::Dpop);
         let token_bytes = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or_default();
         Ok(Self {
             config,
             issuers,
             cache,
+            chain_headers,
+            chains,
             policies,
             routes,
             resources,
@@ -254,6 +262,7 @@ impl Gate {
     /// The token that a request carries: known, or verified now and known from now on.
     pub(super) fn token(
         &mut self,
+        head: &RequestHead,
         credential: Credential<'_>,
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
@@ -261,6 +270,9 @@ impl Gate {
         if credential.scheme() == Scheme::Dpop && !self.accepts_dpop {
             let evidence = Evidence::Credential { problem: CredentialProblem::Proof };
             return Err(Denial::new(Reason::ProofUnsupported, evidence).into());
+        }
+        if let Some(earlier) = self.earlier_links(head)? {
+            return self.chained_token(credential, earlier, verifier, now);
         }
         // By its exact bytes, and before they are looked at: what is known is a token.
         if let Some(token) = self.cached(credential.bytes(), now) {

@@ -1,7 +1,9 @@
 //! `issuers`.
 
 use super::super::reader::{Node, Object};
-use super::super::{Issuer, KeySource, ProofMode, Provider, RemoteKeys, checks, defaults, same_token_type};
+use super::super::{
+    ChainForm, Issuer, KeySource, ProofMode, Provider, RemoteKeys, checks, defaults, same_token_type,
+};
 use super::{claims, proof, word};
 use crate::{limits, spiffe};
 use serde_json::Value;
@@ -58,6 +60,13 @@ fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
         && let Some(kinds) = &proof_kinds
     {
         proof::refuse_without_address(&mut object, kinds);
+    }
+    if chain.as_ref().is_some_and(|chain| chain.form == ChainForm::Attenuated) {
+        let provider = provider.unwrap_or_default();
+        claims::refuse_beside_attenuated(&mut object, provider, claims.as_ref(), agent.as_ref());
+        if proof.is_some_and(|mode| mode != ProofMode::Required) {
+            claims::refuse_unproven(&mut object);
+        }
     }
     object.finish();
     Some(Issuer {

@@ -41,7 +41,12 @@ impl Gate {
     /// metadata of a protected resource.
     pub(in crate::flow) fn locate(&self, head: &RequestHead) -> Result<Place, Box<Denied>> {
         let mut facts = Facts::default();
-        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
+        let kept = |name: &[u8]| {
+            let is_chain = |header: &str| name.eq_ignore_ascii_case(header.as_bytes());
+            name.eq_ignore_ascii_case(b"authorization")
+                || self.reserved.contains(name)
+                || self.config.chain_headers().any(is_chain)
+        };
         match head.connection(kept) {
             Ok(connection) => facts.connection = connection,
             Err(denial) => return Err(Box::new(Denied { facts, denial })),
