@@ -1,5 +1,6 @@
 //! The request as HTTP has it: its head, its headers, its path, its host, and which of them other programs read otherwise.
 
+mod certificate;
 mod head;
 mod headers;
 mod host;
@@ -7,6 +8,7 @@ mod path;
 mod reserved;
 mod uri;
 
+pub use certificate::{ClientCertificate, ForwardedCertificateError};
 pub use head::connection::Connection;
 pub use head::credential::{Credential, Scheme};
 pub use head::{RequestHead, is_plain_method};

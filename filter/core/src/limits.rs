@@ -40,6 +40,8 @@ pub const RSA_MIN_BITS: usize = 2048;
 pub const RSA_MAX_BITS: usize = 8192;
 /// Longest text from outside in the evidence of a denial, in bytes; the rest is cut off.
 pub const EVIDENCE_TEXT_BYTES: usize = 256;
+/// Longest `x-forwarded-client-cert`, in bytes: it may hold a chain of certificates.
+pub const FORWARDED_CERTIFICATE_BYTES: usize = 32 * 1024;
 /// Longest host name, in bytes (RFC 1035 §2.3.4).
 pub const HOST_BYTES: usize = 255;
 /// Longest request path including the query, in bytes.
