@@ -7,8 +7,9 @@ mod cause;
 mod evidence;
 
 pub use cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem,
+    ForwardedCertificateProblem, KeysProblem, PathError, ProofProblem, ProtocolProblem, SessionProblem,
+    TokenProblem,
 };
 pub use evidence::{Evidence, Shown, UnixMillis};
 

@@ -84,6 +84,10 @@ pub const DPOP_WINDOW_S: core::ops::RangeInclusive<u64> = 1..=300;
 pub const DEFAULT_DPOP_NONCE_LIFETIME_S: u64 = 300;
 /// Range of `proofs.dpop.nonce_lifetime_s`.
 pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
+/// `proofs.wpt.lifetime_s` when absent: how far `exp` of a proof may be ahead, in seconds.
+pub const DEFAULT_WPT_LIFETIME_S: u64 = 300;
+/// Range of `proofs.wpt.lifetime_s`.
+pub const WPT_LIFETIME_S: core::ops::RangeInclusive<u64> = 1..=300;
 /// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
 pub const REPLAY_SLOTS: usize = 4096;
 /// Groups of these parts, so that no sender takes all room.

@@ -10,7 +10,8 @@
 
 mod support;
 
-use mandate_core::http::{ClientCertificate, ForwardedCertificateError as Error};
+use mandate_core::denial::ForwardedCertificateProblem as Error;
+use mandate_core::http::ClientCertificate;
 use mandate_core::limits;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};

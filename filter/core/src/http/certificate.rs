@@ -16,6 +16,7 @@
 //! Envoy does not quote every value that needs it: the name in a certificate may hold what looks like the next pair. So `Hash`,
 //! which it writes before them, must be there exactly once.
 
+use crate::denial::ForwardedCertificateProblem;
 use crate::limits;
 
 /// A client's certificate: what is known of it is enough to tell whether it is a certain one.
@@ -23,23 +24,6 @@ use crate::limits;
 pub struct ClientCertificate {
     digest: [u8; 32],
     uri: Option<String>,
-}
-
-/// Why a header names no certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ForwardedCertificateError {
-    /// Longer than [`limits::FORWARDED_CERTIFICATE_BYTES`].
-    #[error("longer than {} bytes", limits::FORWARDED_CERTIFICATE_BYTES)]
-    TooLong,
-    /// Of several proxies, or several headers: which of them is to be believed is not known.
-    #[error("several elements")]
-    Several,
-    /// Not of the grammar.
-    #[error("malformed")]
-    Malformed,
-    /// Without a digest, with several, or with one that is no SHA-256 in hexadecimal digits.
-    #[error("no single SHA-256 digest")]
-    Digest,
 }
 
 impl ClientCertificate {
@@ -56,12 +40,12 @@ impl ClientCertificate {
     /// What is wrong with the header.
     pub fn forwarded<'a>(
         values: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Option<Self>, ForwardedCertificateError> {
+    ) -> Result<Option<Self>, ForwardedCertificateProblem> {
         let mut values = values.into_iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => element(value).map(Some),
-            (Some(_), Some(_)) => Err(ForwardedCertificateError::Several),
+            (Some(_), Some(_)) => Err(ForwardedCertificateProblem::Several),
         }
     }
 
@@ -78,9 +62,9 @@ impl ClientCertificate {
     }
 }
 
-fn element(value: &[u8]) -> Result<ClientCertificate, ForwardedCertificateError> {
+fn element(value: &[u8]) -> Result<ClientCertificate, ForwardedCertificateProblem> {
     if value.len() > limits::FORWARDED_CERTIFICATE_BYTES {
-        return Err(ForwardedCertificateError::TooLong);
+        return Err(ForwardedCertificateProblem::TooLong);
     }
     let mut digest = None;
     let (mut uri, mut uris) = (None, 0_usize);
@@ -89,7 +73,7 @@ fn element(value: &[u8]) -> Result<ClientCertificate, ForwardedCertificateError>
         let pair = Pair::read(rest)?;
         if pair.key.eq_ignore_ascii_case(b"hash") {
             let read = hexadecimal(pair.value).filter(|_| digest.is_none());
-            digest = Some(read.ok_or(ForwardedCertificateError::Digest)?);
+            digest = Some(read.ok_or(ForwardedCertificateProblem::Digest)?);
         } else if pair.key.eq_ignore_ascii_case(b"uri") {
             uri = some_text(pair.value);
             uris = uris.saturating_add(1);
@@ -97,11 +81,11 @@ fn element(value: &[u8]) -> Result<ClientCertificate, ForwardedCertificateError>
         rest = match pair.rest.split_first() {
             None => break,
             Some((b';', rest)) => rest,
-            Some((b',', _)) => return Err(ForwardedCertificateError::Several),
-            Some(_) => return Err(ForwardedCertificateError::Malformed),
+            Some((b',', _)) => return Err(ForwardedCertificateProblem::Several),
+            Some(_) => return Err(ForwardedCertificateProblem::Malformed),
         };
     }
-    let digest = digest.ok_or(ForwardedCertificateError::Digest)?;
+    let digest = digest.ok_or(ForwardedCertificateProblem::Digest)?;
     Ok(ClientCertificate { digest, uri: uri.filter(|_| uris == 1) })
 }
 
@@ -114,8 +98,8 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn read(text: &'a [u8]) -> Result<Self, ForwardedCertificateError> {
-        let malformed = ForwardedCertificateError::Malformed;
+    fn read(text: &'a [u8]) -> Result<Self, ForwardedCertificateProblem> {
+        let malformed = ForwardedCertificateProblem::Malformed;
         let end = text.iter().position(|byte| !byte.is_ascii_alphabetic()).ok_or(malformed)?;
         let (key, rest) = text.split_at_checked(end).ok_or(malformed)?;
         let rest = rest.strip_prefix(b"=").filter(|_| !key.is_empty()).ok_or(malformed)?;
@@ -137,14 +121,14 @@ impl<'a> Pair<'a> {
 }
 
 /// Where a quoted value ends.
-fn closing_quote(text: &[u8]) -> Result<usize, ForwardedCertificateError> {
+fn closing_quote(text: &[u8]) -> Result<usize, ForwardedCertificateProblem> {
     let mut is_escaped = false;
     let end = text.iter().position(|byte| {
         let is_end = *byte == b'"' && !is_escaped;
         is_escaped = *byte == b'\\' && !is_escaped;
         is_end
     });
-    end.ok_or(ForwardedCertificateError::Malformed)
+    end.ok_or(ForwardedCertificateProblem::Malformed)
 }
 
 fn hexadecimal(text: &[u8]) -> Option<[u8; 32]> {
