@@ -27,13 +27,14 @@ mod suggest;
 
 pub use a2a::{A2a, A2aMethod, CardAccess};
 pub use claims::{
-    AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark, Sign,
+    AgentFrom, AgentRule, AgentSource, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark,
+    Sign,
 };
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
-pub use proof::{Dpop, NonceMode, ProofMode, Proofs};
+pub use proof::{CertificateSource, Dpop, Mtls, NonceMode, ProofMode, Proofs, Wpt};
 pub use provider::Provider;
 pub use resource::{ProtectedResource, ResourceUrl, WELL_KNOWN};
 pub use route::{Route, RouteMatch, Rules};
@@ -295,8 +296,9 @@ impl Config {
     #[must_use]
     pub fn accepts_proof(&self, kind: ProofKind) -> bool {
         let on_any_route = self.routes.iter().any(|route| route.proof != ProofMode::None);
-        self.issuers.iter().any(|issuer| {
-            (on_any_route || issuer.proof != ProofMode::None) && issuer.proof_kinds.contains(&kind)
+        self.issuers.iter().any(|issuer| match kind {
+            ProofKind::Wpt => issuer.is_wit(),
+            kind => (on_any_route || issuer.proof != ProofMode::None) && issuer.proof_kinds.contains(&kind),
         })
     }
 

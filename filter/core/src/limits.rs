@@ -44,6 +44,8 @@ pub const RSA_MIN_BITS: usize = 2048;
 pub const RSA_MAX_BITS: usize = 8192;
 /// Longest text from outside in the evidence of a denial, in bytes; the rest is cut off.
 pub const EVIDENCE_TEXT_BYTES: usize = 256;
+/// Longest `x-forwarded-client-cert`, in bytes: it may hold a chain of certificates.
+pub const FORWARDED_CERTIFICATE_BYTES: usize = 32 * 1024;
 /// Longest host name, in bytes (RFC 1035 §2.3.4).
 pub const HOST_BYTES: usize = 255;
 /// Longest request path including the query, in bytes.
@@ -86,6 +88,10 @@ pub const DPOP_WINDOW_S: core::ops::RangeInclusive<u64> = 1..=300;
 pub const DEFAULT_DPOP_NONCE_LIFETIME_S: u64 = 300;
 /// Range of `proofs.dpop.nonce_lifetime_s`.
 pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
+/// `proofs.wpt.lifetime_s` when absent: how far `exp` of a proof may be ahead, in seconds.
+pub const DEFAULT_WPT_LIFETIME_S: u64 = 300;
+/// Range of `proofs.wpt.lifetime_s`.
+pub const WPT_LIFETIME_S: core::ops::RangeInclusive<u64> = 1..=300;
 /// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
 pub const REPLAY_SLOTS: usize = 4096;
 /// Groups of these parts, so that no sender takes all room.

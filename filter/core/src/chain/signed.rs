@@ -223,6 +223,12 @@ impl SignedToken {
         self.identity_headers.get_or_init(|| IdentityHeaders::new(&self.principal, &self.delegated))
     }
 
+    /// The workload, if it is a Workload Identity Token.
+    #[must_use]
+    pub fn workload(&self) -> Option<&str> {
+        self.issuer.entry().is_wit().then_some(self.principal.subject.as_str())
+    }
+
     /// What it is bound to; `None`: it is a bearer token.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {

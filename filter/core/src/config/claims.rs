@@ -134,6 +134,44 @@ pub struct AgentRule {
         schemars(with = "Option<schema::Signs>", extend("x-default" = PROVIDERS, "examples" = [{ "/xms_act_fct": "11" }]))
     )]
     pub when: Vec<(Pointer, Sign)>,
+    /// What else must name the agent: each source that is listed must have a name, and it must be the agent's, byte for byte. A request where
+    /// one differs, or whose token names no agent, is denied (`agent_mismatch`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<AgentSource, 0, { limits::SMALL_LIST }>",
+            default,
+            extend("default" = []),
+            extend("examples" = [["certificate"], ["client", "certificate"]])
+        )
+    )]
+    pub agree: Vec<AgentSource>,
+}
+
+/// A source of the agent's name, beside the token's `act` or what `agent.from` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum AgentSource {
+    /// The OAuth client of the token (`claims.client`).
+    Client,
+    /// The URI among the subject alternative names of the client's certificate, such as a SPIFFE ID; `proofs.mtls.certificate` says where the
+    /// certificate is found. The name is worth as much as the proxy's check of the certificate: it must verify that an authority of its own
+    /// signed it. Of several URIs the proxy shows the first.
+    Certificate,
+    /// The workload of a Workload Identity Token: its `sub`. Only with the provider `wit`.
+    Workload,
+}
+
+impl AgentSource {
+    /// Its name in configuration and records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Certificate => "certificate",
+            Self::Workload => "workload",
+        }
+    }
 }
 
 /// Who the agent is.

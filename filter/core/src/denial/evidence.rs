@@ -1,8 +1,8 @@
 //! What led to a denial, for the audit record.
 
 use super::cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError,
+    ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
 };
 use super::link::{LinkProblem, WidenedMember};
 use crate::limits;
@@ -243,6 +243,32 @@ pub enum Evidence {
         now_ms: UnixMillis,
         /// How far they may be apart, in seconds.
         window_s: u64,
+    },
+    /// A proof expires too late, or has expired.
+    ProofExpiry {
+        /// The kind of proof.
+        proof: ProofKind,
+        /// `exp`, in milliseconds since the Unix epoch.
+        exp_ms: UnixMillis,
+        /// The time of the decision, likewise.
+        now_ms: UnixMillis,
+        /// How far `exp` may be ahead, in seconds.
+        lifetime_s: u64,
+    },
+    /// What names the agent does not agree.
+    Agreement {
+        /// The source, of those in `agent.agree`; absent if there is no agent at all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<&'static str>,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: AgreementProblem,
+        /// The agent's name in the token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent: Option<Shown>,
+        /// The name that this source has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        found: Option<Shown>,
     },
     /// The body is no message.
     Body {

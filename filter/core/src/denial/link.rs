@@ -72,7 +72,9 @@ pub enum LinkProblem {
     #[error("`sub` is not that of the root")]
     Subject,
     /// It refers to a list of revoked tokens.
-    #[error("has `status`: no status list is consulted here, and it is not known whether the link is revoked")]
+    #[error(
+        "has `status`: no status list is consulted here, and it is not known whether the link is revoked"
+    )]
     Status,
     /// The last link has a constraint that nobody here checks.
     #[error(

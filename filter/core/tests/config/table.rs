@@ -514,7 +514,57 @@ fn elsewhere() -> Vec<Row> {
     let resource = |url: &str| json!({ "resource": url, "authorization_servers": ["https://idp.example"] });
     let many_resources: Vec<Value> =
         (0..65).map(|index| resource(&format!("https://tools.example/{index}"))).collect();
+    let proofs =
+        |members: Value| Some(json!({ "external_uris": ["https://tools.example"], "mtls": members }));
+    let workloads = |members: Value| {
+        let mut entry = json!({
+            "provider": "wit", "issuer": "wimse://td", "algorithms": ["ES256"], "keys": { "inline": { "keys": [] } },
+        });
+        members.as_object().unwrap().iter().for_each(|(name, value)| entry[name] = value.clone());
+        Some(entry)
+    };
     vec![
+        row(Structural, "/proofs", proofs(json!("xfcc")), &["/proofs/mtls"]),
+        row(Structural, "/proofs", proofs(json!({ "certificate": "header" })), &["/proofs/mtls/certificate"]),
+        row(Structural, "/proofs", proofs(json!({ "header": "x" })), &["/proofs/mtls/header"]),
+        row(Structural, "/proofs", Some(json!({ "wpt": { "lifetime_s": 0 } })), &["/proofs/wpt/lifetime_s"]),
+        row(
+            Structural,
+            "/proofs",
+            Some(json!({ "wpt": { "lifetime_s": 301 } })),
+            &["/proofs/wpt/lifetime_s"],
+        ),
+        row(Structural, "/proofs", Some(json!({ "wpt": { "window_s": 60 } })), &["/proofs/wpt/window_s"]),
+        row(Structural, "/issuers/0/agent/agree", Some(json!("client")), &["/issuers/0/agent/agree"]),
+        row(Structural, "/issuers/0/agent/agree", Some(json!(["act"])), &["/issuers/0/agent/agree/0"]),
+        row(
+            Structural,
+            "/issuers/0/agent/agree",
+            Some(json!(["client", "client"])),
+            &["/issuers/0/agent/agree/1"],
+        ),
+        // Only a Workload Identity Token has a workload.
+        row(Semantic, "/issuers/0/agent/agree", Some(json!(["workload"])), &["/issuers/0/agent/agree/0"]),
+        // Nothing says what the address of a request is.
+        row(Semantic, "/issuers/1", workloads(json!({})), &["/issuers/1/provider"]),
+        row(
+            Semantic,
+            "/issuers/1",
+            workloads(json!({ "issuer": "https://idp.example" })),
+            &["/issuers/1/issuer", "/issuers/1/provider"],
+        ),
+        row(
+            Semantic,
+            "/issuers/1",
+            workloads(json!({ "proof_kinds": ["dpop"] })),
+            &["/issuers/1/provider", "/issuers/1/proof_kinds"],
+        ),
+        row(
+            Structural,
+            "/issuers/1",
+            workloads(json!({ "audiences": [] })),
+            &["/issuers/1/audiences", "/issuers/1/provider"],
+        ),
         row(Structural, "", Some(json!([])), &[""]),
         row(Structural, "", Some(json!(null)), &[""]),
         row(Structural, "", Some(json!({})), &["/issuers", "/routes"]),

@@ -2,8 +2,8 @@
 
 use super::super::reader::{Node, Object};
 use super::super::{
-    AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark, Provider,
-    Sign, checks,
+    AgentFrom, AgentRule, AgentSource, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark,
+    Provider, Sign, checks,
 };
 use super::word;
 use crate::json::Pointer;
@@ -34,15 +34,30 @@ pub(super) fn claims(node: &Node<'_>) -> Option<ClaimMapping> {
     })
 }
 
-pub(super) fn agent(node: &Node<'_>) -> Option<AgentRule> {
+pub(super) fn agent(node: &Node<'_>, provider: Option<Provider>) -> Option<AgentRule> {
     let mut object = node.object()?;
     let from = object.required("from", |node| {
         let words = [("act", AgentFrom::Act), ("client", AgentFrom::Client), ("subject", AgentFrom::Subject)];
         word(node, "source of the agent", &words)
     });
     let when = object.defaulted("when", Vec::new, |node| by_pointer(node, sign));
+    let agree = object.defaulted("agree", Vec::new, |node| {
+        node.set(0..=limits::SMALL_LIST, |node| agent_source(node, provider), PartialEq::eq)
+    });
     object.finish();
-    Some(AgentRule { from: from?, when: when? })
+    Some(AgentRule { from: from?, when: when?, agree: agree? })
+}
+
+fn agent_source(node: &Node<'_>, provider: Option<Provider>) -> Option<AgentSource> {
+    let words = [AgentSource::Client, AgentSource::Certificate, AgentSource::Workload];
+    let source = word(node, "source of the agent's name", &words.map(|source| (source.name(), source)))?;
+    if source == AgentSource::Workload && provider.is_some_and(|provider| provider != Provider::Wit) {
+        return node.refuse_with(
+            "a Workload Identity Token beside another token is not verified in this version",
+            "use it for the provider `wit` only, whose tokens are such ones",
+        );
+    }
+    Some(source)
 }
 
 pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
