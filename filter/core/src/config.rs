@@ -6,6 +6,7 @@
 //! reader of its own rather than with serde's derive, because it lists all problems and not only the first.
 
 mod a2a;
+mod authentication;
 mod checks;
 mod claims;
 mod defaults;
@@ -26,6 +27,7 @@ mod schema;
 mod suggest;
 
 pub use a2a::{A2a, A2aMethod, CardAccess};
+pub use authentication::Authentication;
 pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use mcp::{Mcp, Sessions};

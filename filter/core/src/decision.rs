@@ -11,6 +11,7 @@ pub use reply::{Forward, LocalReply, Reply, error_message};
 
 use crate::action::Action;
 use crate::chain::{SignedToken, VerifiedChain};
+use crate::config::Authentication;
 use crate::denial::Denial;
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
@@ -73,6 +74,8 @@ pub(crate) struct MessageFacts {
     pub(crate) id: Option<Value>,
     /// Scopes that it needs beside those of the route.
     pub(crate) scopes: Vec<String>,
+    /// How the principal must have authenticated for it, beside what the route asks for.
+    pub(crate) authentication: Authentication,
     /// The id of its session, as the upstream knows it, if the client knows another.
     pub(crate) session: Option<String>,
 }

@@ -7,8 +7,8 @@ mod cause;
 mod evidence;
 
 pub use cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem,
+    PathError, ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
 };
 pub use evidence::{Evidence, Shown, UnixMillis};
 

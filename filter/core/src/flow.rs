@@ -16,7 +16,7 @@ pub use gate::{Gate, Stop};
 
 use crate::action::{Action, Ruled, Unread, asks_for_card, is_json_rpc};
 use crate::chain::VerifiedChain;
-use crate::config::{Config, Hold, Rules, Sessions};
+use crate::config::{Authentication, Config, Hold, Rules, Sessions};
 use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit, ProofFacts};
 use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::{NormalPath, RequestHead};
@@ -317,6 +317,8 @@ impl Flow {
         message.session = self.own_session(gate, rules, request.chain())?;
         let ruled = Ruled::find(rules, action)?;
         message.scopes.extend(ruled.iter().flat_map(|ruled| ruled.rule.scopes.iter().cloned()));
+        let authentication = ruled.iter().map(|ruled| &ruled.rule.authentication);
+        message.authentication = authentication.fold(Authentication::default(), |all, one| all.and(one));
         let request = request.about(action, &ruled)?;
         let route = request.route();
         let asked = ruled.iter().flat_map(|ruled| route.asked_by_rule(ruled.kind, ruled.index));

@@ -67,6 +67,10 @@ pub const SESSION_SECRET_BYTES: usize = 32;
 /// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating
 /// point numbers of 64 bits (RFC 8259 §6).
 pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+/// Most `acr_values` of a route or a rule.
+pub const ACR_VALUES: usize = 16;
+/// Range of `max_age_s` of a route or a rule: to a year.
+pub const AUTHENTICATION_AGE_S: core::ops::RangeInclusive<u64> = 1..=31_536_000;
 /// Most rules of one kind on one route.
 pub const ACTION_RULES: usize = 1024;
 

@@ -1,6 +1,7 @@
 //! From JSON to [`Config`]: the structure of the document and what its parts demand of each other.
 
 mod a2a;
+mod authentication;
 mod claims;
 mod issuer;
 mod mcp;

@@ -1,6 +1,7 @@
 //! `routes`: what the requests of a path need.
 
 use super::a2a::{A2a, CardAccess};
+use super::authentication::Authentication;
 use super::mcp::Mcp;
 use super::proof::ProofMode;
 use super::rule::{ActionRule, Hold, RuleKind};
@@ -21,7 +22,7 @@ pub struct Route {
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `policies`, `mcp` and `a2a`.
+    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `acr_values`, `max_age_s`, `policies`, `mcp` and `a2a`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
@@ -53,6 +54,9 @@ pub struct Route {
     /// Whether tokens must come with a proof on this route. The stricter of this and the issuer's `proof` applies.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = "none"), extend("examples" = ["required"])))]
     pub proof: ProofMode,
+    /// How the principal must have authenticated.
+    #[cfg_attr(feature = "schema", schemars(flatten))]
+    pub authentication: Authentication,
     /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The
     /// first entry in mode `enforce` that denies or fails ends the evaluation and denies the request.
     #[cfg_attr(

@@ -2,7 +2,7 @@
 
 use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
-use crate::config::{Config, ProofMode};
+use crate::config::{Authentication, Config, ProofMode};
 use crate::denial::{Denial, Evidence};
 use crate::http::{Connection, OWN_PREFIX, Scheme};
 use crate::policy::Obligation;
@@ -306,6 +306,8 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         matches!(challenge, Challenge::Scope | Challenge::Bare) || denial.reason.status() == 401;
     let scopes = Some(scopes.join(" ")).filter(|scopes| names_scopes && !scopes.is_empty());
     let metadata = config.and_then(|config| metadata_url(decision, config));
+    let is_insufficient = denial.reason == Reason::AuthenticationInsufficient;
+    let (acr_values, max_age) = if is_insufficient { authentication(decision) } else { (None, None) };
     let of_scheme = |scheme: AuthScheme| {
         let algorithms = match (scheme, config) {
             (AuthScheme::Dpop, Some(config)) => {
@@ -316,6 +318,8 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         };
         let parameters = [
             ("error", error),
+            ("acr_values", acr_values.as_deref()),
+            ("max_age", max_age.as_deref()),
             ("scope", scopes.as_deref()),
             ("algs", algorithms.as_deref()),
             ("resource_metadata", metadata),
@@ -369,6 +373,18 @@ fn offered(decision: &Decision, config: &Config) -> Vec<AuthScheme> {
     let is_dpop = |mode, kinds: &[ProofKind]| mode != ProofMode::None && kinds.contains(&ProofKind::Dpop);
     let schemes = [(AuthScheme::Bearer, any(&is_bearer)), (AuthScheme::Dpop, any(&is_dpop))];
     schemes.into_iter().filter_map(|(scheme, is_offered)| is_offered.then_some(scheme)).collect()
+}
+
+/// What a client asks for when it has the user authenticate again (RFC 9470 §3): for what the route and the rule need together.
+/// The values need no escaping, as those of scopes do not.
+fn authentication(decision: &Decision) -> (Option<String>, Option<String>) {
+    let route = decision.route().map(|route| &route.entry().authentication);
+    let message = decision.facts.message.as_ref().map(|message| &message.authentication);
+    let needed = route.into_iter().chain(message);
+    let Authentication { acr_values, max_age_s } =
+        needed.fold(Authentication::default(), |all, one| all.and(one));
+    let acr_values = Some(acr_values.join(" ")).filter(|values| !values.is_empty());
+    (acr_values, max_age_s.map(|age| age.to_string()))
 }
 
 /// Where a client learns how to get a token for what it asked: at the metadata of the resource, else where the configuration says.

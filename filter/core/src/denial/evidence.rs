@@ -1,8 +1,8 @@
 //! What led to a denial, for the audit record.
 
 use super::cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem,
+    PathError, ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
 };
 use crate::limits;
 use crate::proof_kind::ProofKind;
@@ -216,6 +216,20 @@ pub enum Evidence {
         now_ms: UnixMillis,
         /// How far they may be apart, in seconds.
         window_s: u64,
+    },
+    /// The principal did not authenticate as the route or the rule asks.
+    Authentication {
+        /// `acr` or `auth_time`.
+        claim: &'static str,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: AuthenticationProblem,
+        /// `acr_values` of the route or the rule.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        acr_values: Vec<String>,
+        /// `max_age_s` of the route or the rule.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_age_s: Option<u64>,
     },
     /// The body is no message.
     Body {
