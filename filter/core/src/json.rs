@@ -9,8 +9,10 @@
 //! Two readers of one document must not be able to disagree about it: where RFC 8259 leaves a reading to the
 //! parser (duplicate members, a byte order mark), this one refuses. The number of bytes is the caller's to bound.
 
+mod canonical;
 mod pointer;
 
+pub use canonical::{CanonicalError, canonical, is_canonical};
 pub use pointer::{Pointer, PointerError, array_index, pointer_push};
 
 use core::fmt;
