@@ -3,9 +3,11 @@
 //! Evidence says what was expected and what came, so that an operator need not guess. It never holds a token, a signature or
 //! a header's value. What comes from a token whose signature was not verified is anybody's word, and is named `unverified_…`.
 
+mod approval;
 mod cause;
 mod evidence;
 
+pub use approval::{ApprovalProblem, Unapprovable};
 pub use cause::{
     ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem,
     PathError, ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,

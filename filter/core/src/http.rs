@@ -7,6 +7,7 @@ mod path;
 mod reserved;
 mod uri;
 
+pub use head::approval::APPROVAL;
 pub use head::connection::Connection;
 pub use head::credential::{Credential, Scheme};
 pub use head::{RequestHead, is_plain_method};

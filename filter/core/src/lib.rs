@@ -45,6 +45,8 @@ pub mod proof;
 
 pub mod action;
 
+pub mod approval;
+
 pub mod policy;
 
 pub mod decision;

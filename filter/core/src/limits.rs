@@ -86,6 +86,16 @@ pub const DPOP_WINDOW_S: core::ops::RangeInclusive<u64> = 1..=300;
 pub const DEFAULT_DPOP_NONCE_LIFETIME_S: u64 = 300;
 /// Range of `proofs.dpop.nonce_lifetime_s`.
 pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
+/// Longest approval, in bytes.
+pub const APPROVAL_BYTES: usize = 8 * 1024;
+/// Most values in the header, and in the claims, of one approval.
+pub const APPROVAL_VALUES: usize = 128;
+/// Most entries of `approvals.approvers`.
+pub const APPROVERS: usize = 16;
+/// `approvals.max_lifetime_s` when absent.
+pub const DEFAULT_APPROVAL_LIFETIME_S: u64 = 600;
+/// Largest `approvals.max_lifetime_s`: a day.
+pub const MAX_APPROVAL_LIFETIME_S: u64 = 24 * 3600;
 /// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
 pub const REPLAY_SLOTS: usize = 4096;
 /// Groups of these parts, so that no sender takes all room.

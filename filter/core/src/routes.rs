@@ -245,5 +245,6 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && route.delegation_required >= other.delegation_required
             && route.proof >= other.proof
             && route.authentication.covers(&other.authentication)
+            && route.approval >= other.approval
             && (route.rules() == other.rules() || other.rules().is_none() && !route.has_public_card())
 }

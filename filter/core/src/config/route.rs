@@ -22,7 +22,8 @@ pub struct Route {
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `acr_values`, `max_age_s`, `policies`, `mcp` and `a2a`.
+    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `acr_values`, `max_age_s`, `approval`,
+    /// `policies`, `mcp` and `a2a`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
@@ -57,6 +58,11 @@ pub struct Route {
     /// How the principal must have authenticated.
     #[cfg_attr(feature = "schema", schemars(flatten))]
     pub authentication: Authentication,
+    /// `true`: requests need an approval (see `approvals`); without one they are denied (`approval_required`). With `mcp` or `a2a` this is
+    /// about actions that need a rule, or are listed in `methods`, and not about what is always admitted, such as lists. Without
+    /// them bodies are not read, so a request with a body cannot be approved, and is denied.
+    #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
+    pub approval: bool,
     /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The
     /// first entry in mode `enforce` that denies or fails ends the evaluation and denies the request.
     #[cfg_attr(

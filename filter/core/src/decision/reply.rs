@@ -4,7 +4,7 @@ use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Authentication, Config, ProofMode};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, OWN_PREFIX, Scheme};
+use crate::http::{APPROVAL, Connection, OWN_PREFIX, Scheme};
 use crate::policy::Obligation;
 use crate::proof_kind::ProofKind;
 use crate::reason::{Challenge, Reason};
@@ -110,6 +110,10 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
             forward.remove.push("dpop");
         }
     }
+    // Whether or not one was needed: it is for nobody else.
+    if decision.head.has_approval() {
+        forward.remove.push(APPROVAL);
+    }
     if decision.head.has_odd_forwarded_host() {
         forward.remove.push("x-forwarded-host");
     }
@@ -180,7 +184,26 @@ struct Problem<'a> {
     policy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<Approve<'a>>,
     decision: &'a str,
+}
+
+/// What must be approved, as far as the client said it itself: no claim of its token is told.
+#[derive(Serialize)]
+struct Approve<'a> {
+    id: &'a str,
+    action: &'a Value,
+    arguments: &'a str,
+}
+
+impl<'a> Approve<'a> {
+    fn of(decision: &'a Decision, reason: Reason) -> Option<Self> {
+        let is_about_it =
+            matches!(reason, Reason::ApprovalRequired | Reason::ApprovalInvalid | Reason::ApprovalUsed);
+        let request = decision.facts.approval.as_ref()?.request.as_ref().filter(|_| is_about_it)?;
+        Some(Self { id: request.id(), action: request.action(), arguments: request.arguments() })
+    }
 }
 
 impl<'a> Problem<'a> {
@@ -193,6 +216,7 @@ impl<'a> Problem<'a> {
             detail: reason.detail(),
             policy: None,
             policy_code: None,
+            approval: None,
             decision,
         }
     }
@@ -213,6 +237,7 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
     let problem = Problem {
         policy: policy.map(|(name, _)| name.as_str()),
         policy_code: policy.and_then(|(_, code)| code.as_deref()),
+        approval: Approve::of(decision, reason),
         ..Problem::new(reason, decision.id())
     };
     // Clients of the protocol show nothing but an error of the protocol.

@@ -1,5 +1,6 @@
 //! What led to a denial, for the audit record.
 
+use super::approval::ApprovalProblem;
 use super::cause::{
     ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem,
     PathError, ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
@@ -230,6 +231,12 @@ pub enum Evidence {
         /// `max_age_s` of the route or the rule.
         #[serde(skip_serializing_if = "Option::is_none")]
         max_age_s: Option<u64>,
+    },
+    /// The request needs an approval, which is named in the record, and has none that holds.
+    Approval {
+        /// What is wrong.
+        #[serde(serialize_with = "text")]
+        problem: ApprovalProblem,
     },
     /// The body is no message.
     Body {

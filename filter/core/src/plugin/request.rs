@@ -97,7 +97,9 @@ pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: us
         };
         let of_protocol = |name: &[u8]| begins(name, b"mcp") || begins(name, b"a2a");
         let unwanted = |name: &&[u8]| {
-            matches!(*name, b"authorization" | b"dpop") || of_protocol(name) || reserved.contains(name)
+            matches!(*name, b"authorization" | b"dpop" | b"mandate-approval")
+                || of_protocol(name)
+                || reserved.contains(name)
         };
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
         remove(host, Map::RequestTrailers, names.collect())

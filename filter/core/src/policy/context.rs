@@ -3,7 +3,7 @@
 use crate::action::{Action, Ruled, has_depth, has_needs};
 use crate::chain::VerifiedChain;
 use crate::denial::Denial;
-use crate::http::{Host, NormalPath, RequestHead};
+use crate::http::{APPROVAL, Host, NormalPath, RequestHead};
 use crate::json::Pointer;
 use crate::proof::Possession;
 use crate::routes::MatchedRoute;
@@ -24,7 +24,8 @@ pub struct RequestContext<'a> {
 }
 
 /// Headers that carry credentials: no rule needs them, and a log is no place for them.
-const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "dpop", "mcp-session-id"];
+const CREDENTIALS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "dpop", APPROVAL, "mcp-session-id"];
 
 /// Why a header has no one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

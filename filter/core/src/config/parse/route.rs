@@ -3,7 +3,7 @@
 use super::super::reader::{Node, shown};
 use super::super::{ProofMode, Route, RouteMatch, checks};
 use super::named::{Named, entry_reference, route_depth};
-use super::{a2a, authentication, mcp, proof};
+use super::{a2a, approvals, authentication, mcp, proof};
 use crate::denial::PathError;
 use crate::http::PathPrefix;
 use crate::limits;
@@ -20,6 +20,8 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         proof::refuse_without_address(&mut object, &named.addressed_proofs);
     }
     let authentication = authentication::authentication(&mut object);
+    let approval =
+        object.defaulted("approval", || false, |node| approvals::needed(node, named.has_approvals));
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
@@ -41,6 +43,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
             "proof",
             "acr_values",
             "max_age_s",
+            "approval",
             "policies",
             "mcp",
             "a2a",
@@ -63,6 +66,7 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         delegation_required: delegation_required?,
         proof: proof?,
         authentication: authentication?,
+        approval: approval?,
         policies: policies?,
         mcp: mcp?,
         a2a: a2a?,

@@ -4,7 +4,7 @@ use super::Gate;
 use crate::config::Preflight;
 use crate::decision::{Answer, Facts};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, NormalPath, RequestHead};
+use crate::http::{APPROVAL, Connection, NormalPath, RequestHead};
 use crate::reason::Reason;
 use crate::routes::{MatchedRoute, Target};
 use std::rc::Rc;
@@ -41,8 +41,11 @@ impl Gate {
     /// metadata of a protected resource.
     pub(in crate::flow) fn locate(&self, head: &RequestHead) -> Result<Place, Box<Denied>> {
         let mut facts = Facts::default();
-        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
-        match head.connection(kept) {
+        let is_kept = |name: &[u8]| {
+            let ours = [b"authorization", APPROVAL.as_bytes()];
+            ours.iter().any(|our| name.eq_ignore_ascii_case(our)) || self.reserved.contains(name)
+        };
+        match head.connection(is_kept) {
             Ok(connection) => facts.connection = connection,
             Err(denial) => return Err(Box::new(Denied { facts, denial })),
         }
