@@ -17,5 +17,5 @@ pub use events::{EventStream, TooLong};
 pub use listing::{Listing, Narrowed, Unlistable};
 pub use protocol::{Action, ActionKind, Protocol, Unread};
 pub use read::{asks_for_card, is_json_rpc};
-pub use rule::{Ruled, has_needs};
+pub use rule::{Ruled, has_depth, has_needs};
 pub use session::{SESSION, SessionKey};

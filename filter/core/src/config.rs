@@ -6,6 +6,8 @@
 //! reader of its own rather than with serde's derive, because it lists all problems and not only the first.
 
 mod a2a;
+mod approvals;
+mod authentication;
 mod checks;
 mod claims;
 mod defaults;
@@ -26,6 +28,8 @@ mod schema;
 mod suggest;
 
 pub use a2a::{A2a, A2aMethod, CardAccess};
+pub use approvals::{Approvals, Approver};
+pub use authentication::Authentication;
 pub use claims::{
     AgentFrom, AgentRule, AgentSource, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark,
     Sign,
@@ -73,6 +77,18 @@ pub struct Config {
     /// What proofs of possession are compared with. Which tokens need one is said by `issuers[].proof` and `routes[].proof`.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
     pub proofs: Proofs,
+    /// Who may approve single requests. Required where a route or a rule needs an approval (`approval`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("examples" = [{
+            "audience": "https://tools.example",
+            "approvers": [{
+                "issuer": "https://approve.example", "algorithms": ["ES256"],
+                "keys": { "remote": { "cluster": "approve", "uri": "https://approve.example/jwks.json" } },
+            }],
+        }]))
+    )]
+    pub approvals: Option<Approvals>,
     /// What an allowed request looks like when it is sent to the upstream.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
     pub upstream: Upstream,

@@ -10,7 +10,9 @@ pub(crate) use reply::NONCE;
 pub use reply::{Forward, LocalReply, Reply, error_message};
 
 use crate::action::Action;
+use crate::approval::{ApprovalRequest, NeededBy, UsedApproval};
 use crate::chain::{SignedToken, VerifiedChain};
+use crate::config::Authentication;
 use crate::denial::Denial;
 use crate::http::{Connection, NormalPath, RequestHead};
 use crate::policy::{Obligation, PolicyRecord};
@@ -19,6 +21,7 @@ use crate::proof_kind::ProofKind;
 use crate::resources::Metadata;
 use crate::routes::MatchedRoute;
 use crate::{reason::Reason, time::UnixTime};
+use serde::Serialize;
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -44,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) policies: Vec<PolicyRecord>,
     /// On a route with a protocol; apart, for most requests have none, and these are moved about.
     pub(crate) message: Option<Box<MessageFacts>>,
+    /// Where an approval is needed.
+    pub(crate) approval: Option<Box<ApprovalFacts>>,
 }
 
 /// What the sender has shown of the key that its token is bound to.
@@ -64,6 +69,19 @@ impl ProofFacts {
     }
 }
 
+/// What is known of the approval of a request that needs one.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct ApprovalFacts {
+    /// What must be approved; absent if that cannot be said.
+    #[serde(flatten)]
+    pub(crate) request: Option<ApprovalRequest>,
+    /// Why.
+    pub(crate) needed_by: Vec<NeededBy>,
+    /// By what it is approved.
+    #[serde(flatten)]
+    pub(crate) used: Option<UsedApproval>,
+}
+
 /// What is known of a request's message.
 #[derive(Debug, Default)]
 pub(crate) struct MessageFacts {
@@ -73,6 +91,10 @@ pub(crate) struct MessageFacts {
     pub(crate) id: Option<Value>,
     /// Scopes that it needs beside those of the route.
     pub(crate) scopes: Vec<String>,
+    /// Rules that want it approved.
+    pub(crate) approved_by: Vec<NeededBy>,
+    /// How the principal must have authenticated for it, beside what the route asks for.
+    pub(crate) authentication: Authentication,
     /// The id of its session, as the upstream knows it, if the client knows another.
     pub(crate) session: Option<String>,
 }

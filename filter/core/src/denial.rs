@@ -3,12 +3,14 @@
 //! Evidence says what was expected and what came, so that an operator need not guess. It never holds a token, a signature or
 //! a header's value. What comes from a token whose signature was not verified is anybody's word, and is named `unverified_…`.
 
+mod approval;
 mod cause;
 mod evidence;
 mod link;
 
+pub use approval::{ApprovalProblem, Unapprovable};
 pub use cause::{
-    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem,
+    AgreementProblem, ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem,
     ForwardedCertificateProblem, KeysProblem, PathError, ProofProblem, ProtocolProblem, SessionProblem,
     TokenProblem,
 };

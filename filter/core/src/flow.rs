@@ -14,11 +14,14 @@ mod key_problems;
 use gate::{Asking, Denied, Place};
 pub use gate::{Gate, Stop};
 
-use crate::action::{Action, Ruled, Unread, asks_for_card, is_json_rpc};
+use crate::action::{Action, ActionKind, Ruled, Unread, asks_for_card, is_json_rpc};
+use crate::approval::NeededBy;
 use crate::chain::VerifiedChain;
-use crate::config::{Config, Hold, Rules, Sessions};
-use crate::decision::{Answer, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit, ProofFacts};
-use crate::denial::{BodyProblem, Denial, Evidence, KeysProblem};
+use crate::config::{Authentication, Config, Hold, Rules, Sessions};
+use crate::decision::{
+    Answer, ApprovalFacts, Decision, Facts, Forward, Grant, MessageFacts, Outcome, Permit, ProofFacts,
+};
+use crate::denial::{ApprovalProblem, BodyProblem, Denial, Evidence, KeysProblem};
 use crate::http::{NormalPath, RequestHead};
 use crate::policy::{Obligation, RequestContext};
 use crate::proof::{Possession, Sent, Surroundings};
@@ -259,14 +262,21 @@ impl Flow {
                 }
             },
         };
-        let facts = Facts { token: Some(token), proof, policies, message, ..located.into() };
+        let mut facts = Facts { token: Some(token), proof, policies, message, ..located.into() };
         match ruled {
             Ok(obligations)
                 if matches!(self.ahead, Ahead::Gone) && obligations.iter().any(Obligation::is_header) =>
             {
                 Err(Stopped::deny(facts, Denial::new(Reason::PolicyFault, Evidence::HeadGone)))
             }
-            Ok(obligations) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
+            // The last step: an approval is used, whatever becomes of the request afterwards.
+            Ok(obligations) => {
+                match self.approve(gate, &chain, &mut facts, &obligations, surroundings, now) {
+                    Ok(()) => Ok((facts, Permit(Grant::Delegated { chain, obligations }))),
+                    Err(Stop::Deny(denial)) => Err(Stopped::deny(facts, denial)),
+                    Err(Stop::Wait(approver)) => Err(Stopped::Wait(approver)),
+                }
+            }
             Err(denial) => Err(Stopped::deny(facts, denial)),
         }
     }
@@ -286,6 +296,35 @@ impl Flow {
         }
         let possession = gate.prove(chain, sent, surroundings, now)?;
         Ok(self.possession.get_or_init(|| possession))
+    }
+
+    /// Checks that a request is approved, if its route, a rule for its action or a policy asks for that.
+    fn approve(
+        &self,
+        gate: &mut Gate,
+        chain: &VerifiedChain,
+        facts: &mut Facts,
+        obligations: &[Obligation],
+        surroundings: &dyn Surroundings,
+        now: UnixTime,
+    ) -> Result<(), Stop> {
+        let action = facts.message.as_ref().and_then(|message| message.action.as_ref());
+        // What everybody may do who may use the route is nothing to approve.
+        let by_route = chain.route().entry().approval && !action.is_some_and(Action::is_open);
+        let by_rules = facts.message.iter().flat_map(|message| message.approved_by.iter().cloned());
+        let by_policies = obligations.iter().filter_map(Obligation::approval_reason);
+        let by_policies = by_policies.map(|reason| NeededBy::Policy { reason: reason.to_owned() });
+        let needed_by: Vec<NeededBy> =
+            by_route.then_some(NeededBy::Route).into_iter().chain(by_rules).chain(by_policies).collect();
+        if needed_by.is_empty() {
+            return Ok(());
+        }
+        let path = facts.path.as_ref().ok_or(Reason::Internal)?;
+        let request = gate.to_approve(chain, &self.head, path, action);
+        let about = facts.approval.insert(Box::new(ApprovalFacts { needed_by, ..ApprovalFacts::default() }));
+        let request = about.request.insert(request.map_err(ApprovalProblem::Unapprovable)?);
+        about.used = Some(gate.approve(request, &self.head, surroundings, now)?);
+        Ok(())
     }
 
     /// Whether the head goes on before the body came.
@@ -316,7 +355,13 @@ impl Flow {
         let action = message.action.insert(action);
         message.session = self.own_session(gate, rules, request.chain())?;
         let ruled = Ruled::find(rules, action)?;
+        let approved = ruled.iter().filter(|ruled| ruled.rule.approval);
+        message.approved_by = approved
+            .map(|it| NeededBy::Rule { kind: ActionKind::Ruled(it.kind).word(), index: it.index })
+            .collect();
         message.scopes.extend(ruled.iter().flat_map(|ruled| ruled.rule.scopes.iter().cloned()));
+        let authentication = ruled.iter().map(|ruled| &ruled.rule.authentication);
+        message.authentication = authentication.fold(Authentication::default(), |all, one| all.and(one));
         let request = request.about(action, &ruled)?;
         let route = request.route();
         let asked = ruled.iter().flat_map(|ruled| route.asked_by_rule(ruled.kind, ruled.index));

@@ -9,6 +9,7 @@ mod reserved;
 mod uri;
 
 pub use certificate::ClientCertificate;
+pub use head::approval::APPROVAL;
 pub use head::connection::Connection;
 pub use head::credential::{Credential, Scheme};
 pub use head::{RequestHead, WORKLOAD_TOKEN, is_plain_method};

@@ -46,6 +46,8 @@ pub mod proof;
 
 pub mod action;
 
+pub mod approval;
+
 pub mod policy;
 
 pub mod decision;

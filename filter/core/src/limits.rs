@@ -73,6 +73,10 @@ pub const SESSION_SECRET_BYTES: usize = 32;
 /// The largest number of an argument that a rule admits: up to here every integer is a number of its own where numbers are floating
 /// point numbers of 64 bits (RFC 8259 §6).
 pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+/// Most `acr_values` of a route or a rule.
+pub const ACR_VALUES: usize = 16;
+/// Range of `max_age_s` of a route or a rule: to a year.
+pub const AUTHENTICATION_AGE_S: core::ops::RangeInclusive<u64> = 1..=31_536_000;
 /// Most rules of one kind on one route.
 pub const ACTION_RULES: usize = 1024;
 
@@ -92,6 +96,16 @@ pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
 pub const DEFAULT_WPT_LIFETIME_S: u64 = 300;
 /// Range of `proofs.wpt.lifetime_s`.
 pub const WPT_LIFETIME_S: core::ops::RangeInclusive<u64> = 1..=300;
+/// Longest approval, in bytes.
+pub const APPROVAL_BYTES: usize = 8 * 1024;
+/// Most values in the header, and in the claims, of one approval.
+pub const APPROVAL_VALUES: usize = 128;
+/// Most entries of `approvals.approvers`.
+pub const APPROVERS: usize = 16;
+/// `approvals.max_lifetime_s` when absent.
+pub const DEFAULT_APPROVAL_LIFETIME_S: u64 = 600;
+/// Largest `approvals.max_lifetime_s`: a day.
+pub const MAX_APPROVAL_LIFETIME_S: u64 = 24 * 3600;
 /// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
 pub const REPLAY_SLOTS: usize = 4096;
 /// Groups of these parts, so that no sender takes all room.

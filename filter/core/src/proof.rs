@@ -101,6 +101,12 @@ impl Prover {
         Self { memory: ReplayMemory::default(), nonces: NonceKey::new(secret) }
     }
 
+    /// What was used; approvals are remembered there too.
+    #[must_use]
+    pub fn memory(&self) -> &ReplayMemory {
+        &self.memory
+    }
+
     /// Makes nonces with another secret.
     pub fn set_secret(&mut self, secret: &[u8]) {
         self.nonces = NonceKey::new(secret);

@@ -244,5 +244,7 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && depth(route) <= depth(other)
             && route.delegation_required >= other.delegation_required
             && route.proof >= other.proof
+            && route.authentication.covers(&other.authentication)
+            && route.approval >= other.approval
             && (route.rules() == other.rules() || other.rules().is_none() && !route.has_public_card())
 }

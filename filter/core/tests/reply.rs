@@ -130,6 +130,9 @@ fn every_denial_has_the_status_and_the_challenge_of_the_design() {
             Some("") => None,
             error => {
                 parameters.extend(error.map(|e| format!("error=\"{e}\"")));
+                if code == "authentication_insufficient" {
+                    parameters.extend(["acr_values=\"phr mfa\"", "max_age=\"300\""].map(str::to_owned));
+                }
                 if code == "scope_insufficient" || status == 401 {
                     parameters.push(scope.to_owned());
                 }

@@ -105,8 +105,23 @@ fn of(head: &RequestHead, message: Message) -> Result<Action, Denial> {
         Some(Value::Object(arguments)) => arguments,
         Some(_) => return Err(malformed(BodyProblem::Member { name: "arguments" })),
     };
+    // What names the action is known by its name; the rest may say what it does. `_meta` is the transport's.
+    params.remove("_meta");
+    match kind {
+        ActionKind::Ruled(_) if method == "completion/complete" => {}
+        ActionKind::Ruled(RuleKind::Resource) => _ = params.remove("uri"),
+        ActionKind::Ruled(_) => _ = params.remove("name"),
+        ActionKind::Method | ActionKind::Session | ActionKind::Card => {}
+    }
     let lists = LISTS.contains(&method.as_str());
-    Ok(Action { arguments, id, is_open, lists, ..Action::new(Protocol::Mcp, kind, name, method) })
+    Ok(Action {
+        arguments,
+        parameters: params,
+        id,
+        is_open,
+        lists,
+        ..Action::new(Protocol::Mcp, kind, name, method)
+    })
 }
 
 /// Whether a method that no rule is for carries no power: whoever may use the route may call it.

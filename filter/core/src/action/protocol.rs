@@ -77,6 +77,8 @@ pub struct Action {
     pub(super) name: String,
     pub(super) method: String,
     pub(super) arguments: Map<String, Value>,
+    /// Of MCP: what else the message says, beside its name, its arguments and `_meta`.
+    pub(super) parameters: Map<String, Value>,
     pub(super) id: Option<Value>,
     pub(super) is_open: bool,
     /// Lists of what rules are for may be in the answer.
@@ -100,6 +102,7 @@ impl Action {
             name,
             method,
             arguments: Map::new(),
+            parameters: Map::new(),
             id: None,
             is_open: false,
             lists: false,
@@ -138,6 +141,13 @@ impl Action {
     #[must_use]
     pub fn arguments(&self) -> &Map<String, Value> {
         &self.arguments
+    }
+
+    /// What the message says beside its name and its arguments. `_meta` is not among it, which is about the message. Of A2A everything is
+    /// an argument.
+    #[must_use]
+    pub fn parameters(&self) -> &Map<String, Value> {
+        &self.parameters
     }
 
     /// The arguments as JSON text, which is kept: policies may ask for it several times.

@@ -90,15 +90,24 @@ impl<'m> Ruled<'m> {
     }
 }
 
-/// Checks what a rule needs of the chain, beside what its route needs.
+/// Checks that the chain is not longer than a rule admits.
+///
+/// # Errors
+/// [`Reason::DelegationTooDeep`].
+pub fn has_depth(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial> {
+    let depth = chain.depth();
+    match rule.max_depth.filter(|most| depth > usize::from(*most)) {
+        Some(max_depth) => Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth })),
+        None => Ok(()),
+    }
+}
+
+/// Checks what a rule needs of the chain at any time, beside what its route needs.
 ///
 /// # Errors
 /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`].
 pub fn has_needs(chain: &VerifiedChain, rule: &ActionRule) -> Result<(), Denial> {
-    let depth = chain.depth();
-    if let Some(max_depth) = rule.max_depth.filter(|most| depth > usize::from(*most)) {
-        return Err(Denial::new(Reason::DelegationTooDeep, Evidence::Depth { depth, max_depth }));
-    }
+    has_depth(chain, rule)?;
     chain.has_scopes(&rule.scopes)
 }
 

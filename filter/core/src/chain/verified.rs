@@ -3,11 +3,12 @@
 use super::attenuated::Authority;
 use super::hops::{Hop, Identity};
 use super::signed::SignedToken;
-use crate::config::{Delegation, Mode};
-use crate::denial::{Denial, Evidence, LinkProblem, UnixMillis};
+use crate::config::{Authentication, Delegation, Mode};
+use crate::denial::{AuthenticationProblem, Denial, Evidence, LinkProblem, UnixMillis};
 use crate::routes::MatchedRoute;
 use crate::token::claims::lifetime;
 use crate::{reason::Reason, time::UnixTime};
+use serde_json::Value;
 use std::rc::Rc;
 
 /// A chain that was verified for this moment and this route: principal, then the hops, oldest first.
@@ -100,6 +101,39 @@ impl VerifiedChain {
         }
         let evidence = Evidence::Scopes { missing: missing.cloned().collect() };
         Err(Denial::new(Reason::ScopeInsufficient, evidence))
+    }
+
+    /// Checks that the principal authenticated as is asked for, by the claims `acr` and `auth_time` (RFC 9470 §6).
+    ///
+    /// # Errors
+    /// [`Reason::AuthenticationInsufficient`].
+    pub fn is_authenticated(&self, needed: &Authentication, now: UnixTime) -> Result<(), Denial> {
+        let refuse = |claim, problem| {
+            let Authentication { acr_values, max_age_s } = needed.clone();
+            let evidence = Evidence::Authentication { claim, problem, acr_values, max_age_s };
+            Err(Denial::new(Reason::AuthenticationInsufficient, evidence))
+        };
+        let claim = |name| self.token.claims().get(name);
+        if !needed.acr_values.is_empty() {
+            match claim("acr").and_then(Value::as_str) {
+                None => return refuse("acr", AuthenticationProblem::Unknown),
+                Some(acr) if needed.acr_values.iter().any(|needed| needed == acr) => {}
+                Some(_) => return refuse("acr", AuthenticationProblem::Context),
+            }
+        }
+        let Some(max_age_s) = needed.max_age_s else { return Ok(()) };
+        let clock_skew_s = self.token.issuer().entry().clock_skew_s;
+        match claim("auth_time").and_then(UnixTime::from_numeric_date) {
+            None => refuse("auth_time", AuthenticationProblem::Unknown),
+            Some(at) if at > now.plus_secs(clock_skew_s) => {
+                refuse("auth_time", AuthenticationProblem::Future)
+            }
+            Some(at) if now > at.plus_secs(max_age_s.saturating_add(clock_skew_s)) => {
+                let age_s = now.millis_since(at) / 1000;
+                refuse("auth_time", AuthenticationProblem::TooOld { age_s })
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// The number of hops that count.

@@ -115,6 +115,15 @@ pub(super) fn scope(node: &Node<'_>) -> Option<String> {
     node.refuse("must be a scope: printable ASCII without white space, quotes and backslashes")
 }
 
+/// An authentication context class reference (OpenID Connect Core §2, `acr`), which a challenge lists between spaces (RFC 9470 §3).
+pub(super) fn acr_value(node: &Node<'_>) -> Option<String> {
+    let text = node.string(limits::IDENTITY_BYTES)?;
+    if text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+        return Some(text.to_owned());
+    }
+    node.refuse("must be one `acr` value: printable ASCII without white space, quotes and backslashes")
+}
+
 /// An HTTP method (RFC 9110 §9.1), of the characters that a request's method may have.
 pub(super) fn method(node: &Node<'_>) -> Option<String> {
     let text = node.string(limits::NAME_BYTES)?;

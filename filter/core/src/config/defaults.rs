@@ -53,6 +53,10 @@ pub(super) const fn dpop_nonce_lifetime_s() -> u64 {
     limits::DEFAULT_DPOP_NONCE_LIFETIME_S
 }
 
+pub(super) const fn approval_lifetime_s() -> u64 {
+    limits::DEFAULT_APPROVAL_LIFETIME_S
+}
+
 pub(super) const fn timeout_ms() -> u64 {
     limits::DEFAULT_KEYS_TIMEOUT_MS
 }

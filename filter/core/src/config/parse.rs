@@ -1,6 +1,8 @@
 //! From JSON to [`Config`]: the structure of the document and what its parts demand of each other.
 
 mod a2a;
+mod approvals;
+mod authentication;
 mod claims;
 mod issuer;
 mod mcp;
@@ -103,9 +105,11 @@ fn config(root: &Node<'_>) -> Option<Config> {
     let issuers = object.required("issuers", |node| issuer::issuers(node, lacks_address));
     let delegation = object.defaulted("delegation", Delegation::default, delegation);
     let policies = object.defaulted("policies", Vec::new, policy::policies);
+    let approvals = object.optional("approvals", approvals::approvals);
     let named = named::Named {
         max_depth: delegation.as_ref().map(|it| it.max_depth),
         entries: named::entry_names(root.value()),
+        has_approvals: !matches!(approvals, Some(None)),
         addressed_proofs: if lacks_address { addressed_proofs(issuers.as_deref()) } else { Vec::new() },
     };
     let routes =
@@ -126,6 +130,7 @@ fn config(root: &Node<'_>) -> Option<Config> {
         preflight: preflight?,
         policies: policies?,
         proofs: proofs?,
+        approvals: approvals?,
         upstream: upstream?,
         audit: audit?,
         resource_metadata: resource_metadata?,

@@ -1,6 +1,7 @@
 //! `routes`: what the requests of a path need.
 
 use super::a2a::{A2a, CardAccess};
+use super::authentication::Authentication;
 use super::mcp::Mcp;
 use super::proof::ProofMode;
 use super::rule::{ActionRule, Hold, RuleKind};
@@ -21,7 +22,8 @@ pub struct Route {
     #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matcher: RouteMatch,
     /// `true`: requests are allowed without a token, and a token that is sent is neither checked nor forwarded. Cannot be
-    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `policies`, `mcp` and `a2a`.
+    /// combined with `scopes`, `max_depth`, `delegation_required`, `proof`, `acr_values`, `max_age_s`, `approval`,
+    /// `policies`, `mcp` and `a2a`.
     #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
     pub anonymous: bool,
     /// Required scopes. The token's `scope` claim, or the claims that its issuer's `claims.scopes` names, must contain every one
@@ -53,6 +55,14 @@ pub struct Route {
     /// Whether tokens must come with a proof on this route. The stricter of this and the issuer's `proof` applies.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = "none"), extend("examples" = ["required"])))]
     pub proof: ProofMode,
+    /// How the principal must have authenticated.
+    #[cfg_attr(feature = "schema", schemars(flatten))]
+    pub authentication: Authentication,
+    /// `true`: requests need an approval (see `approvals`); without one they are denied (`approval_required`). With `mcp` or `a2a` this is
+    /// about actions that need a rule, or are listed in `methods`, and not about what is always admitted, such as lists. Without
+    /// them bodies are not read, so a request with a body cannot be approved, and is denied.
+    #[cfg_attr(feature = "schema", schemars(default, extend("examples" = [true])))]
+    pub approval: bool,
     /// Names of entries of the top-level `policies` that are asked, in this order, after every other check passed. The
     /// first entry in mode `enforce` that denies or fails ends the evaluation and denies the request.
     #[cfg_attr(

@@ -1,5 +1,6 @@
 //! Rules of a route for actions, whatever their protocol.
 
+use super::authentication::Authentication;
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::json::Pointer;
@@ -18,6 +19,12 @@ pub(super) struct Needs {
     /// Maximum number of hops, if that is less than on the route; with 0 only the principal itself may do it.
     #[schemars(with = "Option<u8>", range(min = 0, max = limits::MAX_MAX_DEPTH), extend("examples" = [1]))]
     max_depth: Option<u8>,
+    #[schemars(flatten)]
+    authentication: Authentication,
+    /// `true`: the action needs an approval (see `approvals`), which is for these arguments alone and used once; without one it is
+    /// denied (`approval_required`).
+    #[schemars(default, extend("examples" = [true]))]
+    approval: bool,
     /// Admitted arguments, for each JSON pointer (RFC 6901) into the arguments a list of values, of which the argument must be one.
     /// `null` in the list admits that it is absent, which an argument whose value is `null` is not. Arguments that are not named may have any value.
     #[schemars(with = "schema::Arguments", default, extend("default" = {}), extend("examples" = [{ "/env": ["staging"], "/force": [false, null] }]))]
@@ -79,6 +86,10 @@ pub struct ActionRule {
     pub scopes: Vec<String>,
     /// If that is less than on the route.
     pub max_depth: Option<u8>,
+    /// Beside that of the route.
+    pub authentication: Authentication,
+    /// Whether somebody must approve it.
+    pub approval: bool,
     /// By pointer, the values that are admitted; `None` among them admits absence.
     pub arguments: Vec<(Pointer, Vec<Option<Value>>)>,
     /// Asked after those of the route.

@@ -2,7 +2,7 @@
 //!
 //! It names the token by its `jti`, never by its bytes, and holds no header and no query.
 
-use super::{Decision, Outcome};
+use super::{ApprovalFacts, Decision, Outcome};
 use crate::action::Action;
 use crate::chain::{Hop, Identity, SignedToken};
 use crate::config::{AuditLog, Config};
@@ -53,6 +53,9 @@ pub struct AuditRecord<'a> {
     /// How the sender has shown that it holds the token's key.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     proofs: &'a [ProofKind],
+    /// What had to be approved, why, and by whom it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<&'a ApprovalFacts>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     policies: &'a [PolicyRecord],
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -194,6 +197,7 @@ impl<'a> AuditRecord<'a> {
             agent: token.and_then(SignedToken::agent).map(|agent| agent.subject.as_str()),
             token: token.map(Token::from),
             proofs: decision.proofs(),
+            approval: decision.facts.approval.as_deref(),
             policies: decision.policies(),
             obligations,
         }

@@ -2,9 +2,9 @@
 
 use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
-use crate::config::{Config, ProofMode};
+use crate::config::{Authentication, Config, ProofMode};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, OWN_PREFIX, Scheme, WORKLOAD_TOKEN, reads_alike};
+use crate::http::{APPROVAL, Connection, OWN_PREFIX, Scheme, WORKLOAD_TOKEN, reads_alike};
 use crate::policy::Obligation;
 use crate::proof_kind::ProofKind;
 use crate::reason::{Challenge, Reason};
@@ -130,6 +130,10 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     if decision.head.has_workload_token() && !(config.upstream.forward_token && is_workload) {
         forward.remove.push(WORKLOAD_TOKEN);
     }
+    // Whether or not one was needed: it is for nobody else.
+    if decision.head.has_approval() {
+        forward.remove.push(APPROVAL);
+    }
     if decision.head.has_odd_forwarded_host() {
         forward.remove.push("x-forwarded-host");
     }
@@ -200,7 +204,26 @@ struct Problem<'a> {
     policy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<Approve<'a>>,
     decision: &'a str,
+}
+
+/// What must be approved, as far as the client said it itself: no claim of its token is told.
+#[derive(Serialize)]
+struct Approve<'a> {
+    id: &'a str,
+    action: &'a Value,
+    arguments: &'a str,
+}
+
+impl<'a> Approve<'a> {
+    fn of(decision: &'a Decision, reason: Reason) -> Option<Self> {
+        let is_about_it =
+            matches!(reason, Reason::ApprovalRequired | Reason::ApprovalInvalid | Reason::ApprovalUsed);
+        let request = decision.facts.approval.as_ref()?.request.as_ref().filter(|_| is_about_it)?;
+        Some(Self { id: request.id(), action: request.action(), arguments: request.arguments() })
+    }
 }
 
 impl<'a> Problem<'a> {
@@ -213,6 +236,7 @@ impl<'a> Problem<'a> {
             detail: reason.detail(),
             policy: None,
             policy_code: None,
+            approval: None,
             decision,
         }
     }
@@ -233,6 +257,7 @@ fn local_reply(decision: &Decision, denial: &Denial, config: Option<&Config>) ->
     let problem = Problem {
         policy: policy.map(|(name, _)| name.as_str()),
         policy_code: policy.and_then(|(_, code)| code.as_deref()),
+        approval: Approve::of(decision, reason),
         ..Problem::new(reason, decision.id())
     };
     // Clients of the protocol show nothing but an error of the protocol.
@@ -327,6 +352,8 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         matches!(challenge, Challenge::Scope | Challenge::Bare) || denial.reason.status() == 401;
     let scopes = Some(scopes.join(" ")).filter(|scopes| names_scopes && !scopes.is_empty());
     let metadata = config.and_then(|config| metadata_url(decision, config));
+    let is_insufficient = denial.reason == Reason::AuthenticationInsufficient;
+    let (acr_values, max_age) = if is_insufficient { authentication(decision) } else { (None, None) };
     let of_scheme = |scheme: AuthScheme| {
         // It has no parameters (draft-ietf-wimse-wpt-02 §2.1).
         if scheme == AuthScheme::Wpt {
@@ -341,6 +368,8 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         };
         let parameters = [
             ("error", error),
+            ("acr_values", acr_values.as_deref()),
+            ("max_age", max_age.as_deref()),
             ("scope", scopes.as_deref()),
             ("algs", algorithms.as_deref()),
             ("resource_metadata", metadata),
@@ -406,6 +435,18 @@ fn offered(decision: &Decision, config: &Config) -> Vec<AuthScheme> {
         (AuthScheme::Wpt, config.accepts_proof(ProofKind::Wpt)),
     ];
     schemes.into_iter().filter_map(|(scheme, is_offered)| is_offered.then_some(scheme)).collect()
+}
+
+/// What a client asks for when it has the user authenticate again (RFC 9470 §3): for what the route and the rule need together.
+/// The values need no escaping, as those of scopes do not.
+fn authentication(decision: &Decision) -> (Option<String>, Option<String>) {
+    let route = decision.route().map(|route| &route.entry().authentication);
+    let message = decision.facts.message.as_ref().map(|message| &message.authentication);
+    let needed = route.into_iter().chain(message);
+    let Authentication { acr_values, max_age_s } =
+        needed.fold(Authentication::default(), |all, one| all.and(one));
+    let acr_values = Some(acr_values.join(" ")).filter(|values| !values.is_empty());
+    (acr_values, max_age_s.map(|age| age.to_string()))
 }
 
 /// Where a client learns how to get a token for what it asked: at the metadata of the resource, else where the configuration says.

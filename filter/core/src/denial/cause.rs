@@ -138,6 +138,26 @@ pub enum ClaimProblem {
     Algorithm,
 }
 
+/// Why an authentication is not enough (RFC 9470).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthenticationProblem {
+    /// The claim that says how it was is absent, or of the wrong form.
+    #[error("is missing or has the wrong form")]
+    Unknown,
+    /// `acr` is another.
+    #[error("is not one of those that are asked for")]
+    Context,
+    /// `auth_time` is too long ago.
+    #[error("is {age_s} s ago")]
+    TooOld {
+        /// How long, in seconds.
+        age_s: u64,
+    },
+    /// `auth_time` is yet to come.
+    #[error("is in the future")]
+    Future,
+}
+
 /// Why a body is no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyProblem {

@@ -1,8 +1,9 @@
 //! What led to a denial, for the audit record.
 
+use super::approval::ApprovalProblem;
 use super::cause::{
-    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError,
-    ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
+    AgreementProblem, ArgumentProblem, AuthenticationProblem, BodyProblem, ClaimProblem, CredentialProblem,
+    KeysProblem, PathError, ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
 };
 use super::link::{LinkProblem, WidenedMember};
 use crate::limits;
@@ -269,6 +270,26 @@ pub enum Evidence {
         /// The name that this source has.
         #[serde(skip_serializing_if = "Option::is_none")]
         found: Option<Shown>,
+    },
+    /// The principal did not authenticate as the route or the rule asks.
+    Authentication {
+        /// `acr` or `auth_time`.
+        claim: &'static str,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: AuthenticationProblem,
+        /// `acr_values` of the route or the rule.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        acr_values: Vec<String>,
+        /// `max_age_s` of the route or the rule.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_age_s: Option<u64>,
+    },
+    /// The request needs an approval, which is named in the record, and has none that holds.
+    Approval {
+        /// What is wrong.
+        #[serde(serialize_with = "text")]
+        problem: ApprovalProblem,
     },
     /// The body is no message.
     Body {

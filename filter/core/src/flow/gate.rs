@@ -1,17 +1,19 @@
 //! Everything that decisions need and that outlives a request.
 
+mod approve;
 mod chains;
 mod locate;
+mod stores;
 
 pub(super) use locate::{Denied, Place};
 
 /// What each policy said, and what they want done.
 pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
 
-use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
+use super::key_problems::problem;
 use crate::action::SessionKey;
 use crate::chain::{SignedToken, TokenCache, VerifiedChain};
-use crate::config::{Config, Issuer, KeySource, PolicyEntry, Problem};
+use crate::config::{Config, Issuer, PolicyEntry, Problem};
 use crate::denial::{CredentialProblem, Denial, Evidence, KeysProblem};
 use crate::http::{Credential, RequestHead, ReservedHeaders, Scheme};
 use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
@@ -24,6 +26,7 @@ use crate::routes::{Asked, Routes};
 use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
+use stores::Stores;
 
 /// `typ` of a Workload Identity Token (draft-ietf-wimse-workload-creds §5.1).
 const WIT: &str = "wit+jwt";
@@ -32,6 +35,8 @@ const WIT: &str = "wit+jwt";
 pub struct Gate {
     config: Config,
     issuers: Vec<(Rc<TrustedIssuer>, KeyStore)>,
+    /// Keys of the approvers, in the order of the configuration.
+    approvers: Vec<KeyStore>,
     cache: TokenCache,
     /// The headers in which links of chains come.
     chain_headers: Vec<String>,
@@ -63,7 +68,7 @@ pub struct Gate {
 pub enum Stop {
     /// It is denied.
     Deny(Denial),
-    /// It waits for a newer key set of the issuer at this position in the configuration.
+    /// It waits for a newer key set of the issuer at this position in the configuration; approvers come after the issuers.
     Wait(usize),
 }
 
@@ -78,39 +83,27 @@ impl Gate {
     /// fetched.
     ///
     /// # Errors
-    /// Inline keys that hold a secret or of which none can be used, and every policy that is not linked, does not have the pinned digest, or
+    /// Inline keys of issuers and approvers that hold a secret or of which none can be used, and every policy that is not linked, does not have the pinned digest, or
     /// refuses its settings.
     pub fn new(
         config: Config,
         mut policies: Box<dyn Policies>,
         seed: [u8; 16],
     ) -> Result<Self, Vec<Problem>> {
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        let mut issuers = Vec::new();
-        for (index, issuer) in config.issuers.iter().enumerate() {
+        let mut stores = Stores::new(seed);
+        let issuers = config.issuers.iter().enumerate().filter_map(|(index, issuer)| {
             let trusted = Rc::new(TrustedIssuer::new(index, issuer.clone()));
-            let key_use = KeyUse::of(issuer);
-            match &issuer.keys {
-                KeySource::Remote(remote) => {
-                    let store = RemoteStore::new(remote.clone(), key_use, seed, index);
-                    issuers.push((trusted, KeyStore::Remote(store)));
-                }
-                KeySource::Inline(jwks) => {
-                    let pointer = format!("/issuers/{index}/keys/inline");
-                    match inline_keys(key_use, jwks) {
-                        Ok(set) => {
-                            let (secret, unusable): (Vec<_>, Vec<_>) =
-                                rejected_keys(&set, &pointer).partition(|(is_secret, _)| *is_secret);
-                            problems.extend(secret.into_iter().map(|(_, problem)| problem));
-                            warnings.extend(unusable.into_iter().map(|(_, problem)| problem));
-                            problems.extend(idle_algorithms(&set, issuer, index));
-                            issuers.push((trusted, KeyStore::Inline(set)));
-                        }
-                        Err(error) => problems.extend(key_set_problems(&error, &pointer)),
-                    }
-                }
-            }
-        }
+            let at = format!("/issuers/{index}");
+            Some((trusted, stores.open(&issuer.keys, KeyUse::of(issuer), &issuer.algorithms, &at)?))
+        });
+        let issuers: Vec<_> = issuers.collect();
+        let approvers = config.approvals.iter().flat_map(|approvals| &approvals.approvers).enumerate();
+        let approvers = approvers.filter_map(|(index, approver)| {
+            let at = format!("/approvals/approvers/{index}");
+            stores.open(&approver.keys, KeyUse::Signatures, &approver.algorithms, &at)
+        });
+        let approvers: Vec<_> = approvers.collect();
+        let Stores { mut problems, warnings, .. } = stores;
         let mut asked = Vec::new();
         for (index, entry) in config.policies.iter().enumerate() {
             match prepare(policies.as_mut(), index, entry) {
@@ -139,6 +132,7 @@ impl Gate {
         Ok(Self {
             config,
             issuers,
+            approvers,
             cache,
             chain_headers,
             chains,
@@ -223,20 +217,39 @@ impl Gate {
         &self.reserved
     }
 
-    /// The issuers whose keys are fetched: position in the configuration, and the store to feed.
+    /// The issuers and approvers whose keys are fetched: position in the configuration, those of approvers after those of issuers, and the
+    /// store to feed.
     pub fn remote_stores(&mut self) -> impl Iterator<Item = (usize, &mut RemoteStore)> {
-        self.issuers.iter_mut().enumerate().filter_map(|(index, (_, store))| match store {
+        let of_issuers = self.issuers.iter_mut().map(|(_, store)| store);
+        of_issuers.chain(&mut self.approvers).enumerate().filter_map(|(index, store)| match store {
             KeyStore::Remote(remote) => Some((index, remote)),
             KeyStore::Inline(_) => None,
         })
     }
 
-    /// The store of one issuer whose keys are fetched.
-    pub fn remote_store(&mut self, issuer: usize) -> Option<&mut RemoteStore> {
-        match self.issuers.get_mut(issuer) {
-            Some((_, KeyStore::Remote(remote))) => Some(remote),
+    /// The store at one such position.
+    pub fn remote_store(&mut self, position: usize) -> Option<&mut RemoteStore> {
+        let of_approver = position.checked_sub(self.issuers.len());
+        let store = match of_approver {
+            Some(position) => self.approvers.get_mut(position),
+            None => self.issuers.get_mut(position).map(|(_, store)| store),
+        };
+        match store {
+            Some(KeyStore::Remote(remote)) => Some(remote),
             _ => None,
         }
+    }
+
+    /// Whose keys are at such a position, in words.
+    #[must_use]
+    pub fn name_of(&self, position: usize) -> String {
+        let issuer = self.config.issuers.get(position).map(|issuer| format!("issuer `{}`", issuer.issuer));
+        let approver = || {
+            let approvers = &self.config.approvals.as_ref()?.approvers;
+            let approver = approvers.get(position.checked_sub(self.config.issuers.len())?)?;
+            Some(format!("approver `{}`", approver.issuer))
+        };
+        issuer.or_else(approver).unwrap_or_default()
     }
 
     /// Takes over what proofs were used, the secret unless all workers share it, and the keys that were fetched for `earlier`, the gate before
@@ -248,7 +261,8 @@ impl Gate {
             self.prover.take_over_secret(&earlier.prover);
         }
         for (_, store) in self.remote_stores() {
-            for (_, other) in &earlier.issuers {
+            let of_issuers = earlier.issuers.iter().map(|(_, store)| store);
+            for other in of_issuers.chain(&earlier.approvers) {
                 if let KeyStore::Remote(other) = other {
                     store.take_over(other);
                 }

@@ -1,7 +1,7 @@
 //! What is wrong with the keys that a configuration holds, in words.
 
 use crate::algorithm::Algorithm;
-use crate::config::{Issuer, Problem};
+use crate::config::Problem;
 use crate::keys::{KeyError, KeySet, KeySetError, KeyUse, RejectedKey};
 use serde_json::Value;
 
@@ -27,15 +27,12 @@ pub(super) fn rejected_keys(set: &KeySet, pointer: &str) -> impl Iterator<Item =
 }
 
 /// An algorithm that no inline key can serve is a slip: every token that uses it would be denied.
-pub(super) fn idle_algorithms(set: &KeySet, issuer: &Issuer, index: usize) -> Vec<Problem> {
+pub(super) fn idle_algorithms(set: &KeySet, algorithms: &[Algorithm], at: &str) -> Vec<Problem> {
     let idle = |(_, a): &(usize, &Algorithm)| !set.keys().iter().any(|key| key.serves(**a));
     let describe = |(i, a): (usize, &Algorithm)| {
-        problem(
-            format!("/issuers/{index}/algorithms/{i}"),
-            format!("no inline key of this issuer can verify `{}`", a.name()),
-        )
+        problem(format!("{at}/algorithms/{i}"), format!("no inline key here can verify `{}`", a.name()))
     };
-    issuer.algorithms.iter().enumerate().filter(idle).map(describe).collect()
+    algorithms.iter().enumerate().filter(idle).map(describe).collect()
 }
 
 /// With every key rejected the set is empty; then each key's own fault says more than that.

@@ -1,5 +1,6 @@
 //! The head of a request, as bytes: where in it the members are that decide something.
 
+pub(super) mod approval;
 pub(super) mod connection;
 pub(super) mod credential;
 mod preflight;
@@ -31,6 +32,10 @@ pub struct RequestHead {
     workload: Option<usize>,
     /// Whether there is a second one.
     two_workloads: bool,
+    /// An approval.
+    approval: Option<usize>,
+    /// Whether there is a second one.
+    two_approvals: bool,
     /// Whether there is a second host.
     two_hosts: bool,
     /// Whether `x-forwarded-host` holds something else than hosts.
@@ -63,6 +68,8 @@ impl RequestHead {
                 b"dpop" => head.dpop = Some(position),
                 WORKLOAD_TOKEN_BYTES if head.workload.is_some() => head.two_workloads = true,
                 WORKLOAD_TOKEN_BYTES => head.workload = Some(position),
+                approval::HEADER_BYTES if head.approval.is_some() => head.two_approvals = true,
+                approval::HEADER_BYTES => head.approval = Some(position),
                 b"connection" | b"proxy-connection" => head.drops = true,
                 b"upgrade" => head.upgrade = true,
                 b"x-forwarded-host" => odd |= !value.split(|b| *b == b',').all(is_host),

@@ -6,7 +6,6 @@
 use super::host::{Host, HostError, HostResult, Map};
 use super::module::Streams;
 use super::{Head, Plugin, Waiting};
-use crate::config::Issuer;
 use crate::denial::KeysProblem;
 use crate::flow::Step;
 use crate::keys::RemoteStore;
@@ -124,7 +123,7 @@ impl Plugin {
     fn report(&mut self, host: &dyn Host, issuer: usize, why: &str, now: UnixTime) {
         self.metrics.refreshed(host, false);
         let Some(gate) = &mut self.gate else { return };
-        let name = name(gate.config().issuers.get(issuer));
+        let name = gate.name_of(issuer);
         let Some(store) = gate.remote_store(issuer) else { return };
         let config = store.config();
         let in_force = match store.fetched_at().filter(|_| store.is_usable(now)) {
@@ -133,22 +132,22 @@ impl Plugin {
                 let left = config.stale_s.saturating_sub(age);
                 format!("the keys that were fetched {age} s ago stay in force for {left} s more")
             }
-            None => "there are no keys in force: its tokens are denied with keys_unavailable".to_owned(),
+            None => "there are no keys in force: what it signed is denied with keys_unavailable".to_owned(),
         };
         let (uri, cluster) = (&config.uri, &config.cluster);
         host.say(
             LogLevel::Warn,
-            &format!("keys of issuer `{name}` from {uri} (cluster {cluster}): {why}; {in_force}"),
+            &format!("keys of {name} from {uri} (cluster {cluster}): {why}; {in_force}"),
         );
     }
 
     /// Says of each key of a new set that is not used why.
     fn report_dropped_keys(&mut self, host: &dyn Host, issuer: usize) {
         let Some(gate) = &mut self.gate else { return };
-        let name = name(gate.config().issuers.get(issuer));
+        let name = gate.name_of(issuer);
         let Some(set) = gate.remote_store(issuer).and_then(|store| store.set()) else { return };
         for key in set.rejected() {
-            host.say(LogLevel::Warn, &format!("keys of issuer `{name}`: {key}"));
+            host.say(LogLevel::Warn, &format!("keys of {name}: {key}"));
         }
         self.metrics.dropped(host, issuer, set.rejected().len());
     }
@@ -223,8 +222,4 @@ fn explain(document: &[u8], error: &dyn std::error::Error) -> String {
         _ => "",
     };
     format!("{error}{looks_like}")
-}
-
-fn name(issuer: Option<&Issuer>) -> String {
-    issuer.map(|issuer| issuer.issuer.clone()).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! What the policies of a route are asked about: a request whose token, chain and scopes already passed.
 
-use crate::action::{Action, Ruled, has_needs};
+use crate::action::{Action, Ruled, has_depth, has_needs};
 use crate::chain::VerifiedChain;
 use crate::denial::Denial;
-use crate::http::{Host, NormalPath, RequestHead, reads_alike};
+use crate::http::{APPROVAL, Host, NormalPath, RequestHead, reads_alike};
 use crate::json::Pointer;
 use crate::proof::Possession;
 use crate::routes::MatchedRoute;
@@ -24,7 +24,8 @@ pub struct RequestContext<'a> {
 }
 
 /// Headers that carry credentials: no rule needs them, and a log is no place for them.
-const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "dpop", "mcp-session-id"];
+const CREDENTIALS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "dpop", APPROVAL, "mcp-session-id"];
 
 /// Why a header has no one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +54,12 @@ fn is_hidden(name: &[u8]) -> bool {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Checks that the token holds every scope that the chain's route asks for, compared exactly (RFC 6749 §3.3). Nobody gets so far who
-    /// has not shown to hold the token's key.
+    /// Checks that the principal authenticated as the chain's route asks, then that the token holds every scope that it asks for, compared
+    /// exactly (RFC 6749 §3.3). In this order, for the challenge for the first names the scopes too. Nobody gets so far who has not shown to
+    /// hold the token's key.
     ///
     /// # Errors
-    /// [`Reason::ScopeInsufficient`].
+    /// [`Reason::AuthenticationInsufficient`], [`Reason::ScopeInsufficient`].
     pub fn authorize(
         head: &'a RequestHead,
         path: &'a NormalPath,
@@ -65,15 +67,25 @@ impl<'a> RequestContext<'a> {
         _: &Possession,
         now: UnixTime,
     ) -> Result<Self, Denial> {
-        chain.has_scopes(&chain.route().entry().scopes)?;
+        let route = chain.route().entry();
+        chain.is_authenticated(&route.authentication, now)?;
+        chain.has_scopes(&route.scopes)?;
         Ok(Self { head, path, chain, action: None, now })
     }
 
     /// The same request, with what it is about to do, and the rules that this falls under, if it needs any.
     ///
     /// # Errors
-    /// [`Reason::DelegationTooDeep`] or [`Reason::ScopeInsufficient`], if a rule needs more than the route.
+    /// [`Reason::DelegationTooDeep`], [`Reason::AuthenticationInsufficient`] or [`Reason::ScopeInsufficient`], if a rule needs more than
+    /// the route.
     pub fn about(self, action: &'a Action, ruled: &[Ruled<'_>]) -> Result<Self, Denial> {
+        // As on the route: what no other token can help with comes first, and the scopes last.
+        for Ruled { rule, .. } in ruled {
+            has_depth(self.chain, rule)?;
+        }
+        for Ruled { rule, .. } in ruled {
+            self.chain.is_authenticated(&rule.authentication, self.now)?;
+        }
         for Ruled { rule, .. } in ruled {
             has_needs(self.chain, rule)?;
         }

@@ -47,6 +47,14 @@ impl Obligation {
         matches!(self, Self::Header { .. })
     }
 
+    /// Why somebody must approve the request, if it asks for that.
+    #[must_use]
+    pub fn approval_reason(&self) -> Option<&str> {
+        match self {
+            Self::Header { .. } | Self::Audit { .. } => None,
+        }
+    }
+
     /// Whether both want one header to say something.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         match (self, other) {

@@ -72,6 +72,17 @@ impl ParsedToken {
         Ok((proof, header.remove("jwk")))
     }
 
+    /// Reads an approval of at most [`limits::APPROVAL_BYTES`]: a compact JWS.
+    ///
+    /// # Errors
+    /// As [`parse_within`](Self::parse_within), as far as the grammar is concerned.
+    pub fn parse_approval(approval: &str) -> Result<Self, TokenProblem> {
+        if approval.len() > limits::APPROVAL_BYTES {
+            return Err(TokenProblem::TooLarge { bytes: approval.len(), max: limits::APPROVAL_BYTES });
+        }
+        Self::read_within(approval, limits::APPROVAL_VALUES).map(|(approval, _)| approval)
+    }
+
     fn read(token: &str) -> Result<Self, TokenProblem> {
         Self::read_within(token, limits::TOKEN_VALUES).map(|(token, _)| token)
     }

@@ -74,11 +74,12 @@ pub(crate) fn valid() -> Value {
             { "match": { "path_prefix": "/healthz", "methods": ["GET", "HEAD"] }, "anonymous": true },
             {
                 "match": { "path_prefix": "/v1/", "hosts": ["tools.example", "*.tools.example"] }, "scopes": ["tickets.read"], "max_depth": 2,
+                "acr_values": ["phr", "urn:example:mfa"], "max_age_s": 3600,
                 "policies": ["ticket-guard", "quiet"],
                 "mcp": {
                     "tools": [
                         {
-                            "name": "tickets.close", "scopes": ["tickets.write"], "max_depth": 0,
+                            "name": "tickets.close", "scopes": ["tickets.write"], "max_depth": 0, "acr_values": ["phr"], "max_age_s": 300,
                             "arguments": { "/env": ["staging", null], "/force": [false] }, "policies": ["quiet"]
                         },
                         { "name": "tickets.*" }
@@ -426,6 +427,9 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/mcp/tools/0/arguments/~1env/0", json!(9_007_199_254_740_992_u64)),
         (Structural, "/routes/1/mcp/tools/0/arguments/~1env/0", json!(-1e16)),
         (Structural, "/routes/1/mcp/tools/0/arguments/~1env/1", json!("staging")),
+        (Structural, "/routes/1/mcp/tools/0/acr_values", json!("phr")),
+        (Structural, "/routes/1/mcp/tools/0/acr_values", json!([])),
+        (Structural, "/routes/1/mcp/tools/0/max_age_s", json!(0)),
         (Semantic, "/routes/1/mcp/tools/0/policies/0", json!("nobody")),
         (Structural, "/routes/1/mcp/resources/0/name", json!("ticket://7")),
         (Structural, "/routes/1/mcp/resources/0/uri", json!(7)),
@@ -459,6 +463,17 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/2/a2a/agent_card", json!(true)),
         (Structural, "/routes/2/a2a/body_bytes", json!(0)),
         (Structural, "/routes/2/a2a/body_bytes", json!(4_194_305)),
+        (Structural, "/routes/1/acr_values", json!([])),
+        (Structural, "/routes/1/acr_values", json!(null)),
+        (Structural, "/routes/1/acr_values", json!((0..17).map(|n| n.to_string()).collect::<Vec<_>>())),
+        (Structural, "/routes/1/acr_values/0", json!("two words")),
+        (Structural, "/routes/1/acr_values/0", json!("a\"b")),
+        (Structural, "/routes/1/acr_values/0", json!("")),
+        (Structural, "/routes/1/acr_values/0", json!(3)),
+        (Structural, "/routes/1/acr_values/1", json!("phr")),
+        (Structural, "/routes/1/max_age_s", json!(0)),
+        (Structural, "/routes/1/max_age_s", json!(31_536_001)),
+        (Structural, "/routes/1/max_age_s", json!("300")),
         (Structural, "/routes/1/delegation_required", json!("yes")),
         (Structural, "/routes/1/delegation_required", json!(null)),
         (Semantic, "/routes/0/delegation_required", json!(true)),
@@ -621,7 +636,14 @@ fn elsewhere() -> Vec<Row> {
             Semantic,
             "/routes/1/anonymous",
             Some(json!(true)),
-            &["/routes/1/scopes", "/routes/1/max_depth", "/routes/1/policies", "/routes/1/mcp"],
+            &[
+                "/routes/1/scopes",
+                "/routes/1/max_depth",
+                "/routes/1/acr_values",
+                "/routes/1/max_age_s",
+                "/routes/1/policies",
+                "/routes/1/mcp",
+            ],
         ),
         row(Semantic, "/routes/2/anonymous", Some(json!(true)), &["/routes/2/scopes", "/routes/2/a2a"]),
         row(Semantic, "/routes/2/mcp", Some(json!({ "tools": [{ "name": "*" }] })), &["/routes/2/a2a"]),

@@ -41,6 +41,8 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
     ] {
         assert_eq!(warned(&edited(&valid(), at, Some(to))), [pointer], "{at}");
     }
+    let other = edited(&valid(), "/routes/1/mcp/tools/0/acr_values", Some(json!(["pwd"])));
+    assert_eq!(warned(&other), ["/routes/1/mcp/tools/0/acr_values"]);
     let nobody = edited(&valid(), "/delegation", Some(json!({ "required": true, "max_depth": 0 })));
     assert_eq!(warned(&edited(&nobody, "/routes/1/max_depth", None)), ["/delegation/required"]);
     let nobody = edited(&valid(), "/routes/1/delegation_required", Some(json!(true)));

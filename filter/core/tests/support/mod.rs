@@ -355,6 +355,7 @@ pub fn strict_config() -> Config {
             { "match": { "path_prefix": "/v1" }, "scopes": ["tickets.read", "tickets.list"] },
             { "match": { "path_prefix": "/denied" }, "policies": ["denier"] },
             { "match": { "path_prefix": "/faulty" }, "policies": ["faulty"] },
+            { "match": { "path_prefix": "/fresh" }, "scopes": ["tickets.read", "tickets.list"], "acr_values": ["phr", "mfa"], "max_age_s": 300 },
             { "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "a", "arguments": { "/x": [1] } }], "body_bytes": 200 } },
         ]);
     })
@@ -483,13 +484,8 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
-pub const PENDING: [Reason; 5] = [
-    Reason::AgentMismatch,
-    Reason::AuthenticationInsufficient,
-    Reason::ApprovalRequired,
-    Reason::ApprovalInvalid,
-    Reason::ApprovalUsed,
-];
+pub const PENDING: [Reason; 4] =
+    [Reason::AgentMismatch, Reason::ApprovalRequired, Reason::ApprovalInvalid, Reason::ApprovalUsed];
 
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
@@ -538,6 +534,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
             get("/v1", &marked(json!({ "act": act(&[(Some("urn:marker"), "marker-a")]) }))),
         ),
         (Reason::DelegationCycle, get("/v1", &marked(json!({ "act": cycle })))),
+        (Reason::AuthenticationInsufficient, get("/fresh", &marked(json!({ "acr": "marker-acr" })))),
         (Reason::ScopeInsufficient, get("/v1", &marked(json!({ "scope": "tickets.read" })))),
         (Reason::PolicyDenied, get("/denied", &marked(json!({})))),
         (Reason::PolicyFault, get("/faulty", &marked(json!({})))),

@@ -6,7 +6,7 @@ use super::{Problem, rules, warning};
 pub(super) fn warnings(index: usize, route: &Route, warnings: &mut Vec<Problem>) {
     let Some(a2a) = &route.a2a else { return };
     let at = format!("/routes/{index}/a2a");
-    rules::warnings(&at, Rules::A2a(a2a), warnings);
+    rules::warnings(&at, route, Rules::A2a(a2a), warnings);
     for (place, rule) in a2a.methods.iter().enumerate() {
         if !A2aMethod::ALL.into_iter().any(|method| rule.name.matches(method.name())) {
             let (text, like) = match &rule.name {

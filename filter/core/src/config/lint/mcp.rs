@@ -16,7 +16,7 @@ const RULED: [&str; 6] = [
 pub(super) fn warnings(index: usize, route: &Route, warnings: &mut Vec<Problem>) {
     let Some(mcp) = &route.mcp else { return };
     let at = format!("/routes/{index}/mcp");
-    rules::warnings(&at, Rules::Mcp(mcp), warnings);
+    rules::warnings(&at, route, Rules::Mcp(mcp), warnings);
     for (place, pattern) in mcp.methods.iter().enumerate() {
         if let NamePattern::Exact(name) = pattern
             && RULED.contains(&name.as_str())

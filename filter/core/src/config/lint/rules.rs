@@ -1,18 +1,32 @@
 //! What about rules for actions is probably a mistake, whatever their protocol.
 
-use super::super::{ActionRule, RouteMatch, RuleKind, Rules};
+use super::super::{ActionRule, Route, RouteMatch, RuleKind, Rules};
 use super::{Problem, warning};
 use serde_json::Value;
 
 /// Rules that never apply, and arguments that are not what they seem.
-pub(super) fn warnings(at: &str, rules: Rules<'_>, warnings: &mut Vec<Problem>) {
+pub(super) fn warnings(at: &str, route: &Route, rules: Rules<'_>, warnings: &mut Vec<Problem>) {
     for kind in RuleKind::ALL {
         let (member, rules) = (kind.member(), rules.of(kind));
         for (place, rule) in rules.iter().enumerate() {
             let before = rules.get(..place).unwrap_or_default();
-            one_rule(&format!("{at}/{member}/{place}"), rule, before, warnings);
+            let at = format!("{at}/{member}/{place}");
+            one_rule(&at, rule, before, warnings);
+            warnings.extend(nobody_authenticates(&at, route, rule));
         }
     }
+}
+
+/// No `acr` is in both lists.
+fn nobody_authenticates(at: &str, route: &Route, rule: &ActionRule) -> Option<Problem> {
+    (!route.authentication.agrees_with(&rule.authentication)).then(|| {
+        warning(
+            format!("{at}/acr_values"),
+            "every request is denied: none of these is among `acr_values` of the route, and both must hold"
+                .to_owned(),
+            "add those of the rule to the route, or remove `acr_values` there",
+        )
+    })
 }
 
 /// Whether a route takes no messages.

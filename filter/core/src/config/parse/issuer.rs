@@ -129,7 +129,7 @@ fn issuer_name(node: &Node<'_>, provider: Option<Provider>) -> Option<String> {
     }
 }
 
-fn key_source(node: &Node<'_>) -> Option<KeySource> {
+pub(super) fn key_source(node: &Node<'_>) -> Option<KeySource> {
     let mut object = node.object()?;
     let inline = object.optional("inline", inline_keys);
     let remote = object.optional("remote", remote_keys);

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(super) struct Named<'a> {
     pub(super) max_depth: Option<u8>,
     pub(super) entries: Option<Vec<&'a str>>,
+    /// Whether there is `approvals`.
+    pub(super) has_approvals: bool,
     /// Kinds of proofs that the issuers accept and that name an address, where nothing says what the address of a request is.
     pub(super) addressed_proofs: Vec<ProofKind>,
 }

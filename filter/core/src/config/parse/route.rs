@@ -3,7 +3,7 @@
 use super::super::reader::{Node, shown};
 use super::super::{ProofMode, Route, RouteMatch, checks};
 use super::named::{Named, entry_reference, route_depth};
-use super::{a2a, mcp, proof};
+use super::{a2a, approvals, authentication, mcp, proof};
 use crate::denial::PathError;
 use crate::http::PathPrefix;
 use crate::limits;
@@ -19,6 +19,9 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
     if proof.is_some_and(|mode| mode != ProofMode::None) {
         proof::refuse_without_address(&mut object, &named.addressed_proofs);
     }
+    let authentication = authentication::authentication(&mut object);
+    let approval =
+        object.defaulted("approval", || false, |node| approvals::needed(node, named.has_approvals));
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
     });
@@ -33,7 +36,18 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         );
     }
     if anonymous == Some(true) {
-        for name in ["scopes", "max_depth", "delegation_required", "proof", "policies", "mcp", "a2a"] {
+        for name in [
+            "scopes",
+            "max_depth",
+            "delegation_required",
+            "proof",
+            "acr_values",
+            "max_age_s",
+            "approval",
+            "policies",
+            "mcp",
+            "a2a",
+        ] {
             if let Some(node) = object.member(name) {
                 node.refuse_with::<()>(
                     "has no meaning on an anonymous route, which never looks at a token",
@@ -51,6 +65,8 @@ pub(super) fn route(node: &Node<'_>, named: &Named<'_>) -> Option<Route> {
         max_depth: max_depth?,
         delegation_required: delegation_required?,
         proof: proof?,
+        authentication: authentication?,
+        approval: approval?,
         policies: policies?,
         mcp: mcp?,
         a2a: a2a?,

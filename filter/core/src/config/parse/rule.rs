@@ -2,6 +2,8 @@
 
 use super::super::reader::Node;
 use super::super::{ActionRule, Hold, NamePattern, checks};
+use super::approvals;
+use super::authentication::authentication;
 use super::claims::{by_pointer, is_safe, one_value};
 use super::named::{Named, entry_reference, route_depth};
 use super::word;
@@ -19,6 +21,9 @@ pub(super) fn rule(
     let scopes = object
         .defaulted("scopes", Vec::new, |node| node.set(0..=limits::SCOPES, checks::scope, PartialEq::eq));
     let max_depth = object.optional("max_depth", |node| route_depth(node, named));
+    let authentication = authentication(&mut object);
+    let approval =
+        object.defaulted("approval", || false, |node| approvals::needed(node, named.has_approvals));
     let arguments = object.defaulted("arguments", Vec::new, |node| by_pointer(node, admitted));
     let policies = object.defaulted("policies", Vec::new, |node| {
         node.set(0..=limits::POLICIES, |node| entry_reference(node, named), PartialEq::eq)
@@ -28,6 +33,8 @@ pub(super) fn rule(
         name: name?,
         scopes: scopes?,
         max_depth: max_depth?,
+        authentication: authentication?,
+        approval: approval?,
         arguments: arguments?,
         policies: policies?,
     })

@@ -4,7 +4,7 @@ use super::Gate;
 use crate::config::Preflight;
 use crate::decision::{Answer, Facts};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, NormalPath, RequestHead, WORKLOAD_TOKEN};
+use crate::http::{APPROVAL, Connection, NormalPath, RequestHead, WORKLOAD_TOKEN};
 use crate::reason::Reason;
 use crate::routes::{MatchedRoute, Target};
 use std::rc::Rc;
@@ -38,7 +38,7 @@ impl From<Located> for Facts {
 
 /// What this gateway decides by, and removes: nobody else may be told to drop it first.
 fn is_credential(name: &[u8]) -> bool {
-    let credentials = ["authorization", "dpop", WORKLOAD_TOKEN];
+    let credentials = ["authorization", "dpop", WORKLOAD_TOKEN, APPROVAL];
     credentials.iter().any(|credential| name.eq_ignore_ascii_case(credential.as_bytes()))
 }
 
