@@ -622,7 +622,7 @@ fn elsewhere() -> Vec<Row> {
             Semantic,
             "/issuers/0/chain",
             Some(json!({ "form": "attenuated", "header": "x-chain", "count": ["ai_agent"] })),
-            &["/issuers/0/chain/count"],
+            &["/issuers/0/chain/count", "/issuers/0/claims", "/issuers/0/agent", "/issuers/0/proof"],
         ),
         row(
             Semantic,

@@ -425,14 +425,17 @@ fn chain_denial(mark: &Value) -> Denied {
     let par_hash = b64(sha2::Sha256::digest(root.rsplit_once('.').unwrap().0));
     let last = link(json!({ "del_depth": 1, "par_hash": par_hash }), json!(["marker"]));
     let last = sign_texts(&holder, Algorithm::EdDsa, r#"{"alg":"EdDSA","typ":"at+jwt"}"#, &last);
-    let config = self::config(|c| {
+    let mut config = strict_config();
+    let chained = self::config(|c| {
         let chain = json!({ "form": "attenuated", "header": "x-delegation-chain" });
         c["issuers"][0] = with(c["issuers"][0].clone(), json!({ "chain": chain, "proof": "required" }));
         c["proofs"] = json!({ "external_uris": ["https://tools.example"] });
     });
+    config.issuers[0] = chained.issuers[0].clone();
+    config.proofs = chained.proofs;
     let authorization = format!("Bearer {last}");
     let headers = [("authorization", authorization.as_str()), ("x-delegation-chain", root.as_str())];
-    let decision = decide(&mut gate(config.clone()), head("GET", "/v1", &headers));
+    let decision = decide(&mut strict_gate(config.clone()), head("GET", "/v1", &headers));
     Denied { reason: Reason::DelegationWidened, decision, config: Some(config) }
 }
 
