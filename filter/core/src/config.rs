@@ -26,12 +26,15 @@ mod schema;
 mod suggest;
 
 pub use a2a::{A2a, A2aMethod, CardAccess};
-pub use claims::{AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign};
+pub use claims::{
+    AgentFrom, AgentRule, AgentSource, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark,
+    Sign,
+};
 pub use issuer::{Issuer, KeySource, RemoteKeys, same_token_type};
 pub use mcp::{Mcp, Sessions};
 pub use policy::{Mode, PolicyEntry, PolicyLimits};
 pub use problem::Problem;
-pub use proof::{Dpop, NonceMode, ProofMode, Proofs};
+pub use proof::{CertificateSource, Dpop, Mtls, NonceMode, ProofMode, Proofs, Wpt};
 pub use provider::Provider;
 pub use resource::{ProtectedResource, ResourceUrl, WELL_KNOWN};
 pub use route::{Route, RouteMatch, Rules};
@@ -242,6 +245,11 @@ impl Config {
         parse::expand(bytes)
     }
 
+    /// The headers in which links of attenuated chains come, see [`ChainRule::header`].
+    pub fn chain_headers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().filter_map(|issuer| issuer.chain.header.as_deref())
+    }
+
     /// Whether any route asks for a host.
     #[must_use]
     pub fn matches_hosts(&self) -> bool {
@@ -288,8 +296,9 @@ impl Config {
     #[must_use]
     pub fn accepts_proof(&self, kind: ProofKind) -> bool {
         let on_any_route = self.routes.iter().any(|route| route.proof != ProofMode::None);
-        self.issuers.iter().any(|issuer| {
-            (on_any_route || issuer.proof != ProofMode::None) && issuer.proof_kinds.contains(&kind)
+        self.issuers.iter().any(|issuer| match kind {
+            ProofKind::Wpt => issuer.is_wit(),
+            kind => (on_any_route || issuer.proof != ProofMode::None) && issuer.proof_kinds.contains(&kind),
         })
     }
 

@@ -5,12 +5,15 @@
 
 mod cause;
 mod evidence;
+mod link;
 
 pub use cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem,
+    ForwardedCertificateProblem, KeysProblem, PathError, ProofProblem, ProtocolProblem, SessionProblem,
+    TokenProblem,
 };
 pub use evidence::{Evidence, Shown, UnixMillis};
+pub use link::{LinkProblem, WidenedMember};
 
 use crate::reason::Reason;
 

@@ -206,7 +206,7 @@ impl Flow {
             Ok(credential) => credential,
             Err(denial) => return Err(Stopped::deny(located.into(), denial)),
         };
-        let token = match gate.token(credential, surroundings, now) {
+        let token = match gate.token(&self.head, credential, surroundings, now) {
             Ok(token) => token,
             Err(Stop::Deny(denial)) => return Err(Stopped::deny(located.into(), denial)),
             Err(Stop::Wait(issuer)) => return Err(Stopped::Wait(issuer)),

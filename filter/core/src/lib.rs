@@ -24,6 +24,7 @@ pub mod json;
 pub mod proof_kind;
 pub mod reason;
 pub mod spiffe;
+pub mod workload;
 
 pub mod denial;
 

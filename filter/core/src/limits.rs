@@ -16,6 +16,10 @@ pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
 pub const CLAIM_POINTERS: usize = 32;
 /// Most hops of a chain, counted or not.
 pub const HOPS: usize = 32;
+/// Most links of an attenuated chain, root and access token included: no chain may have more hops.
+pub const CHAIN_LINKS: usize = MAX_MAX_DEPTH as usize;
+/// Longest header with the links of an attenuated chain, in bytes.
+pub const CHAIN_BYTES: usize = 64 * 1024;
 /// Deepest nesting of any JSON that comes from outside: token header, claims, key sets, configuration.
 pub const JSON_DEPTH: usize = 32;
 /// Most values in the header, and in the claims, of one token: the memory that JSON takes grows with them.
@@ -40,6 +44,8 @@ pub const RSA_MIN_BITS: usize = 2048;
 pub const RSA_MAX_BITS: usize = 8192;
 /// Longest text from outside in the evidence of a denial, in bytes; the rest is cut off.
 pub const EVIDENCE_TEXT_BYTES: usize = 256;
+/// Longest `x-forwarded-client-cert`, in bytes: it may hold a chain of certificates.
+pub const FORWARDED_CERTIFICATE_BYTES: usize = 32 * 1024;
 /// Longest host name, in bytes (RFC 1035 §2.3.4).
 pub const HOST_BYTES: usize = 255;
 /// Longest request path including the query, in bytes.
@@ -82,6 +88,10 @@ pub const DPOP_WINDOW_S: core::ops::RangeInclusive<u64> = 1..=300;
 pub const DEFAULT_DPOP_NONCE_LIFETIME_S: u64 = 300;
 /// Range of `proofs.dpop.nonce_lifetime_s`.
 pub const DPOP_NONCE_LIFETIME_S: core::ops::RangeInclusive<u64> = 10..=3600;
+/// `proofs.wpt.lifetime_s` when absent: how far `exp` of a proof may be ahead, in seconds.
+pub const DEFAULT_WPT_LIFETIME_S: u64 = 300;
+/// Range of `proofs.wpt.lifetime_s`.
+pub const WPT_LIFETIME_S: core::ops::RangeInclusive<u64> = 1..=300;
 /// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
 pub const REPLAY_SLOTS: usize = 4096;
 /// Groups of these parts, so that no sender takes all room.

@@ -205,6 +205,11 @@ impl Plugin {
         &self.reserved
     }
 
+    /// The headers in which links of chains come.
+    fn chain_headers(&self) -> &[String] {
+        self.gate.as_ref().map_or(&[], Gate::chain_headers)
+    }
+
     /// Ticks fast while somebody waits or keys are missing, and slowly otherwise: to hand over what was counted.
     fn set_ticks(&mut self, host: &dyn Host) {
         let remote = self.gate.iter_mut().flat_map(Gate::remote_stores);

@@ -3,21 +3,28 @@
 //! A token that is bound to a key (`cnf`, RFC 7800) and comes without a proof of that key is a stolen token, or as good as one. A
 //! [`Possession`] says that this was looked at; without one no request is authorized.
 
+mod address;
+mod agreement;
 mod dpop;
+mod mtls;
 mod nonce;
+mod peer;
 mod replay;
+mod wpt;
 
 pub use nonce::NonceKey;
+use peer::Peer;
 pub use replay::{PartState, ReplayError, ReplayMemory, SharedMemory, SharedMemoryFailed, Use};
 
-use crate::chain::VerifiedChain;
+use crate::chain::{SignedToken, VerifiedChain};
 use crate::config::{NonceMode, ProofMode, Proofs};
 use crate::denial::{ClaimProblem, Denial, Evidence, ProofProblem};
-use crate::http::{Credential, NormalPath, RequestHead, Scheme};
+use crate::http::{ClientCertificate, Credential, NormalPath, RequestHead, Scheme};
 use crate::keys::{InModule, SignatureVerifier};
 use crate::proof_kind::ProofKind;
 use crate::reason::Reason;
 use crate::time::UnixTime;
+use crate::token::{Digest, WorkloadKey};
 
 /// What a decision asks of the proxy, beside the time: to verify signatures, and what it knows that is not in the request.
 pub trait Surroundings: SignatureVerifier {
@@ -26,7 +33,20 @@ pub trait Surroundings: SignatureVerifier {
     fn shared_memory(&self) -> Option<&dyn SharedMemory> {
         None
     }
+
+    /// The certificate with which the client authenticated the connection. `None`: it did not.
+    ///
+    /// # Errors
+    /// If the proxy failed.
+    fn client_certificate(&self) -> Result<Option<ClientCertificate>, ConnectionFailed> {
+        Ok(None)
+    }
 }
+
+/// The proxy failed to say what it knows of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the proxy failed to say what it knows of the connection")]
+pub struct ConnectionFailed;
 
 impl Surroundings for InModule {}
 
@@ -102,11 +122,12 @@ impl Prover {
         self.nonces.make(now)
     }
 
-    /// Checks that the sender of a request holds what its token is bound to. A proof that holds is used up.
+    /// Checks that the sender of a request holds what its token is bound to, and that everybody who must agrees who it is. A proof that
+    /// holds is used up.
     ///
     /// # Errors
     /// [`Reason::ProofRequired`], [`Reason::ProofInvalid`], [`Reason::ProofReplayed`], [`Reason::ProofNonceRequired`],
-    /// [`Reason::ProofUnsupported`], or [`Reason::ClaimInvalid`] for a bound token where no proofs are verified.
+    /// [`Reason::ProofUnsupported`], [`Reason::AgentMismatch`], or [`Reason::ClaimInvalid`] for a bound token where no proofs are verified.
     pub fn prove(
         &self,
         chain: &VerifiedChain,
@@ -115,50 +136,106 @@ impl Prover {
         surroundings: &dyn Surroundings,
         now: UnixTime,
     ) -> Result<Possession, Denial> {
+        let peer = Peer::new(surroundings, sent.head, settings);
+        let asked = Asked { sent, settings, surroundings, peer: &peer, now };
+        let possession = self.possession(chain, &asked)?;
+        agreement::check(chain, &peer)?;
+        Ok(possession)
+    }
+
+    fn possession(&self, chain: &VerifiedChain, asked: &Asked<'_>) -> Result<Possession, Denial> {
         let (token, route) = (chain.token(), chain.route().entry());
         let issuer = token.issuer().entry();
         let mode = issuer.proof.max(route.proof);
+        let scheme = asked.sent.credential.scheme();
         let Some(binding) = token.binding() else {
-            return match (mode, sent.credential.scheme()) {
+            return match (mode, scheme) {
+                (_, Scheme::Wpt) => Err(not_of_workload()),
                 (ProofMode::Required, _) => Err(required(None, ProofProblem::Unbound)),
                 (_, Scheme::Dpop) => Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo)),
                 (ProofMode::None | ProofMode::IfBound, Scheme::Bearer) => Ok(Possession::nothing()),
             };
         };
-        if mode == ProofMode::None {
-            let evidence = Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound };
-            return Err(Denial::new(Reason::ClaimInvalid, evidence));
-        }
-        let mut possession = Possession::nothing();
         let accepts = |kind| match issuer.proof_kinds.contains(&kind) {
             true => Ok(()),
             false => Err(denial(Reason::ProofUnsupported, Some(kind), ProofProblem::NotAccepted)),
         };
-        match binding.thumbprint() {
-            Some(thumbprint) => {
-                accepts(ProofKind::Dpop)?;
-                let proof = dpop::Proof { token, sent, settings, verifier: surroundings, now };
-                let proven = proof.check(&self.nonces)?;
-                let until = proven.until;
-                let used = Use { purpose: "dpop", owner: thumbprint, id: &proven.id, until };
-                self.memory.use_once(surroundings.shared_memory(), &used, now).map_err(refused)?;
-                possession.kinds.push(ProofKind::Dpop);
-                possession.wants_nonce = settings.dpop.nonce == NonceMode::Required && proven.is_nonce_old;
+        let mut possession = Possession::nothing();
+        // A token of a workload without its proof is nobody's, whatever the configuration says of proofs.
+        match (binding.workload(), scheme) {
+            (Some(key), Scheme::Wpt) => {
+                self.workload(token, key, asked)?;
+                possession.kinds.push(ProofKind::Wpt);
             }
-            None if sent.credential.scheme() == Scheme::Dpop => {
-                return Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo));
+            (Some(_), _) => return Err(required(Some(ProofKind::Wpt), ProofProblem::NoWorkloadProof)),
+            (None, Scheme::Wpt) => return Err(not_of_workload()),
+            (None, _) if mode == ProofMode::None => {
+                let evidence = Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound };
+                return Err(Denial::new(Reason::ClaimInvalid, evidence));
             }
-            None => {}
+            (None, _) => {}
         }
-        if binding.certificate().is_some() {
+        if let Some(certificate) = binding.certificate() {
             accepts(ProofKind::Mtls)?;
-            return Err(denial(Reason::ProofUnsupported, Some(ProofKind::Mtls), ProofProblem::NotAccepted));
+            mtls::check(certificate, asked.peer)?;
+            possession.kinds.push(ProofKind::Mtls);
+        }
+        match (binding.thumbprint(), scheme) {
+            (Some(thumbprint), Scheme::Bearer | Scheme::Dpop) => {
+                accepts(ProofKind::Dpop)?;
+                possession.wants_nonce = self.dpop(token, thumbprint, asked)?;
+                possession.kinds.push(ProofKind::Dpop);
+            }
+            (Some(_), Scheme::Wpt) => {
+                return Err(denial(
+                    Reason::ProofUnsupported,
+                    Some(ProofKind::Dpop),
+                    ProofProblem::NotAccepted,
+                ));
+            }
+            (None, Scheme::Dpop) => return Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo)),
+            (None, Scheme::Bearer | Scheme::Wpt) => {}
         }
         match possession.kinds.is_empty() {
             true => Err(denial(Reason::ProofUnsupported, None, ProofProblem::UnknownBinding)),
             false => Ok(possession),
         }
     }
+
+    /// Gives whether the sender needs a new nonce soon.
+    fn dpop(&self, token: &SignedToken, thumbprint: &Digest, asked: &Asked<'_>) -> Result<bool, Denial> {
+        let Asked { sent, settings, surroundings, now, .. } = *asked;
+        let proof = dpop::Proof { token, sent, settings, verifier: surroundings, now };
+        let proven = proof.check(&self.nonces)?;
+        let used = Use { purpose: "dpop", owner: thumbprint, id: &proven.id, until: proven.until };
+        self.use_once(ProofKind::Dpop, &used, asked)?;
+        Ok(settings.dpop.nonce == NonceMode::Required && proven.is_nonce_old)
+    }
+
+    fn workload(&self, token: &SignedToken, key: &WorkloadKey, asked: &Asked<'_>) -> Result<(), Denial> {
+        let Asked { sent, settings, surroundings, now, .. } = *asked;
+        let proven = wpt::Proof { token, key, sent, settings, verifier: surroundings, now }.check()?;
+        let used = Use { purpose: "wpt", owner: &proven.owner, id: &proven.id, until: proven.until };
+        self.use_once(ProofKind::Wpt, &used, asked)
+    }
+
+    fn use_once(&self, kind: ProofKind, used: &Use<'_>, asked: &Asked<'_>) -> Result<(), Denial> {
+        let memory = asked.surroundings.shared_memory();
+        self.memory.use_once(memory, used, asked.now).map_err(|error| refused(kind, error))
+    }
+}
+
+/// What is asked of one request, and by whom.
+struct Asked<'a> {
+    sent: Sent<'a>,
+    settings: &'a Proofs,
+    surroundings: &'a dyn Surroundings,
+    peer: &'a Peer<'a>,
+    now: UnixTime,
+}
+
+fn not_of_workload() -> Denial {
+    denial(Reason::ProofInvalid, Some(ProofKind::Wpt), ProofProblem::NoWorkloadToken)
 }
 
 fn denial(reason: Reason, proof: Option<ProofKind>, problem: ProofProblem) -> Denial {
@@ -169,11 +246,11 @@ fn required(proof: Option<ProofKind>, problem: ProofProblem) -> Denial {
     denial(Reason::ProofRequired, proof, problem)
 }
 
-fn refused(error: ReplayError) -> Denial {
+fn refused(kind: ProofKind, error: ReplayError) -> Denial {
     let (reason, problem) = match error {
         ReplayError::Used => (Reason::ProofReplayed, ProofProblem::Used),
         ReplayError::Full => (Reason::ReplayMemoryFull, ProofProblem::NoRoom),
         ReplayError::Failed => return Reason::Internal.into(),
     };
-    denial(reason, Some(ProofKind::Dpop), problem)
+    denial(reason, Some(kind), problem)
 }

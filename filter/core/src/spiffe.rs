@@ -31,7 +31,8 @@ pub fn trust_domain(id: &str) -> Option<&str> {
     is_id.then(|| id.get(..SCHEME.len().saturating_add(name.len()))).flatten()
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether `name` is a trust domain without a scheme.
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
     !name.is_empty() && name.len() <= TRUST_DOMAIN_BYTES && name.bytes().all(plain)
 }

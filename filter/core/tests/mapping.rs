@@ -20,12 +20,16 @@ use mandate_core::token::{ClaimReader, ParsedToken};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{
-    ISSUER, NOW_S, config_value, gate, get, issuer, parse_config, token, token_with_header, verify_with, with,
+    ISSUER, NOW_S, config_value, gate, get, parse_config, token, token_with_header, verify_with, with,
 };
 
 /// An issuer's entry with these members.
 fn entry(members: Value) -> Issuer {
-    issuer(|entry| entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone()))
+    let config = support::config(|config| {
+        config["issuers"][0].as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        config["proofs"] = json!({ "external_uris": [support::AUDIENCE] });
+    });
+    config.issuers.into_iter().next().unwrap()
 }
 
 /// What an entry reads from a good token with these claims, or why not.
@@ -400,10 +404,10 @@ fn a_token_may_be_as_long_as_its_issuer_says() {
 #[test]
 fn every_preset_is_a_configuration_of_its_own() {
     for provider in Provider::ALL {
-        let name = if *provider == Provider::JwtSvid {
-            "spiffe://prod.example"
-        } else {
-            "https://idp.example/oauth2/x/"
+        let name = match provider {
+            Provider::JwtSvid => "spiffe://prod.example",
+            Provider::Wit => "wimse://prod.example",
+            _ => "https://idp.example/oauth2/x/",
         };
         let written = json!({
             "issuers": [{
@@ -411,6 +415,7 @@ fn every_preset_is_a_configuration_of_its_own() {
                 "keys": { "remote": { "cluster": "idp", "uri": "https://idp.example/k" } },
             }],
             "routes": [{ "match": { "path_prefix": "/" }, "policies": [] , "scopes": [] }],
+            "proofs": { "external_uris": ["https://tools.example"] },
         });
         let config = parse_config(&written);
         assert_eq!(config.issuers[0].provider, *provider);
@@ -472,12 +477,16 @@ proptest! {
             require.insert(pointer, json!({ "present": true }));
         }
         require.insert(absent.to_owned(), mark);
-        let is_svid = provider == Provider::JwtSvid;
+        let is_svid = matches!(provider, Provider::JwtSvid | Provider::Wit);
         let name = if is_svid { "spiffe://prod.example" } else { ISSUER };
-        let key_use = if is_svid { "jwt-svid" } else { "sig" };
+        let (key_use, typ) = match provider {
+            Provider::JwtSvid => ("jwt-svid", "at+jwt"),
+            Provider::Wit => ("wit-svid", "wit+jwt"),
+            _ => ("sig", "at+jwt"),
+        };
         let jwk = with(support::issuer_key().jwk(), json!({ "use": key_use, "kid": support::KID }));
         let entry = entry(json!({
-            "issuer": name, "provider": provider.name(), "claims": { "require": require }, "token_types": ["at+jwt"],
+            "issuer": name, "provider": provider.name(), "claims": { "require": require }, "token_types": [typ],
             "keys": { "inline": { "keys": [jwk] } },
         }));
         let mut all = support::claims_with(&json!({}));
@@ -485,7 +494,7 @@ proptest! {
         if is_svid {
             all["sub"] = json!("spiffe://prod.example/a");
         }
-        let text = support::sign_texts(&support::issuer_key(), mandate_core::algorithm::Algorithm::EdDsa, &support::header().to_string(), &all.to_string());
+        let text = support::sign_texts(&support::issuer_key(), mandate_core::algorithm::Algorithm::EdDsa, &with(support::header(), json!({ "typ": typ })).to_string(), &all.to_string());
         if let Ok(token) = ParsedToken::parse(&text) {
             let refused = ClaimReader::new(&token, &entry).marks().map_err(|denial| denial.reason);
             prop_assert!(matches!(refused, Err(Reason::ClaimMissing | Reason::ClaimInvalid)));

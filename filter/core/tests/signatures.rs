@@ -22,7 +22,7 @@ use mandate_core::keys::PublicKey;
 use mandate_core::keys::{InModule, SignatureVerifier as _, ecdsa_der};
 use mandate_core::token::ParsedToken;
 use rsa::pkcs8::EncodePrivateKey as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Private, b64, rsa_private, unb64, vectors};
 
 const TEXT: &[u8] = b"header.claims";
@@ -496,5 +496,28 @@ mod wycheproof_vectors {
             }
             assert!(seen > 10, "{seen}");
         }
+    }
+}
+
+#[test]
+fn the_published_proofs_of_dpop_and_wimse_verify_with_their_keys_and_only_with_them() {
+    let (dpop, wimse) = (vectors::rfc9449(), vectors::wimse());
+    let mut workload = wimse["workload_key"]["value"].clone();
+    workload.as_object_mut().unwrap().remove("d");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut signed: Vec<(Value, String)> = dpop["proofs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|proof| (dpop["jwk"]["value"].clone(), text(&proof["proof"])))
+        .collect();
+    signed.push((wimse["issuer_key"]["value"].clone(), text(&wimse["wit"]["token"])));
+    signed.push((workload, text(&wimse["wpt_01"]["proof"])));
+    for (jwk, token) in signed {
+        let token = ParsedToken::parse(&token).unwrap();
+        let algorithm = token.header().algorithm.unwrap();
+        let key = PublicKey::from_jwk(&jwk).unwrap();
+        assert!(verifies(&key, algorithm, token.signing_input(), token.signature()), "{jwk}");
+        assert!(!verifies(&other_key(algorithm), algorithm, token.signing_input(), token.signature()));
     }
 }

@@ -51,6 +51,8 @@ pub struct EnvoySetup {
     pub connection_manager: Map<String, Value>,
     /// Members of the listener to set or replace.
     pub listener: Map<String, Value>,
+    /// How connections are encrypted: members of a `DownstreamTlsContext`. `None`: they are not.
+    pub tls: Option<Value>,
     /// Members of the one route's action to set or replace, such as `timeout`.
     pub route: Map<String, Value>,
     /// How long Envoy waits for a connection to the upstream or another cluster.
@@ -73,6 +75,7 @@ impl EnvoySetup {
             filters_before: Vec::new(),
             connection_manager: Map::new(),
             listener: Map::new(),
+            tls: None,
             route: Map::new(),
             connect_timeout: Duration::from_secs(1),
         }
@@ -147,6 +150,11 @@ fn with(mut object: Value, members: &Map<String, Value>) -> Value {
     object
 }
 
+/// What says which message of Envoy's extensions an object is.
+fn message(name: &str) -> Map<String, Value> {
+    Map::from_iter([("@type".to_owned(), json!(format!("{EXTENSIONS}.{name}")))])
+}
+
 /// The bootstrap: one listener, the filters, the clusters, and an admin interface on a free loopback port.
 #[must_use]
 pub fn envoy_config(setup: &EnvoySetup) -> Value {
@@ -162,13 +170,18 @@ pub fn envoy_config(setup: &EnvoySetup) -> Value {
 }
 
 fn listener(setup: &EnvoySetup) -> Value {
+    let mut chain = json!({ "filters": [{
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": connection_manager(setup),
+    }] });
+    if let (Some(context), Some(chain)) = (&setup.tls, chain.as_object_mut()) {
+        let context = with(context.clone(), &message("transport_sockets.tls.v3.DownstreamTlsContext"));
+        set(chain, json!({ "transport_socket": { "name": "tls", "typed_config": context } }));
+    }
     let listener = json!({
         "name": LISTENER,
         "address": socket_address(setup.listen),
-        "filter_chains": [{ "filters": [{
-            "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": connection_manager(setup),
-        }] }],
+        "filter_chains": [chain],
     });
     with(listener, &setup.listener)
 }

@@ -304,7 +304,7 @@ impl request::HostRequest for State {
 
     fn has_scope(&mut self, _: Resource<Request>, scope: String) -> wasmtime::Result<bool> {
         bounded(&scope)?;
-        let answer = read(|request| request.chain().token().scopes().contains(&scope))?;
+        let answer = read(|request| request.chain().token().grants(&scope))?;
         self.note(HostFunction::HasScope, || (vec![json!(scope)], json!(answer)));
         Ok(answer)
     }

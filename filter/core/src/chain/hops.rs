@@ -81,6 +81,24 @@ impl Delegated {
         Ok(Self { hops, depth, actor, cyclic })
     }
 
+    /// The chain of the links of an attenuated one: who acts by each, as (issuer, client), root first. All count. Oldest ones that are the
+    /// principal itself are left out: an agent that acts for itself delegates nothing.
+    pub(super) fn of_links(principal: &Identity, agents: Vec<(String, String)>) -> Self {
+        let mut hops: Vec<Hop> = agents
+            .into_iter()
+            .map(|(issuer, client)| Hop {
+                identity: Identity { issuer, subject: client.clone() },
+                sub_profile: None,
+                client_id: Some(client),
+                counts: true,
+            })
+            .collect();
+        hops.drain(..own_hops(&hops, principal, ChainForm::Attenuated));
+        let cyclic = hops.iter().any(|hop| hop.identity == *principal) || has_pair(&hops);
+        let actor = if hops.is_empty() { Actor::Principal } else { Actor::LastHop };
+        Self { depth: hops.len(), hops, actor, cyclic }
+    }
+
     /// Who acts where the token names no actor.
     fn without_hops(
         reader: &ClaimReader<'_>,
@@ -127,7 +145,7 @@ fn own_hops(hops: &[Hop], principal: &Identity, form: ChainForm) -> usize {
     let own = hops.iter().take_while(|hop| hop.identity == *principal).count();
     match form {
         ChainForm::Act if hops.len() > 1 => 0,
-        ChainForm::Act | ChainForm::Okta => own,
+        ChainForm::Act | ChainForm::Okta | ChainForm::Attenuated => own,
     }
 }
 

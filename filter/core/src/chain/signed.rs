@@ -3,9 +3,11 @@
 //! Everything that depends only on the token and its issuer's entry is settled here, once; what depends on the time
 //! or the route is settled on every request ([`VerifiedChain`](super::VerifiedChain)). So a [`SignedToken`] may be kept and used again.
 
+use super::attenuated::{Attenuated, Authority};
 use super::hops::{Delegated, Hop, Identity};
 use super::identity_headers::IdentityHeaders;
-use crate::denial::{Denial, ProofProblem};
+use crate::config::ChainForm;
+use crate::denial::{Denial, Evidence, LinkProblem, ProofProblem};
 use crate::keys::{PublicKey, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::reason::Reason;
 use crate::time::UnixTime;
@@ -30,6 +32,8 @@ pub struct SignedToken {
     binding: Option<Box<Bound>>,
     claims: Value,
     foreign: bool,
+    /// What the last link of an attenuated chain grants.
+    authority: Option<Box<Authority>>,
     identity_headers: OnceCell<IdentityHeaders>,
     /// The claims as text, once a policy asked for them.
     claims_text: OnceCell<String>,
@@ -45,6 +49,12 @@ struct Bound {
     key: OnceCell<(Value, PublicKey)>,
 }
 
+impl Bound {
+    fn new(binding: Binding) -> Box<Self> {
+        Box::new(Self { binding, digest: OnceCell::new(), key: OnceCell::new() })
+    }
+}
+
 impl SignedToken {
     /// Verifies `token` under `key`, then reads its claims as the entry of its issuer says (RFC 9068 §2.2 and §4, if it says
     /// nothing else).
@@ -56,6 +66,10 @@ impl SignedToken {
         key: &TrustedKey<'_>,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, Denial> {
+        if key.issuer.entry().chain.form == ChainForm::Attenuated {
+            // A root without anything behind it.
+            return Self::verify_chain(Attenuated::read(None, token)?, key, verifier);
+        }
         // The key was found for this token, or for one that names the same algorithm.
         if token.algorithm_for(key.issuer.entry())? != key.algorithm {
             return Err(Denial::new(Reason::KeyUnknown, token.key_evidence(key.algorithm)));
@@ -68,6 +82,52 @@ impl SignedToken {
             Err(_) => return Err(Reason::Internal.into()),
         }
         Self::read(token, key.issuer)
+    }
+
+    /// Verifies an attenuated chain, its root under `key`. Who the principal is, and everything that is not about the delegation, is what the
+    /// root says: the issuer signed nothing else.
+    ///
+    /// # Errors
+    /// The first rule that the chain breaks, see [`Attenuated`]; [`Reason::Internal`] if the verifier failed.
+    pub fn verify_chain(
+        chain: Attenuated,
+        key: &TrustedKey<'_>,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Self, Denial> {
+        let trusted = key.issuer;
+        if trusted.entry().chain.form != ChainForm::Attenuated {
+            let problem = LinkProblem::Unexpected;
+            let evidence = Evidence::Link { link: 0, unverified_client_id: None, problem };
+            return Err(Denial::new(Reason::DelegationMalformed, evidence));
+        }
+        let chain = chain.verify(key, verifier)?;
+        let reader = ClaimReader::new(chain.root(), trusted.entry());
+        let issuer = reader.issuer_name()?.to_owned();
+        reader.marks()?;
+        let principal = Identity { issuer, subject: reader.principal()?.into_owned() };
+        let delegated = Delegated::of_links(&principal, chain.agents());
+        let binding = ClaimReader::new(chain.last(), trusted.entry()).binding()?;
+        let (key_id, times) = (chain.root().header().kid.clone(), chain.times());
+        let (claims, authority) = chain.into_claims();
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (client_id, token_id) = (text("client_id"), text("jti"));
+        let foreign = delegated.hops.iter().any(|hop| hop.identity.issuer != principal.issuer);
+        Ok(Self {
+            issuer: Rc::clone(trusted),
+            principal,
+            delegated,
+            client_id,
+            token_id,
+            key_id,
+            scopes: authority.scopes().to_vec(),
+            times,
+            binding: binding.map(Bound::new),
+            claims: Value::Object(claims),
+            foreign,
+            authority: Some(Box::new(authority)),
+            identity_headers: OnceCell::new(),
+            claims_text: OnceCell::new(),
+        })
     }
 
     fn read(token: ParsedToken, trusted: &Rc<TrustedIssuer>) -> Result<Self, Denial> {
@@ -95,10 +155,10 @@ impl SignedToken {
             key_id,
             scopes,
             times,
-            binding: binding
-                .map(|binding| Box::new(Bound { binding, digest: OnceCell::new(), key: OnceCell::new() })),
+            binding: binding.map(Bound::new),
             claims,
             foreign,
+            authority: None,
             identity_headers: OnceCell::new(),
             claims_text: OnceCell::new(),
         })
@@ -163,6 +223,12 @@ impl SignedToken {
         self.identity_headers.get_or_init(|| IdentityHeaders::new(&self.principal, &self.delegated))
     }
 
+    /// The workload, if it is a Workload Identity Token.
+    #[must_use]
+    pub fn workload(&self) -> Option<&str> {
+        self.issuer.entry().is_wit().then_some(self.principal.subject.as_str())
+    }
+
     /// What it is bound to; `None`: it is a bearer token.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
@@ -218,6 +284,28 @@ impl SignedToken {
     #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.scopes
+    }
+
+    /// Whether it is granted a scope: compared exactly (RFC 6749 §3.3), in an attenuated chain also by a wildcard above it.
+    #[must_use]
+    pub fn grants(&self, scope: &str) -> bool {
+        match &self.authority {
+            None => self.scopes.iter().any(|granted| granted == scope),
+            Some(authority) => authority.grants(scope),
+        }
+    }
+
+    /// What the last link of an attenuated chain grants; `None` for every other token.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_deref()
+    }
+
+    /// The position of the last link of an attenuated chain; the root is at 0.
+    #[must_use]
+    pub fn last_link(&self) -> usize {
+        let depth = self.claims.get("del_depth").and_then(Value::as_u64);
+        depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or_default()
     }
 
     /// When it was issued, as `claims.issued_at` says.

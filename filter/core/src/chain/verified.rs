@@ -1,9 +1,10 @@
 //! The delegation chain of a token, allowed to act now, here.
 
+use super::attenuated::Authority;
 use super::hops::{Hop, Identity};
 use super::signed::SignedToken;
-use crate::config::Delegation;
-use crate::denial::{Denial, Evidence, UnixMillis};
+use crate::config::{Delegation, Mode};
+use crate::denial::{Denial, Evidence, LinkProblem, UnixMillis};
 use crate::routes::MatchedRoute;
 use crate::token::claims::lifetime;
 use crate::{reason::Reason, time::UnixTime};
@@ -54,6 +55,7 @@ impl VerifiedChain {
         if !delegation.allow_cycles && token.is_cyclic() {
             return Err(Reason::DelegationCycle.into());
         }
+        constraints_are_checked(&token, &route)?;
         Ok(Self { token, route })
     }
 
@@ -87,13 +89,12 @@ impl VerifiedChain {
         self.token.hops()
     }
 
-    /// Checks that the token holds every one of these scopes, compared exactly (RFC 6749 §3.3).
+    /// Checks that the token holds every one of these scopes, see [`SignedToken::grants`].
     ///
     /// # Errors
     /// [`Reason::ScopeInsufficient`], with those that are missing.
     pub fn has_scopes(&self, needed: &[String]) -> Result<(), Denial> {
-        let granted = self.token.scopes();
-        let mut missing = needed.iter().filter(|needed| !granted.contains(needed)).peekable();
+        let mut missing = needed.iter().filter(|needed| !self.token.grants(needed)).peekable();
         if missing.peek().is_none() {
             return Ok(());
         }
@@ -106,6 +107,21 @@ impl VerifiedChain {
     pub fn depth(&self) -> usize {
         self.token.depth()
     }
+}
+
+/// Whatever an attenuated chain constrains, a policy of the route must look at: the filter itself does not.
+fn constraints_are_checked(token: &SignedToken, route: &MatchedRoute) -> Result<(), Denial> {
+    let is_constrained = token.authority().is_some_and(Authority::is_constrained);
+    let is_looked_at = || route.asked().iter().any(|asked| asked.entry.mode == Mode::Enforce);
+    if !is_constrained || is_looked_at() {
+        return Ok(());
+    }
+    let evidence = Evidence::Link {
+        link: token.last_link(),
+        unverified_client_id: token.client_id().map(Into::into),
+        problem: LinkProblem::NoPolicy,
+    };
+    Err(Denial::new(Reason::ClaimInvalid, evidence))
 }
 
 /// RFC 7519 §4.1.4 to §4.1.6, with the issuer's allowance for clocks that differ.

@@ -164,6 +164,34 @@ pub(super) fn passed_header(node: &Node<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The header of a chain: one that the filter reads for nothing else, and does not remove before.
+pub(super) fn chain_header(node: &Node<'_>) -> Option<String> {
+    const READ: [&str; 9] = [
+        "authorization",
+        "connection",
+        "cookie",
+        "dpop",
+        "host",
+        "origin",
+        "proxy-authorization",
+        "proxy-connection",
+        "upgrade",
+    ];
+    let text = node.string(limits::NAME_BYTES)?;
+    if !text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        return node.refuse("must be a header name of lower-case letters, digits and hyphens");
+    }
+    let is_read = READ.contains(&text)
+        || ["access-control-", "content-", "mcp-", "a2a-"].iter().any(|prefix| text.starts_with(prefix));
+    if is_read || may_be_passed_on(text) || text.starts_with(OWN_PREFIX) {
+        return node.refuse_with(
+            "is a header that is read or removed for another reason",
+            "write `x-delegation-chain`",
+        );
+    }
+    Some(text.to_owned())
+}
+
 /// The name of a policy or of an entry.
 pub(super) fn policy_name(node: &Node<'_>) -> Option<String> {
     let text = node.string(limits::NAME_BYTES)?;

@@ -134,6 +134,44 @@ pub struct AgentRule {
         schemars(with = "Option<schema::Signs>", extend("x-default" = PROVIDERS, "examples" = [{ "/xms_act_fct": "11" }]))
     )]
     pub when: Vec<(Pointer, Sign)>,
+    /// What else must name the agent: each source that is listed must have a name, and it must be the agent's, byte for byte. A request where
+    /// one differs, or whose token names no agent, is denied (`agent_mismatch`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "schema::Set<AgentSource, 0, { limits::SMALL_LIST }>",
+            default,
+            extend("default" = []),
+            extend("examples" = [["certificate"], ["client", "certificate"]])
+        )
+    )]
+    pub agree: Vec<AgentSource>,
+}
+
+/// A source of the agent's name, beside the token's `act` or what `agent.from` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum AgentSource {
+    /// The OAuth client of the token (`claims.client`).
+    Client,
+    /// The URI among the subject alternative names of the client's certificate, such as a SPIFFE ID; `proofs.mtls.certificate` says where the
+    /// certificate is found. The name is worth as much as the proxy's check of the certificate: it must verify that an authority of its own
+    /// signed it. Of several URIs the proxy shows the first.
+    Certificate,
+    /// The workload of a Workload Identity Token: its `sub`. Only with the provider `wit`.
+    Workload,
+}
+
+impl AgentSource {
+    /// Its name in configuration and records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Certificate => "certificate",
+            Self::Workload => "workload",
+        }
+    }
 }
 
 /// Who the agent is.
@@ -171,6 +209,59 @@ pub struct ChainRule {
         schemars(with = "Option<schema::WordsOrNull>", extend("x-default" = PROVIDERS, "examples" = [["ai_agent"]]))
     )]
     pub count: Option<Vec<String>>,
+    /// With the form `attenuated`, which needs it: name of the header, in lower case, that has the links from the root to the one before the access
+    /// token, separated by commas. It is removed before the request is forwarded, unless `upstream.forward_token`. A request that
+    /// has it more than once is denied (`credential_ambiguous`).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<schema::HeaderName>", extend("examples" = ["x-delegation-chain"]))
+    )]
+    pub header: Option<String>,
+    /// With the form `attenuated`: types of constraints that policies of yours check; they are in the claim
+    /// `/authorization_details/0/constraints`. A token with a constraint of another type is denied (`claim_invalid`), and so is one with any
+    /// constraint on a route that asks no policy in mode `enforce`. If absent, no constraint is accepted. Totals over several requests
+    /// (`max_lifetime`, `max_subtree`) are never accepted.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "Option<schema::Set<ConstraintType, 1, { limits::SMALL_LIST }>>",
+            extend("examples" = [["max", "one_of"]])
+        )
+    )]
+    pub constraints: Option<Vec<ConstraintType>>,
+}
+
+/// Types of constraints that can be checked with one request alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum ConstraintType {
+    /// No more than a number.
+    Max,
+    /// No less than a number.
+    Min,
+    /// One of several values.
+    OneOf,
+    /// None of several values.
+    NotOneOf,
+    /// A text that begins with another.
+    Prefix,
+    /// No later than a place in an order of words.
+    Rank,
+}
+
+impl ConstraintType {
+    /// Its name in the configuration and in tokens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::OneOf => "one_of",
+            Self::NotOneOf => "not_one_of",
+            Self::Prefix => "prefix",
+            Self::Rank => "rank",
+        }
+    }
 }
 
 /// Where the hops of a chain are.
@@ -182,4 +273,8 @@ pub enum ChainForm {
     /// As `act`, with earlier hops beside it: `origin`, the oldest, then the elements of `delegated_through`, oldest first.
     /// Oldest hops that name the principal itself are left out.
     Okta,
+    /// A chain of tokens, each made by the agent before, that grant no more from one to the next
+    /// (draft-asor-wimse-agent-delegation-chain-02). The access token is the last of them, the others are in `header`. A proof of the last one's key
+    /// is always needed. Each link is a hop: its `client_id`, in the namespace of its `iss`. With the provider `rfc9068` only.
+    Attenuated,
 }

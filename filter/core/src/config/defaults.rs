@@ -44,6 +44,11 @@ pub(super) const fn dpop_window_s() -> u64 {
 }
 
 #[cfg(feature = "schema")]
+pub(super) const fn wpt_lifetime_s() -> u64 {
+    limits::DEFAULT_WPT_LIFETIME_S
+}
+
+#[cfg(feature = "schema")]
 pub(super) const fn dpop_nonce_lifetime_s() -> u64 {
     limits::DEFAULT_DPOP_NONCE_LIFETIME_S
 }

@@ -10,14 +10,26 @@ use crate::algorithm::Algorithm;
 #[cfg(feature = "schema")]
 use crate::limits;
 use crate::proof_kind::ProofKind;
+use crate::{spiffe, workload};
 use serde_json::Value;
 
 /// A token issuer, and the checks that its tokens must pass.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        deny_unknown_fields,
+        extend(
+            "if" = { "properties": { "provider": { "const": "wit" } }, "required": ["provider"] },
+            "else" = { "required": ["audiences"] },
+        )
+    )
+)]
 pub struct Issuer {
     /// Issuer identifier. It must equal the token's `iss` claim byte for byte: a trailing slash makes a difference. With the
-    /// provider `jwt_svid` the trust domain (`spiffe://prod.example`): the token's `sub` must be in it, and `iss` is not looked at.
+    /// providers `jwt_svid` and `wit` the trust domain (`spiffe://prod.example`, for `wit` also `wimse://prod.example`): the token's `sub`
+    /// must be in it, and `iss` is not looked at. One trust domain may have an entry of either provider.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "schema::Identity", extend("examples" = ["https://idp.example"]))
@@ -34,11 +46,13 @@ pub struct Issuer {
     )]
     pub provider: Provider,
     /// Accepted audiences. The token's `aud` claim (a string or an array) must contain at least one of them, byte for byte.
-    /// `claims.audience` may name another claim.
+    /// `claims.audience` may name another claim. Only with the provider `wit` it may be absent: then the tokens must have no audience,
+    /// and that of the proof is checked.
     #[cfg_attr(
         feature = "schema",
         schemars(
-            with = "schema::Set<schema::Identity, 1, { limits::AUDIENCES }>",
+            with = "Option<schema::Set<schema::Identity, 1, { limits::AUDIENCES }>>",
+            extend("x-default" = "required, unless the provider is `wit`"),
             extend("examples" = [["https://tools.example"]])
         )
     )]
@@ -110,7 +124,7 @@ pub struct Issuer {
     )]
     pub token_bytes: usize,
     /// Whether the tokens of this issuer must come with a proof that their sender holds the key that they are bound to. A route may ask for
-    /// more.
+    /// more. Those of the provider `wit` always need one, whatever stands here.
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = "none"), extend("examples" = ["required"])))]
     pub proof: ProofMode,
     /// Kinds of proofs that are accepted for the tokens of this issuer. A token that is bound in another way only is denied
@@ -128,10 +142,35 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Whether the issuer is a SPIFFE trust domain, whose tokens are found by their `sub`.
+    /// Whether the issuer is a trust domain, whose tokens are found by their `sub`.
     #[must_use]
     pub fn is_trust_domain(&self) -> bool {
-        self.provider == Provider::JwtSvid
+        matches!(self.provider, Provider::JwtSvid | Provider::Wit)
+    }
+
+    /// Whether its tokens are Workload Identity Tokens, which always need a Workload Proof Token.
+    #[must_use]
+    pub fn is_wit(&self) -> bool {
+        self.provider == Provider::Wit
+    }
+
+    /// Whether it is a trust domain of SPIFFE, so that its keys are in a bundle.
+    #[must_use]
+    pub fn is_spiffe(&self) -> bool {
+        self.is_trust_domain() && spiffe::is_trust_domain(&self.issuer)
+    }
+
+    /// The trust domain that a workload is in, by the ids that this issuer's tokens have.
+    #[must_use]
+    pub fn trust_domain_of<'a>(&self, id: &'a str) -> Option<&'a str> {
+        if self.is_wit() { workload::trust_domain(id) } else { spiffe::trust_domain(id) }
+    }
+
+    /// Whether workloads of this trust domain may sign proofs with an algorithm: those of SPIFFE have RSA and the curves of NIST only
+    /// (WIT-SVID §3.2).
+    #[must_use]
+    pub fn may_prove_with(&self, algorithm: Algorithm) -> bool {
+        !(self.is_spiffe() && algorithm == Algorithm::EdDsa)
     }
 }
 

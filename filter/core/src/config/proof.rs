@@ -48,6 +48,58 @@ pub struct Proofs {
     /// DPoP proofs (RFC 9449).
     #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
     pub dpop: Dpop,
+    /// Certificates that tokens are bound to (mutual TLS, RFC 8705).
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
+    pub mtls: Mtls,
+    /// Workload Proof Tokens (WIMSE).
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = {})))]
+    pub wpt: Wpt,
+}
+
+/// Certificates that tokens are bound to (mutual TLS, RFC 8705).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Mtls {
+    /// Where it is learned which certificate the client has. Also for `certificate` in `issuers[].agent.agree`.
+    #[cfg_attr(feature = "schema", schemars(default, extend("default" = "connection"), extend("examples" = ["xfcc"])))]
+    pub certificate: CertificateSource,
+}
+
+/// Where it is learned which certificate a client has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
+pub enum CertificateSource {
+    /// From the connection to this proxy, which must end TLS and ask for client certificates.
+    #[default]
+    Connection,
+    /// From the header `x-forwarded-client-cert`, which the proxy in front of this one sets. It must have exactly one element, with `Hash`.
+    /// Whoever can send this header has any certificate: use it only where every request comes from a proxy that removes what its client
+    /// sent and sets its own (Envoy: `forward_client_cert_details: SANITIZE_SET`), and where this proxy passes on what it gets from there
+    /// only.
+    Xfcc,
+}
+
+/// Workload Proof Tokens (WIMSE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Wpt {
+    /// How far `exp` of a proof may be ahead of the time of the proxy, and of the proof's `iat` where it has one, in seconds. A proof is
+    /// remembered until then, so that it is used once.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            default = "defaults::wpt_lifetime_s",
+            range(min = *limits::WPT_LIFETIME_S.start(), max = *limits::WPT_LIFETIME_S.end()),
+            extend("examples" = [60])
+        )
+    )]
+    pub lifetime_s: u64,
+}
+
+impl Default for Wpt {
+    fn default() -> Self {
+        Self { lifetime_s: limits::DEFAULT_WPT_LIFETIME_S }
+    }
 }
 
 /// DPoP proofs (RFC 9449).

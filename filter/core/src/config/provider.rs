@@ -45,6 +45,11 @@ pub enum Provider {
     /// SPIFFE JWT-SVID: `issuer` is the trust domain (`spiffe://prod.example`), and the tokens are found by `sub`. They have no
     /// scopes; the workload is the agent. Keys are those of a SPIFFE bundle with `use` `jwt-svid`.
     JwtSvid,
+    /// WIMSE Workload Identity Tokens, and SPIFFE WIT-SVIDs. `issuer` is the trust domain (`wimse://prod.example`, `spiffe://prod.example`),
+    /// and the tokens are found by `sub`. They come in the header `workload-identity-token`, always with a Workload Proof Token
+    /// (`authorization: WPT …`). They have no scopes and need no audience; the workload is the agent. Keys of a SPIFFE trust domain are those
+    /// of its bundle with `use` `wit-svid`.
+    Wit,
 }
 
 /// A row of the table.
@@ -347,6 +352,20 @@ impl Provider {
                     "agent": { "from": "subject" }, "chain": { "form": "act", "count": null }, "max_lifetime_s": 3600
                 }"#,
                 audience: "what workloads ask the Workload API a token for",
+                algorithm: "ES256",
+            },
+            // draft-ietf-wimse-workload-creds §5.1: `sub`, `exp` and `cnf` are all that there must be.
+            Self::Wit => Preset {
+                name: "wit",
+                members: r#"{
+                    "token_types": ["wit+jwt"],
+                    "claims": {
+                        "audience": ["/aud"], "principal": ["/sub"], "client": [], "token_id": ["/jti", null],
+                        "issued_at": ["/iat", null], "scopes": [], "require": {}
+                    },
+                    "agent": { "from": "subject" }, "chain": { "form": "act", "count": null }, "max_lifetime_s": 3600
+                }"#,
+                audience: "none, for their proofs have it",
                 algorithm: "ES256",
             },
         }

@@ -168,18 +168,24 @@ impl<'a> Node<'a> {
     /// Reports every object of an array that carries the same text in `member` as an earlier one, whatever else
     /// is wrong with either. Says nothing about an array of more than `most` elements, or of anything else.
     pub(super) fn refuse_repeated(&self, member: &str, most: usize) {
+        self.refuse_repeated_of(member, most, |_| false);
+    }
+
+    /// The same, where elements of two sorts may have the same text.
+    pub(super) fn refuse_repeated_of(&self, member: &str, most: usize, sort: impl Fn(&Value) -> bool) {
         let Value::Array(elements) = self.value else { return };
         if elements.len() > most {
             return;
         }
-        let mut seen: Vec<&str> = Vec::with_capacity(elements.len());
+        let mut seen: Vec<(&str, bool)> = Vec::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
             let Some(value) = element.get(member) else { continue };
             let Some(text) = value.as_str() else { continue };
+            let text = (text, sort(element));
             if seen.contains(&text) {
                 self.child(&index.to_string(), element)
                     .child(member, value)
-                    .refuse::<()>(format!("`{}` is taken by an earlier element", shown(text)));
+                    .refuse::<()>(format!("`{}` is taken by an earlier element", shown(text.0)));
             }
             seen.push(text);
         }

@@ -4,7 +4,7 @@ use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Config, ProofMode};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, OWN_PREFIX, Scheme};
+use crate::http::{Connection, OWN_PREFIX, Scheme, WORKLOAD_TOKEN, reads_alike};
 use crate::policy::Obligation;
 use crate::proof_kind::ProofKind;
 use crate::reason::{Challenge, Reason};
@@ -44,6 +44,8 @@ pub struct Forward<'a> {
     pub session: Option<&'a str>,
     /// Headers to remove.
     pub remove: Vec<&'static str>,
+    /// More headers to remove, under the names that they came with: those with links of chains.
+    pub remove_chains: Vec<&'a [u8]>,
     /// Headers to add: reserved ones, each once.
     pub add: Vec<(Cow<'a, str>, &'a str)>,
 }
@@ -109,6 +111,24 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
         if decision.head.has_dpop() {
             forward.remove.push("dpop");
         }
+    }
+    let is_checked = config.upstream.forward_token && permit.chain().is_some();
+    for header in config.chain_headers() {
+        let names = decision.head.headers().iter().map(|(name, _)| name);
+        // Also under a name that a server reads as that one, which nobody looked at.
+        let unchecked = names.filter(|name| {
+            reads_alike(name, header.as_bytes()) && !(is_checked && *name == header.as_bytes())
+        });
+        for name in unchecked {
+            if !forward.remove_chains.contains(&name) {
+                forward.remove_chains.push(name);
+            }
+        }
+    }
+    // Beside another credential nobody looked at it.
+    let is_workload = decision.token().is_some_and(|token| token.workload().is_some());
+    if decision.head.has_workload_token() && !(config.upstream.forward_token && is_workload) {
+        forward.remove.push(WORKLOAD_TOKEN);
     }
     if decision.head.has_odd_forwarded_host() {
         forward.remove.push("x-forwarded-host");
@@ -295,6 +315,7 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         Challenge::Proof => match came_with(denial, decision) {
             AuthScheme::Bearer => (Some("invalid_token"), vec![AuthScheme::Bearer]),
             AuthScheme::Dpop => (Some("invalid_dpop_proof"), vec![AuthScheme::Dpop]),
+            AuthScheme::Wpt => (None, vec![AuthScheme::Wpt]),
         },
     };
     let route = decision.route().map(|route| route.entry().scopes.as_slice()).unwrap_or_default();
@@ -307,6 +328,10 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
     let scopes = Some(scopes.join(" ")).filter(|scopes| names_scopes && !scopes.is_empty());
     let metadata = config.and_then(|config| metadata_url(decision, config));
     let of_scheme = |scheme: AuthScheme| {
+        // It has no parameters (draft-ietf-wimse-wpt-02 §2.1).
+        if scheme == AuthScheme::Wpt {
+            return scheme.name().to_owned();
+        }
         let algorithms = match (scheme, config) {
             (AuthScheme::Dpop, Some(config)) => {
                 let names = config.proofs.dpop.algorithms.iter().map(|algorithm| algorithm.name());
@@ -332,6 +357,7 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
 enum AuthScheme {
     Bearer,
     Dpop,
+    Wpt,
 }
 
 impl AuthScheme {
@@ -339,6 +365,7 @@ impl AuthScheme {
         match self {
             Self::Bearer => "Bearer",
             Self::Dpop => "DPoP",
+            Self::Wpt => "WPT",
         }
     }
 }
@@ -348,11 +375,14 @@ fn came_with(denial: &Denial, decision: &Decision) -> AuthScheme {
     use Evidence as E;
     let proof = match denial.evidence.as_deref() {
         Some(E::Proof { proof, .. }) => *proof,
-        Some(E::ProofAddress { proof, .. } | E::ProofTime { proof, .. }) => Some(*proof),
+        Some(E::ProofAddress { proof, .. } | E::ProofTime { proof, .. } | E::ProofExpiry { proof, .. }) => {
+            Some(*proof)
+        }
         _ => None,
     };
     match (proof, decision.head.credential().map(|credential| credential.scheme())) {
         (Some(ProofKind::Dpop), _) | (None, Ok(Scheme::Dpop)) => AuthScheme::Dpop,
+        (Some(ProofKind::Wpt), _) | (None, Ok(Scheme::Wpt)) => AuthScheme::Wpt,
         _ => AuthScheme::Bearer,
     }
 }
@@ -361,13 +391,20 @@ fn came_with(denial: &Denial, decision: &Decision) -> AuthScheme {
 fn offered(decision: &Decision, config: &Config) -> Vec<AuthScheme> {
     let route = decision.route().map_or(ProofMode::None, |route| route.entry().proof);
     let any = |is: &dyn Fn(ProofMode, &[ProofKind]) -> bool| {
-        config.issuers.iter().any(|issuer| is(issuer.proof.max(route), &issuer.proof_kinds))
+        let issuers = config.issuers.iter().filter(|issuer| !issuer.is_wit());
+        issuers
+            .map(|issuer| (issuer.proof.max(route), &issuer.proof_kinds))
+            .any(|(mode, kinds)| is(mode, kinds))
     };
     // A token that is bound to a certificate comes as a bearer token (RFC 8705 §3).
     let is_bearer =
         |mode, kinds: &[ProofKind]| mode != ProofMode::Required || kinds.contains(&ProofKind::Mtls);
     let is_dpop = |mode, kinds: &[ProofKind]| mode != ProofMode::None && kinds.contains(&ProofKind::Dpop);
-    let schemes = [(AuthScheme::Bearer, any(&is_bearer)), (AuthScheme::Dpop, any(&is_dpop))];
+    let schemes = [
+        (AuthScheme::Bearer, any(&is_bearer)),
+        (AuthScheme::Dpop, any(&is_dpop)),
+        (AuthScheme::Wpt, config.accepts_proof(ProofKind::Wpt)),
+    ];
     schemes.into_iter().filter_map(|(scheme, is_offered)| is_offered.then_some(scheme)).collect()
 }
 

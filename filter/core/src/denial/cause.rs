@@ -9,17 +9,29 @@ pub enum CredentialProblem {
     /// No `authorization` header.
     #[error("no authorization header came")]
     Absent,
-    /// A scheme that is neither `Bearer` nor `DPoP`.
-    #[error("the authorization header has another scheme than Bearer and DPoP")]
+    /// A scheme that is not known.
+    #[error("the authorization header has another scheme than Bearer, DPoP and WPT")]
     Scheme,
     /// `DPoP`, where no issuer's tokens may come with it.
     #[error(
         "the authorization header has the scheme DPoP, and `proof` of no issuer and no route asks for such proofs"
     )]
     Proof,
+    /// Several headers with links of a chain.
+    #[error("more than one header with links of a delegation chain came")]
+    Chains,
+    /// `WPT`, where no issuer's tokens may come with it.
+    #[error("the authorization header has the scheme WPT, and no issuer has the provider `wit`")]
+    WorkloadProof,
+    /// `WPT` without the token that it proves.
+    #[error("the authorization header has the scheme WPT, and no workload-identity-token came with it")]
+    NoWorkload,
     /// Several headers, or several credentials in one.
     #[error("more than one credential came")]
     Several,
+    /// Several tokens of a workload.
+    #[error("more than one workload-identity-token came")]
+    SeveralWorkloads,
 }
 
 /// Why a credential is no token.
@@ -118,6 +130,12 @@ pub enum ClaimProblem {
     /// Not the digest of a key or a certificate.
     #[error("is no SHA-256 digest in base64url, which has 43 characters")]
     Digest,
+    /// No public key that can verify.
+    #[error("is no public key that can verify signatures with its `alg`")]
+    Key,
+    /// No algorithm for proofs.
+    #[error("is no signature algorithm that is accepted for proofs")]
+    Algorithm,
 }
 
 /// Why a body is no message.
@@ -239,6 +257,23 @@ pub enum SessionProblem {
     Foreign,
 }
 
+/// Why a header names no client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardedCertificateProblem {
+    /// Longer than [`limits::FORWARDED_CERTIFICATE_BYTES`].
+    #[error("longer than {} bytes", limits::FORWARDED_CERTIFICATE_BYTES)]
+    TooLong,
+    /// Of several proxies, or several headers: which of them is to be believed is not known.
+    #[error("several elements")]
+    Several,
+    /// Not of the grammar.
+    #[error("malformed")]
+    Malformed,
+    /// Without a digest, with several, or with one that is no SHA-256 in hexadecimal digits.
+    #[error("no single SHA-256 digest")]
+    Digest,
+}
+
 /// Why a sender has not shown that it holds the key of its token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofProblem {
@@ -262,6 +297,25 @@ pub enum ProofProblem {
     /// The scheme `DPoP` with a token that has no `cnf.jkt` (RFC 9449 §7.1).
     #[error("the token came with the scheme DPoP, and is not bound to a key by `cnf.jkt`")]
     NotBoundSo,
+    /// A token of a workload without a proof of its own (draft-ietf-wimse-workload-creds §9.2).
+    #[error("the token is a Workload Identity Token, which needs a Workload Proof Token with the scheme WPT")]
+    NoWorkloadProof,
+    /// The scheme `WPT` with another token.
+    #[error(
+        "the proof has the scheme WPT, and what came with it is no Workload Identity Token of an issuer with the provider `wit`"
+    )]
+    NoWorkloadToken,
+    /// No certificate (RFC 8705 §3).
+    #[error(
+        "the token is bound to a certificate, and the connection has none: the client sent none, or the proxy does not ask for one"
+    )]
+    NoCertificate,
+    /// Another certificate than the token's.
+    #[error("the certificate of the connection is not the one that the token is bound to")]
+    OtherCertificate,
+    /// What a proxy in front says of it cannot be read.
+    #[error("x-forwarded-client-cert: {0}")]
+    Forwarded(ForwardedCertificateProblem),
     /// More than one header.
     #[error("more than one proof came")]
     Several,
@@ -303,12 +357,29 @@ pub enum ProofProblem {
         /// What is wrong with it.
         problem: ClaimProblem,
     },
+    /// `alg` is another than that of the token's key.
+    #[error("`alg` of the proof is not `{expected}`, which `cnf.jwk` of the token has")]
+    OtherAlgorithm {
+        /// What it must be.
+        expected: String,
+    },
     /// `htm`.
     #[error("`htm` of the proof is not the method of the request")]
     Method,
     /// `ath`.
     #[error("`ath` of the proof is not the digest of the token that came with it")]
     TokenDigest,
+    /// `wth`.
+    #[error("`wth` of the proof is not the digest of the workload-identity-token that came with it")]
+    WorkloadDigest,
+    /// `tth` beside a `Txn-Token`, or without one.
+    #[error("`tth` of the proof is not the digest of the one txn-token that came with it")]
+    TransactionDigest,
+    /// A member of `oth`.
+    #[error(
+        "`oth` of the proof is no object of digests, or a header that it names did not come exactly once with a value of that digest"
+    )]
+    OtherDigest,
     /// No nonce.
     #[error("the proof has no nonce")]
     NonceAbsent,
@@ -324,6 +395,20 @@ pub enum ProofProblem {
     /// There is no room to remember it.
     #[error("so many proofs of this sender are remembered that there is no room for another")]
     NoRoom,
+}
+
+/// Why it is not agreed who the agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AgreementProblem {
+    /// The token names no agent.
+    #[error("the token names no agent")]
+    NoAgent,
+    /// One of the sources has no name.
+    #[error("no name")]
+    Absent,
+    /// It has another one.
+    #[error("another name")]
+    Differs,
 }
 
 /// Why an issuer's keys are not there.

@@ -1,9 +1,10 @@
 //! What led to a denial, for the audit record.
 
 use super::cause::{
-    ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError, ProofProblem,
-    ProtocolProblem, SessionProblem, TokenProblem,
+    AgreementProblem, ArgumentProblem, BodyProblem, ClaimProblem, CredentialProblem, KeysProblem, PathError,
+    ProofProblem, ProtocolProblem, SessionProblem, TokenProblem,
 };
+use super::link::{LinkProblem, WidenedMember};
 use crate::limits;
 use crate::proof_kind::ProofKind;
 use crate::time::UnixTime;
@@ -174,6 +175,32 @@ pub enum Evidence {
         #[serde(serialize_with = "text")]
         problem: ClaimProblem,
     },
+    /// A link of an attenuated chain is not one, or does not follow the link before it.
+    Link {
+        /// Its position; the root is at 0.
+        link: usize,
+        /// `client_id` of the link, whose signature may not have been verified.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unverified_client_id: Option<Shown>,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: LinkProblem,
+    },
+    /// A link of an attenuated chain grants more than the link before it.
+    Widened {
+        /// Its position; the root is at 0.
+        link: usize,
+        /// `client_id` of the link: the agent that would be given more.
+        client_id: Shown,
+        /// What is wider.
+        member: WidenedMember,
+        /// The scope, or the key of the constraint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<Shown>,
+        /// The type of the constraint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        constraint: Option<&'static str>,
+    },
     /// The chain has too many hops.
     Depth {
         /// How many it has.
@@ -216,6 +243,32 @@ pub enum Evidence {
         now_ms: UnixMillis,
         /// How far they may be apart, in seconds.
         window_s: u64,
+    },
+    /// A proof expires too late, or has expired.
+    ProofExpiry {
+        /// The kind of proof.
+        proof: ProofKind,
+        /// `exp`, in milliseconds since the Unix epoch.
+        exp_ms: UnixMillis,
+        /// The time of the decision, likewise.
+        now_ms: UnixMillis,
+        /// How far `exp` may be ahead, in seconds.
+        lifetime_s: u64,
+    },
+    /// What names the agent does not agree.
+    Agreement {
+        /// The source, of those in `agent.agree`; absent if there is no agent at all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<&'static str>,
+        /// What is wrong with it.
+        #[serde(serialize_with = "text")]
+        problem: AgreementProblem,
+        /// The agent's name in the token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent: Option<Shown>,
+        /// The name that this source has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        found: Option<Shown>,
     },
     /// The body is no message.
     Body {

@@ -1,5 +1,6 @@
 //! Everything that decisions need and that outlives a request.
 
+mod chains;
 mod locate;
 
 pub(super) use locate::{Denied, Place};
@@ -10,9 +11,9 @@ pub(super) type Asking = (Vec<PolicyRecord>, Result<Vec<Obligation>, Denial>);
 use super::key_problems::{idle_algorithms, inline_keys, key_set_problems, problem, rejected_keys};
 use crate::action::SessionKey;
 use crate::chain::{SignedToken, TokenCache, VerifiedChain};
-use crate::config::{Config, KeySource, PolicyEntry, Problem};
+use crate::config::{Config, Issuer, KeySource, PolicyEntry, Problem};
 use crate::denial::{CredentialProblem, Denial, Evidence, KeysProblem};
-use crate::http::{Credential, ReservedHeaders, Scheme};
+use crate::http::{Credential, RequestHead, ReservedHeaders, Scheme};
 use crate::keys::{KeyStore, KeyUse, Lookup, RemoteStore, SignatureVerifier, TrustedIssuer, TrustedKey};
 use crate::policy::{Complaint, Fold, Obligation, Policies, PolicyRecord, RequestContext};
 use crate::printable::one_line;
@@ -24,11 +25,18 @@ use crate::token::ParsedToken;
 use crate::{reason::Reason, time::UnixTime};
 use std::rc::Rc;
 
+/// `typ` of a Workload Identity Token (draft-ietf-wimse-workload-creds §5.1).
+const WIT: &str = "wit+jwt";
+
 /// Everything that decisions need and that outlives a request: one configuration, its keys, its policies, its cache.
 pub struct Gate {
     config: Config,
     issuers: Vec<(Rc<TrustedIssuer>, KeyStore)>,
     cache: TokenCache,
+    /// The headers in which links of chains come.
+    chain_headers: Vec<String>,
+    /// Tokens with such links, by the bytes of both.
+    chains: TokenCache,
     policies: Box<dyn Policies>,
     routes: Routes,
     resources: Resources,
@@ -43,6 +51,8 @@ pub struct Gate {
     shares_secret: bool,
     /// Whether any token may come with the scheme `DPoP`.
     accepts_dpop: bool,
+    /// Whether any may come with the scheme `WPT`.
+    accepts_wpt: bool,
     cache_hits: u64,
     cache_misses: u64,
     spent_us: u64,
@@ -121,13 +131,17 @@ impl Gate {
         })?;
         let matches_hosts = config.matches_hosts();
         let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
-        let cache = TokenCache::new(seed);
+        let (cache, chains) = (TokenCache::new(seed), TokenCache::new(seed));
+        let chain_headers = config.chain_headers().map(str::to_owned).collect();
         let accepts_dpop = config.accepts_proof(ProofKind::Dpop);
+        let accepts_wpt = config.accepts_proof(ProofKind::Wpt);
         let token_bytes = config.issuers.iter().map(|issuer| issuer.token_bytes).max().unwrap_or_default();
         Ok(Self {
             config,
             issuers,
             cache,
+            chain_headers,
+            chains,
             policies,
             routes,
             resources,
@@ -139,6 +153,7 @@ impl Gate {
             prover: Prover::new(&seed),
             shares_secret: false,
             accepts_dpop,
+            accepts_wpt,
             cache_hits: 0,
             cache_misses: 0,
             spent_us: 0,
@@ -254,13 +269,21 @@ impl Gate {
     /// The token that a request carries: known, or verified now and known from now on.
     pub(super) fn token(
         &mut self,
+        head: &RequestHead,
         credential: Credential<'_>,
         verifier: &dyn SignatureVerifier,
         now: UnixTime,
     ) -> Result<Rc<SignedToken>, Stop> {
-        if credential.scheme() == Scheme::Dpop && !self.accepts_dpop {
-            let evidence = Evidence::Credential { problem: CredentialProblem::Proof };
-            return Err(Denial::new(Reason::ProofUnsupported, evidence).into());
+        let unsupported = match credential.scheme() {
+            Scheme::Dpop if !self.accepts_dpop => Some(CredentialProblem::Proof),
+            Scheme::Wpt if !self.accepts_wpt => Some(CredentialProblem::WorkloadProof),
+            Scheme::Bearer | Scheme::Dpop | Scheme::Wpt => None,
+        };
+        if let Some(problem) = unsupported {
+            return Err(Denial::new(Reason::ProofUnsupported, Evidence::Credential { problem }).into());
+        }
+        if let Some(earlier) = self.earlier_links(head)? {
+            return self.chained_token(credential, earlier, verifier, now);
         }
         // By its exact bytes, and before they are looked at: what is known is a token.
         if let Some(token) = self.cached(credential.bytes(), now) {
@@ -308,27 +331,28 @@ impl Gate {
         Ok(TrustedKey { issuer, algorithm, key, generation })
     }
 
-    /// The entry that a token is looked at by, found by its `iss`, else by the SPIFFE trust domain that its `sub` is in. What it
-    /// says is not believed yet: only a key of that entry then verifies it.
+    /// The entry that a token is looked at by, found by its `iss`, else by the trust domain that its `sub` is in; for a Workload Identity
+    /// Token, which says in `typ` that it is one, by the latter only. What it says is not believed yet: only a key of that entry then
+    /// verifies it.
     ///
     /// # Errors
     /// [`Reason::IssuerUnknown`], or what is wrong with `iss`.
     pub fn issuer_of(&self, token: &ParsedToken) -> Result<usize, Denial> {
         let named = token.unverified_issuer();
-        let by_iss = named.as_ref().ok().and_then(|name| self.position(name, false));
-        let by_sub = || self.position(token.unverified_trust_domain()?, true);
+        let is_wit = token.is_of_type(WIT);
+        let by_iss = || self.position(named.as_ref().ok().filter(|_| !is_wit)?, |it| !it.is_trust_domain());
+        let kind = |issuer: &Issuer| issuer.is_trust_domain() && issuer.is_wit() == is_wit;
+        let by_sub = || self.position(token.unverified_trust_domain()?, kind);
         let unknown =
             |name: &str| Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() });
-        by_iss.or_else(by_sub).ok_or_else(|| match (named, token.unverified_trust_domain()) {
+        by_iss().or_else(by_sub).ok_or_else(|| match (named.clone(), token.unverified_trust_domain()) {
             (Ok(name), _) | (Err(_), Some(name)) => unknown(name),
             (Err(denial), None) => denial,
         })
     }
 
-    fn position(&self, name: &str, is_trust_domain: bool) -> Option<usize> {
-        self.issuers.iter().position(|(issuer, _)| {
-            issuer.entry().is_trust_domain() == is_trust_domain && issuer.entry().issuer == name
-        })
+    fn position(&self, name: &str, is_such: impl Fn(&Issuer) -> bool) -> Option<usize> {
+        self.issuers.iter().position(|(issuer, _)| is_such(issuer.entry()) && issuer.entry().issuer == name)
     }
 
     /// Asks the policies of the request's route, then `more`: what each said, and what they want done.

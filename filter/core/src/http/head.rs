@@ -8,6 +8,10 @@ use super::headers::Headers;
 use super::host::Host;
 use crate::denial::ProofProblem;
 
+/// The header of a Workload Identity Token (draft-ietf-wimse-workload-creds §5.1.1).
+pub const WORKLOAD_TOKEN: &str = "workload-identity-token";
+const WORKLOAD_TOKEN_BYTES: &[u8] = WORKLOAD_TOKEN.as_bytes();
+
 /// The head of an HTTP request. Nothing of it is trusted.
 #[derive(Clone, Default)]
 pub struct RequestHead {
@@ -23,6 +27,10 @@ pub struct RequestHead {
     dpop: Option<usize>,
     /// Whether there is a second one.
     two_proofs: bool,
+    /// A Workload Identity Token.
+    workload: Option<usize>,
+    /// Whether there is a second one.
+    two_workloads: bool,
     /// Whether there is a second host.
     two_hosts: bool,
     /// Whether `x-forwarded-host` holds something else than hosts.
@@ -53,6 +61,8 @@ impl RequestHead {
                 b"authorization" => head.authorization = Some(position),
                 b"dpop" if head.dpop.is_some() => head.two_proofs = true,
                 b"dpop" => head.dpop = Some(position),
+                WORKLOAD_TOKEN_BYTES if head.workload.is_some() => head.two_workloads = true,
+                WORKLOAD_TOKEN_BYTES => head.workload = Some(position),
                 b"connection" | b"proxy-connection" => head.drops = true,
                 b"upgrade" => head.upgrade = true,
                 b"x-forwarded-host" => odd |= !value.split(|b| *b == b',').all(is_host),
@@ -134,6 +144,12 @@ impl RequestHead {
     #[must_use]
     pub fn has_dpop(&self) -> bool {
         self.dpop.is_some()
+    }
+
+    /// Whether there is any Workload Identity Token.
+    #[must_use]
+    pub fn has_workload_token(&self) -> bool {
+        self.workload.is_some()
     }
 
     /// How many bytes the head takes.

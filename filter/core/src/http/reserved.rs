@@ -138,6 +138,13 @@ pub fn may_be_passed_on(name: &str) -> bool {
     ReservedHeaders::default().contains(name) && !name.starts_with(OWN_PREFIX)
 }
 
+/// Whether a server may take one name for the other: letters in any case, and every character that is no letter and no digit for the
+/// same.
+#[must_use]
+pub fn reads_alike(name: &[u8], other: &[u8]) -> bool {
+    name.len() == other.len() && name.iter().zip(other).all(|(one, other)| class(*one) == class(*other))
+}
+
 /// Which characters are the same: 0 to 25 for letters in any case, 26 to 35 for digits, 36 for everything else.
 #[inline]
 fn class(character: u8) -> u8 {

@@ -20,13 +20,25 @@ pub enum KeyUse {
     Signatures,
     /// JWT-SVIDs: `jwt-svid`, as the keys of a SPIFFE bundle have it (JWT-SVID §6). Such a key must have a `kid`.
     JwtSvid,
+    /// WIT-SVIDs: `wit-svid`, likewise (WIT-SVID §6).
+    WitSvid,
 }
 
 impl KeyUse {
     /// What the keys of an issuer must be for.
     #[must_use]
     pub fn of(issuer: &Issuer) -> Self {
-        if issuer.is_trust_domain() { Self::JwtSvid } else { Self::Signatures }
+        match (issuer.is_spiffe(), issuer.is_wit()) {
+            (false, _) => Self::Signatures,
+            (true, false) => Self::JwtSvid,
+            (true, true) => Self::WitSvid,
+        }
+    }
+
+    /// Whether they are those of a SPIFFE bundle.
+    #[must_use]
+    pub fn is_of_bundle(self) -> bool {
+        self != Self::Signatures
     }
 }
 
@@ -65,7 +77,7 @@ pub enum KeyError {
     Unsupported,
     /// `use` or `key_ops` say that the key is for something else.
     #[error(
-        "`use` or `key_ops` say that the key is not for verifying these tokens (`use` is `sig` or absent, in a SPIFFE bundle `jwt-svid`)"
+        "`use` or `key_ops` say that the key is not for verifying these tokens (`use` is `sig` or absent, in a SPIFFE bundle `jwt-svid` or `wit-svid`)"
     )]
     Purpose,
     /// `alg` is not supported, or not one that this key can be used with.
@@ -118,6 +130,7 @@ impl PublicKey {
         let fits = match key_use {
             KeyUse::Signatures => is_for.is_none_or(|it| it == "sig"),
             KeyUse::JwtSvid => is_for == Some("jwt-svid"),
+            KeyUse::WitSvid => is_for == Some("wit-svid"),
         };
         if !fits {
             return Err(KeyError::Purpose);
@@ -131,7 +144,7 @@ impl PublicKey {
         if kid.is_some_and(|kid| kid.len() > limits::KID_BYTES) {
             return Err(KeyError::KidTooLong);
         }
-        if kid.is_none() && key_use == KeyUse::JwtSvid {
+        if kid.is_none() && key_use.is_of_bundle() {
             return Err(KeyError::Member("kid"));
         }
         let (material, spki) = match (kty, text(jwk, "crv")?) {

@@ -144,7 +144,7 @@ impl KeySet {
         if read.is_empty() && key_use == KeyUse::Signatures {
             return Err(KeySetError::Empty { rejected });
         }
-        let number = |name| match value.get(name).filter(|_| key_use == KeyUse::JwtSvid) {
+        let number = |name| match value.get(name).filter(|_| key_use.is_of_bundle()) {
             None => Ok(None),
             Some(value) => value.as_u64().map(Some).ok_or(KeySetError::Malformed),
         };

@@ -140,6 +140,9 @@ fn change(host: &dyn Host, forward: &Forward<'_>) -> HostResult<()> {
     for name in &forward.remove {
         host.remove_header(Map::Request, name.as_bytes())?;
     }
+    for name in &forward.remove_chains {
+        host.remove_header(Map::Request, name)?;
+    }
     // They are reserved names, so the client's were removed, and no name comes twice.
     for (name, value) in &forward.add {
         host.add_header(Map::Request, name, value)?;

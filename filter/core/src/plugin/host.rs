@@ -17,6 +17,8 @@ pub struct HostError {
 }
 
 impl HostError {
+    /// What a proxy says of a property that is not there.
+    pub const NOT_FOUND: u32 = 1;
     /// What a proxy says of a cluster that it does not have.
     pub const BAD_ARGUMENT: u32 = 2;
     /// Not a status of the ABI: the proxy said yes and gave something that cannot be read.

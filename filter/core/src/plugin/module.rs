@@ -153,8 +153,8 @@ impl Module {
     pub fn request_trailers(&mut self, host: &dyn Host, context: u32, count: usize) -> Action {
         // Nothing is passed on in trailers, whatever the configuration passes on in headers.
         let stripped = match self.of_stream(context) {
-            Some((plugin, _)) => on_trailers(host, plugin.all_reserved(), count),
-            None => on_trailers(host, &ReservedHeaders::default(), count),
+            Some((plugin, _)) => on_trailers(host, plugin.all_reserved(), plugin.chain_headers(), count),
+            None => on_trailers(host, &ReservedHeaders::default(), &[], count),
         };
         if !stripped && let Some(stream) = self.streams.0.get_mut(&context) {
             stream.passed = false;

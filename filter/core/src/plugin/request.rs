@@ -5,7 +5,7 @@ use super::waiting::Source;
 use super::{Head, Plugin, Waiting};
 use crate::denial::KeysProblem;
 use crate::flow::{Flow, Step};
-use crate::http::{RequestHead, ReservedHeaders};
+use crate::http::{RequestHead, ReservedHeaders, reads_alike};
 use crate::limits;
 use crate::log_level::LogLevel;
 use crate::reason::Reason;
@@ -88,7 +88,12 @@ impl Plugin {
 
 /// What may not come as a header may not come as a trailer: some servers join the two (RFC 9110 §6.5.1). Gives whether that
 /// is so now; if not, the request was cut off.
-pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: usize) -> bool {
+pub(super) fn on_trailers(
+    host: &dyn Host,
+    reserved: &ReservedHeaders,
+    chain_headers: &[String],
+    count: usize,
+) -> bool {
     let stripped = host.headers(Map::RequestTrailers, count).and_then(|trailers| {
         // Of the headers of a protocol the message was compared with, these say something else.
         let begins = |name: &[u8], with: &[u8]| {
@@ -96,8 +101,12 @@ pub(super) fn on_trailers(host: &dyn Host, reserved: &ReservedHeaders, count: us
             next.is_some_and(|byte| !byte.is_ascii_alphanumeric())
         };
         let of_protocol = |name: &[u8]| begins(name, b"mcp") || begins(name, b"a2a");
+        let of_chain = |name: &[u8]| chain_headers.iter().any(|header| reads_alike(name, header.as_bytes()));
         let unwanted = |name: &&[u8]| {
-            matches!(*name, b"authorization" | b"dpop") || of_protocol(name) || reserved.contains(name)
+            matches!(*name, b"authorization" | b"dpop" | b"workload-identity-token")
+                || of_protocol(name)
+                || of_chain(name)
+                || reserved.contains(name)
         };
         let names = trailers.iter().map(|(name, _)| name).filter(unwanted).map(<[u8]>::to_vec);
         remove(host, Map::RequestTrailers, names.collect())

@@ -4,11 +4,12 @@
 //! and means what we think, is tried once for every algorithm: it must accept a signature that is right and refuse
 //! one that is wrong. Where it does not, the module checks for itself.
 
-use super::host::Host;
+use super::host::{Host, HostError};
 use super::secret::is_alone;
 use crate::algorithm::Algorithm;
+use crate::http::ClientCertificate;
 use crate::keys::{InModule, PublicKey, SignatureVerifier, VerifierFailed, ecdsa_der};
-use crate::proof::{PartState, SharedMemory, SharedMemoryFailed, Surroundings};
+use crate::proof::{ConnectionFailed, PartState, SharedMemory, SharedMemoryFailed, Surroundings};
 use crate::{json, limits};
 
 /// What the proxy can do for decisions: the algorithms that it verifies, and whether its shared memory is ours alone.
@@ -80,6 +81,21 @@ impl SignatureVerifier for With<'_> {
 impl Surroundings for With<'_> {
     fn shared_memory(&self) -> Option<&dyn SharedMemory> {
         self.shares_memory.then_some(self as &dyn SharedMemory)
+    }
+
+    fn client_certificate(&self) -> Result<Option<ClientCertificate>, ConnectionFailed> {
+        // Without TLS, and with TLS without a certificate, there are no such properties.
+        let property = |name| match self.host.property(name) {
+            Ok(value) => Ok(value),
+            Err(HostError { status: HostError::NOT_FOUND, .. }) => Ok(Vec::new()),
+            Err(_) => Err(ConnectionFailed),
+        };
+        let digest = property("connection\0sha256_peer_certificate_digest")?;
+        if digest.is_empty() {
+            return Ok(None);
+        }
+        let uri = property("connection\0uri_san_peer_certificate")?;
+        ClientCertificate::of_connection(&digest, &uri).map(Some).ok_or(ConnectionFailed)
     }
 }
 

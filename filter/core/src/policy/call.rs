@@ -120,7 +120,7 @@ impl<'a> PolicyCall<'a> {
             }
             F::HasScope => {
                 let wanted = Self::text(inside, a, b)?;
-                return Ok(u64::from(request.chain().token().scopes().contains(&wanted)));
+                return Ok(u64::from(request.chain().token().grants(&wanted)));
             }
             F::Now => return Ok(request.now().as_secs()),
             F::Drop | F::Log => {}

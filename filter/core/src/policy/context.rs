@@ -3,7 +3,7 @@
 use crate::action::{Action, Ruled, has_needs};
 use crate::chain::VerifiedChain;
 use crate::denial::Denial;
-use crate::http::{Host, NormalPath, RequestHead};
+use crate::http::{Host, NormalPath, RequestHead, reads_alike};
 use crate::json::Pointer;
 use crate::proof::Possession;
 use crate::routes::MatchedRoute;
@@ -152,14 +152,20 @@ impl<'a> RequestContext<'a> {
     /// The names of all headers that are shown, in lower case, each once, in order of their bytes.
     #[must_use]
     pub fn header_names(&self) -> Vec<&str> {
-        let names = self.head.headers().iter().map(|(name, _)| name).filter(|name| !is_hidden(name));
+        let names = self.head.headers().iter().map(|(name, _)| name).filter(|name| !self.hides(name));
         // Names are ASCII, see `Headers`.
         names.filter_map(|name| std::str::from_utf8(name).ok()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Whether no policy is shown a header of this name; tokens of an attenuated chain are credentials too.
+    fn hides(&self, name: &[u8]) -> bool {
+        let chain = self.chain.token().issuer().entry().chain.header.as_ref();
+        is_hidden(name) || chain.is_some_and(|chain| reads_alike(name, chain.as_bytes()))
+    }
+
     /// What came under a name that is not hidden.
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let name = Some(name.as_bytes()).filter(|name| !is_hidden(name));
+        let name = Some(name.as_bytes()).filter(|name| !self.hides(name));
         let headers = self.head.headers().iter();
         headers
             .filter(move |(n, _)| name.is_some_and(|name| n.eq_ignore_ascii_case(name)))

@@ -9,7 +9,7 @@ use crate::algorithm::Algorithm;
 use crate::chain::SignedToken;
 use crate::config::{NonceMode, Proofs};
 use crate::denial::{ClaimProblem, Denial, Evidence, ProofProblem, UnixMillis};
-use crate::http::{Address, ExternalUri, Scheme};
+use crate::http::Scheme;
 use crate::keys::{PublicKey, SignatureVerifier};
 use crate::proof_kind::ProofKind;
 use crate::reason::Reason;
@@ -62,7 +62,7 @@ impl Proof<'_> {
         if method != self.sent.head.method() {
             return Err(invalid(ProofProblem::Method));
         }
-        self.address(address)?;
+        super::address::check(ProofKind::Dpop, address, self.sent, self.settings)?;
         let token_digest = required(claims, "ath").map_err(invalid)?;
         if digest(token_digest) != Some(self.token.digest(self.sent.credential.bytes())) {
             return Err(invalid(ProofProblem::TokenDigest));
@@ -82,24 +82,6 @@ impl Proof<'_> {
             let names: Vec<&str> = accepted.iter().map(|algorithm| algorithm.name()).collect();
             ProofProblem::Algorithm { accepted: names.join(", ") }
         })
-    }
-
-    /// Step 9.
-    fn address(&self, named: &str) -> Result<(), Denial> {
-        let Sent { head, path, .. } = self.sent;
-        let own = &self.settings.external_uris;
-        let of_host = || ExternalUri::of_host(head.authority()?);
-        let of_host = if self.settings.uris_from_host { of_host() } else { None };
-        let is_this = |address: &Address| {
-            own.iter().chain(of_host.as_ref()).any(|own| own.is_followed_by(path, address))
-        };
-        if Address::parse(named).as_ref().is_some_and(is_this) {
-            return Ok(());
-        }
-        let external_uris = own.iter().chain(of_host.as_ref()).map(ToString::to_string).collect();
-        let evidence =
-            Evidence::ProofAddress { proof: ProofKind::Dpop, address: named.into(), external_uris };
-        Err(Denial::new(Reason::ProofInvalid, evidence))
     }
 
     /// Step 11. Gives from when on the proof would be too old.

@@ -6,7 +6,7 @@ use crate::config::{ClaimPlaces, Issuer, Mark, Sign};
 use crate::denial::{ClaimProblem, Denial, Evidence};
 use crate::json::{Pointer, same_value};
 use crate::time::UnixTime;
-use crate::{limits, reason::Reason, spiffe};
+use crate::{limits, reason::Reason};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -57,7 +57,7 @@ impl<'a> ClaimReader<'a> {
     pub fn issuer_name(&self) -> Result<&'a str, Denial> {
         let (found, name) = if self.issuer.is_trust_domain() {
             let sub = self.required("sub", self.identifier("sub")?)?;
-            (spiffe::trust_domain(sub), sub)
+            (self.issuer.trust_domain_of(sub), sub)
         } else {
             let iss = self.required("iss", self.identifier("iss")?)?;
             (Some(iss), iss)
@@ -98,7 +98,12 @@ impl<'a> ClaimReader<'a> {
     /// [`Reason::AudienceMismatch`], or what is wrong with the claim.
     pub fn audience(&self) -> Result<(), Denial> {
         let pointers = &self.issuer.claims.audience;
-        let (name, value) = self.first(pointers).ok_or_else(|| missing(pointers, "aud"))?;
+        let found = self.first(pointers);
+        // Of a Workload Identity Token the proof has the audience; a token that has one of its own is for somebody else.
+        if self.issuer.audiences.is_empty() && found.is_none() && self.issuer.is_wit() {
+            return Ok(());
+        }
+        let (name, value) = found.ok_or_else(|| missing(pointers, "aud"))?;
         let refuse = |problem| Err(invalid(name.to_owned(), problem));
         let found: Vec<&str> = match value {
             Value::String(aud) => vec![aud],
@@ -199,9 +204,9 @@ impl<'a> ClaimReader<'a> {
     /// The key that the token is bound to.
     ///
     /// # Errors
-    /// [`Reason::ClaimInvalid`] if `cnf` has the wrong form.
+    /// [`Reason::ClaimInvalid`] if `cnf` has the wrong form; [`Reason::ClaimMissing`] if a Workload Identity Token has none.
     pub fn binding(&self) -> Result<Option<Binding>, Denial> {
-        Binding::read(self.claims).map_err(|(claim, problem)| invalid(claim, problem))
+        Binding::read(self.claims, self.issuer).map_err(|(claim, problem)| invalid(claim, problem))
     }
 
     /// The scope tokens (RFC 6749 §3.3) of all claims that carry them.

@@ -11,7 +11,7 @@ use crate::algorithm::Algorithm;
 use crate::config::{Issuer, same_token_type};
 use crate::denial::{ClaimProblem, Denial, Evidence, TokenProblem};
 use crate::json::JsonError;
-use crate::{json, limits, reason::Reason, spiffe};
+use crate::{json, limits, reason::Reason, workload};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -130,17 +130,18 @@ impl ParsedToken {
         }
     }
 
-    /// The trust domain of `sub`, unverified, if it is the SPIFFE id of a workload: good for the same.
+    /// The trust domain of `sub`, unverified, if it is the id of a workload: good for the same.
     #[must_use]
     pub fn unverified_trust_domain(&self) -> Option<&str> {
-        spiffe::trust_domain(self.claims.get("sub")?.as_str()?)
+        workload::trust_domain(self.claims.get("sub")?.as_str()?)
     }
 
     /// Checks that the token may come from `issuer` at all, before a key is looked for: its length, its kind and its algorithm.
     /// Gives the algorithm.
     ///
     /// # Errors
-    /// [`Reason::TokenTooLarge`], [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`].
+    /// [`Reason::TokenTooLarge`], [`Reason::TokenType`], [`Reason::AlgorithmNotAllowed`]; [`Reason::KeyUnknown`] if it must name
+    /// its key and does not.
     pub fn algorithm_for(&self, issuer: &Issuer) -> Result<Algorithm, Denial> {
         no_longer_than(issuer.token_bytes, &self.token)?;
         let header = &self.header;
@@ -153,14 +154,20 @@ impl ParsedToken {
             };
             return Err(Denial::new(Reason::TokenType, evidence));
         }
-        header.algorithm.filter(|algorithm| issuer.algorithms.contains(algorithm)).ok_or_else(|| {
-            let evidence = Evidence::Algorithm {
-                unverified_alg: (&header.alg).into(),
-                accepted: issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect(),
-                unverified_iss: unverified_iss(),
-            };
-            Denial::new(Reason::AlgorithmNotAllowed, evidence)
-        })
+        let algorithm =
+            header.algorithm.filter(|algorithm| issuer.algorithms.contains(algorithm)).ok_or_else(|| {
+                let evidence = Evidence::Algorithm {
+                    unverified_alg: (&header.alg).into(),
+                    accepted: issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect(),
+                    unverified_iss: unverified_iss(),
+                };
+                Denial::new(Reason::AlgorithmNotAllowed, evidence)
+            })?;
+        // WIT-SVID §2.1.
+        if header.kid.is_none() && issuer.is_wit() && issuer.is_spiffe() {
+            return Err(Denial::new(Reason::KeyUnknown, self.key_evidence(algorithm)));
+        }
+        Ok(algorithm)
     }
 
     /// What an audit record says of the key that the token names for `algorithm`.

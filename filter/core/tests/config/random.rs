@@ -16,6 +16,7 @@ const WORDS: &[&str] = &[
     "provider",
     "keycloak",
     "jwt_svid",
+    "wit",
     "claims",
     "audience",
     "principal",

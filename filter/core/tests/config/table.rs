@@ -286,6 +286,15 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/issuers/0/chain/count", json!([])),
         (Structural, "/issuers/0/chain/count/0", json!("ai agent")),
         (Structural, "/issuers/0/chain/count/1", json!("ai_agent")),
+        (Structural, "/issuers/0/chain/header", json!("X-Chain")),
+        (Structural, "/issuers/0/chain/header", json!("")),
+        (Semantic, "/issuers/0/chain/header", json!("x-chain")),
+        (Semantic, "/issuers/0/chain/header", json!("authorization")),
+        (Semantic, "/issuers/0/chain/header", json!("mcp-session-id")),
+        (Semantic, "/issuers/0/chain/header", json!("x-real-ip")),
+        (Semantic, "/issuers/0/chain/header", json!("x-mandate-chain")),
+        (Structural, "/issuers/0/chain/constraints", json!([])),
+        (Semantic, "/issuers/0/chain/constraints", json!(["max"])),
         (Structural, "/issuers/0/token_bytes", json!(255)),
         (Structural, "/issuers/0/token_bytes", json!(32_769)),
         (Structural, "/issuers/0/token_types", json!([])),
@@ -505,7 +514,57 @@ fn elsewhere() -> Vec<Row> {
     let resource = |url: &str| json!({ "resource": url, "authorization_servers": ["https://idp.example"] });
     let many_resources: Vec<Value> =
         (0..65).map(|index| resource(&format!("https://tools.example/{index}"))).collect();
+    let proofs =
+        |members: Value| Some(json!({ "external_uris": ["https://tools.example"], "mtls": members }));
+    let workloads = |members: Value| {
+        let mut entry = json!({
+            "provider": "wit", "issuer": "wimse://td", "algorithms": ["ES256"], "keys": { "inline": { "keys": [] } },
+        });
+        members.as_object().unwrap().iter().for_each(|(name, value)| entry[name] = value.clone());
+        Some(entry)
+    };
     vec![
+        row(Structural, "/proofs", proofs(json!("xfcc")), &["/proofs/mtls"]),
+        row(Structural, "/proofs", proofs(json!({ "certificate": "header" })), &["/proofs/mtls/certificate"]),
+        row(Structural, "/proofs", proofs(json!({ "header": "x" })), &["/proofs/mtls/header"]),
+        row(Structural, "/proofs", Some(json!({ "wpt": { "lifetime_s": 0 } })), &["/proofs/wpt/lifetime_s"]),
+        row(
+            Structural,
+            "/proofs",
+            Some(json!({ "wpt": { "lifetime_s": 301 } })),
+            &["/proofs/wpt/lifetime_s"],
+        ),
+        row(Structural, "/proofs", Some(json!({ "wpt": { "window_s": 60 } })), &["/proofs/wpt/window_s"]),
+        row(Structural, "/issuers/0/agent/agree", Some(json!("client")), &["/issuers/0/agent/agree"]),
+        row(Structural, "/issuers/0/agent/agree", Some(json!(["act"])), &["/issuers/0/agent/agree/0"]),
+        row(
+            Structural,
+            "/issuers/0/agent/agree",
+            Some(json!(["client", "client"])),
+            &["/issuers/0/agent/agree/1"],
+        ),
+        // Only a Workload Identity Token has a workload.
+        row(Semantic, "/issuers/0/agent/agree", Some(json!(["workload"])), &["/issuers/0/agent/agree/0"]),
+        // Nothing says what the address of a request is.
+        row(Semantic, "/issuers/1", workloads(json!({})), &["/issuers/1/provider"]),
+        row(
+            Semantic,
+            "/issuers/1",
+            workloads(json!({ "issuer": "https://idp.example" })),
+            &["/issuers/1/issuer", "/issuers/1/provider"],
+        ),
+        row(
+            Semantic,
+            "/issuers/1",
+            workloads(json!({ "proof_kinds": ["dpop"] })),
+            &["/issuers/1/provider", "/issuers/1/proof_kinds"],
+        ),
+        row(
+            Structural,
+            "/issuers/1",
+            workloads(json!({ "audiences": [] })),
+            &["/issuers/1/audiences", "/issuers/1/provider"],
+        ),
         row(Structural, "", Some(json!([])), &[""]),
         row(Structural, "", Some(json!(null)), &[""]),
         row(Structural, "", Some(json!({})), &["/issuers", "/routes"]),
@@ -520,6 +579,42 @@ fn elsewhere() -> Vec<Row> {
         row(Structural, "/issuers/1/keys/remote/uri", None, &["/issuers/1/keys/remote/uri"]),
         row(Structural, "/issuers/1/keys/inline", Some(json!({ "keys": [] })), &["/issuers/1/keys"]),
         row(Semantic, "/issuers/1/keys/remote", Some(slow), &["/issuers/1/keys/remote/refresh_s"]),
+        row(
+            Structural,
+            "/issuers/0/chain/constraints",
+            Some(json!(["max", "max"])),
+            &["/issuers/0/chain/constraints/1"],
+        ),
+        row(
+            Structural,
+            "/issuers/0/chain/constraints",
+            Some(json!(["max_subtree"])),
+            &["/issuers/0/chain/constraints/0"],
+        ),
+        row(
+            Structural,
+            "/issuers/0/chain/constraints",
+            Some(json!(["between"])),
+            &["/issuers/0/chain/constraints/0"],
+        ),
+        row(
+            Semantic,
+            "/issuers/0/chain",
+            Some(json!({ "form": "attenuated" })),
+            &["/issuers/0/chain/header", "/issuers/0/claims", "/issuers/0/agent", "/issuers/0/proof"],
+        ),
+        row(
+            Semantic,
+            "/issuers/0/chain",
+            Some(json!({ "form": "attenuated", "header": "x-chain", "count": ["ai_agent"] })),
+            &["/issuers/0/chain/count", "/issuers/0/claims", "/issuers/0/agent", "/issuers/0/proof"],
+        ),
+        row(
+            Semantic,
+            "/issuers/1/chain",
+            Some(json!({ "form": "attenuated", "header": "x-chain" })),
+            &["/issuers/1/provider", "/issuers/1/proof"],
+        ),
         row(Structural, "/routes/1/match", None, &["/routes/1/match"]),
         row(Structural, "/routes/1/match", Some(json!({})), &["/routes/1/match/path_prefix"]),
         row(

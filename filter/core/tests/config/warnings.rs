@@ -350,7 +350,9 @@ fn rules_for_a2a_that_never_apply_are_pointed_at() {
 #[test]
 fn proofs_that_are_of_no_use_or_of_less_than_it_seems_are_pointed_at() {
     let pointers = |change: &dyn Fn(&mut Value)| {
-        let found = config(change).warnings().into_iter().map(|problem| problem.pointer);
+        let mut document = valid();
+        change(&mut document);
+        let found = warned(&document).into_iter();
         found.filter(|pointer| pointer.starts_with("/proofs")).collect::<Vec<_>>()
     };
     let none: [&str; 0] = [];
@@ -369,4 +371,23 @@ fn proofs_that_are_of_no_use_or_of_less_than_it_seems_are_pointed_at() {
     assert_eq!(pointers(&uris(plain)), ["/proofs/external_uris/1"]);
     let good = json!({ "external_uris": ["https://tools.example", "http://localhost:10000"] });
     assert_eq!(pointers(&uris(good)), none);
+    let forwarded = json!({ "external_uris": ["https://tools.example"], "mtls": { "certificate": "xfcc" } });
+    assert_eq!(pointers(&uris(forwarded.clone())), ["/proofs/mtls/certificate"]);
+    // Where no proof is verified a certificate may be asked for its name.
+    let named = |agree: Value| {
+        let forwarded = forwarded.clone();
+        move |c: &mut Value| {
+            c["issuers"][0]["agent"]["agree"] = agree.clone();
+            c["proofs"] = forwarded.clone();
+        }
+    };
+    assert_eq!(pointers(&named(json!(["client"]))), ["/proofs", "/proofs/mtls/certificate"]);
+    assert_eq!(pointers(&named(json!(["certificate"]))), ["/proofs/mtls/certificate"]);
+    let workloads = |c: &mut Value| {
+        c["issuers"][1] = json!({
+            "provider": "wit", "issuer": "wimse://td", "algorithms": ["ES256"], "keys": { "inline": { "keys": [] } },
+        });
+        c["proofs"] = json!({ "external_uris": ["https://tools.example"] });
+    };
+    assert_eq!(pointers(&workloads), none);
 }

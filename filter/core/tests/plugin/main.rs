@@ -296,6 +296,26 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
     }
 }
 
+/// What was not looked at must not look like a chain to the upstream.
+#[test]
+fn links_of_chains_go_on_neither_as_headers_nor_as_trailers_that_look_like_them() {
+    let mut config = config_value();
+    let mut chained = config["issuers"][0].clone();
+    chained["issuer"] = json!("https://chained.example");
+    chained["chain"] = json!({ "form": "attenuated", "header": "x-delegation-chain" });
+    chained["proof"] = json!("required");
+    config["issuers"].as_array_mut().unwrap().push(chained);
+    config["proofs"] = json!({ "external_uris": ["https://tools.example"] });
+    let mut headers = request(&token(json!({})));
+    headers.extend(pairs(&[("x_delegation_chain", "a.b.c")]));
+    let trailers =
+        pairs(&[("x-delegation-chain", "a.b.c"), ("x.delegation.chain", "a.b.c"), ("checksum", "1")]);
+    let scenario = Scenario { name: "chains", config, headers, trailers, keys: None, message: None };
+    let (_, Became::Forwarded(headers, trailers)) = run(&scenario, None) else { panic!("it is allowed") };
+    assert!(!headers.iter().any(|(name, _)| name.contains("delegation")), "{headers:?}");
+    assert_eq!(trailers, pairs(&[("checksum", "1")]));
+}
+
 /// Whatever call fails, nothing goes on that would not have gone on just so, and nothing goes on unrecorded.
 #[test]
 fn a_call_that_fails_lets_nothing_through() {

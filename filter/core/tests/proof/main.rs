@@ -14,8 +14,10 @@ mod support;
 mod dpop;
 mod memory;
 mod modes;
+mod mtls;
 mod nonces;
 mod published;
+mod wpt;
 
 use mandate_core::algorithm::Algorithm;
 use mandate_core::decision::{AuditRecord, Decision};

@@ -10,6 +10,7 @@ use mandate_core::decision::Decision;
 use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Body, Flow, Gate, Step, Stop};
 use mandate_core::http::{Headers, Host, NormalPath, RequestHead};
+use mandate_core::json::canonical;
 use mandate_core::keys::PublicKey;
 use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::policy::NoPolicies;
@@ -410,6 +411,33 @@ fn proof_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
     denials
 }
 
+/// The denial of a chain whose second link grants more than its first.
+fn chain_denial(mark: &Value) -> Denied {
+    let holder = Private::new(Algorithm::EdDsa, 4);
+    let link = |members: Value, scopes: Value| {
+        let detail = json!([{ "type": "agent_delegation", "scopes": scopes }]);
+        let bound = with(json!({ "cnf": { "jwk": holder.jwk() }, "authorization_details": detail }), members);
+        canonical(&with(claims_with(mark), bound)).unwrap()
+    };
+    let root = link(json!({ "del_depth": 0, "del_max_depth": 2 }), json!(["tickets.read"]));
+    let root = sign_texts(&issuer_key(), Algorithm::EdDsa, &canonical(&header()).unwrap(), &root);
+    let par_hash = b64(sha2::Sha256::digest(root.rsplit_once('.').unwrap().0));
+    let last = link(json!({ "del_depth": 1, "par_hash": par_hash }), json!(["marker"]));
+    let last = sign_texts(&holder, Algorithm::EdDsa, r#"{"alg":"EdDSA","typ":"at+jwt"}"#, &last);
+    let mut config = strict_config();
+    let chained = self::config(|c| {
+        let chain = json!({ "form": "attenuated", "header": "x-delegation-chain" });
+        c["issuers"][0] = with(c["issuers"][0].clone(), json!({ "chain": chain, "proof": "required" }));
+        c["proofs"] = json!({ "external_uris": ["https://tools.example"] });
+    });
+    config.issuers[0] = chained.issuers[0].clone();
+    config.proofs = chained.proofs;
+    let authorization = format!("Bearer {last}");
+    let headers = [("authorization", authorization.as_str()), ("x-delegation-chain", root.as_str())];
+    let decision = decide(&mut strict_gate(config.clone()), head("GET", "/v1", &headers));
+    Denied { reason: Reason::DelegationWidened, decision, config: Some(config) }
+}
+
 /// Shared memory that another worker always wrote just before.
 struct AlwaysSlower;
 
@@ -458,8 +486,7 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
-pub const PENDING: [Reason; 6] = [
-    Reason::DelegationWidened,
+pub const PENDING: [Reason; 5] = [
     Reason::AgentMismatch,
     Reason::AuthenticationInsufficient,
     Reason::ApprovalRequired,
@@ -573,6 +600,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
     denials.push(Denied { reason: Reason::Internal, decision: *decision, config: Some(config) });
 
     denials.extend(proof_denials(&marked));
+    denials.push(chain_denial(mark));
 
     let decision = Decision::refusal("decision-1".to_owned(), NOW, Reason::ConfigInvalid);
     denials.push(Denied { reason: Reason::ConfigInvalid, decision, config: None });

@@ -1,4 +1,4 @@
-//! Published keys and signatures: facts, each with the section that holds it.
+//! Published keys and signatures: facts, each with the section that holds it. Whole documents are in `tests/vectors`.
 
 use serde_json::{Value, json};
 
@@ -104,4 +104,33 @@ pub fn rfc7520_rsa_jwk() -> Value {
     json!({
         "kty": "RSA", "kid": "bilbo.baggins@hobbiton.example", "use": "sig", "n": RFC7520_RSA_N, "e": RSA_E,
     })
+}
+
+/// DPoP: the proofs of §4.1, §5 and §7.1, their key, a bound token, challenges.
+pub fn rfc9449() -> Value {
+    document(include_str!("../vectors/rfc9449.json"))
+}
+
+/// Thumbprints of keys.
+pub fn rfc7638() -> Value {
+    document(include_str!("../vectors/rfc7638.json"))
+}
+
+/// Mutual TLS: a certificate with its thumbprint, and claims that are bound to one.
+pub fn rfc8705() -> Value {
+    document(include_str!("../vectors/rfc8705.json"))
+}
+
+/// WIMSE and SPIFFE: workload identity tokens, workload proof tokens, keys, identifiers.
+pub fn wimse() -> Value {
+    document(include_str!("../vectors/wimse.json"))
+}
+
+/// `x-forwarded-client-cert` as Envoy documents it.
+pub fn xfcc() -> Value {
+    document(include_str!("../vectors/xfcc.json"))
+}
+
+fn document(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }

@@ -224,7 +224,11 @@ fn shared_bundle(index: usize, issuer: &Issuer, config: &Config) -> Option<Probl
         KeySource::Inline(_) => None,
     };
     let same = |other: &&Issuer| {
-        other.is_trust_domain() && bundle(other).is_some() && bundle(other) == bundle(issuer)
+        // A trust domain has one bundle for the two kinds of its tokens.
+        other.is_trust_domain()
+            && other.issuer != issuer.issuer
+            && bundle(other).is_some()
+            && bundle(other) == bundle(issuer)
     };
     let earlier = config.issuers.iter().take(index).find(same).filter(|_| issuer.is_trust_domain())?;
     Some(warning(

@@ -1,12 +1,14 @@
 //! `proofs`.
 
-use super::super::{Config, Problem, Proofs};
+use super::super::{AgentSource, CertificateSource, Config, Problem, Proofs};
 use super::warning;
 use crate::proof_kind::ProofKind;
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
     let proofs = &config.proofs;
-    if *proofs != Proofs::default() && !ProofKind::ALL.into_iter().any(|kind| config.accepts_proof(kind)) {
+    let is_used = ProofKind::ALL.into_iter().any(|kind| config.accepts_proof(kind))
+        || config.issuers.iter().any(|issuer| issuer.agent.agree.contains(&AgentSource::Certificate));
+    if *proofs != Proofs::default() && !is_used {
         warnings.push(warning(
             "/proofs".to_owned(),
             "is not used: `proof` of every issuer and every route is `none`, so no proof is verified"
@@ -21,6 +23,14 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
              server's host"
                 .to_owned(),
             "list the addresses of this gateway in `external_uris`, or let the proxy accept its own hosts only",
+        ));
+    }
+    if proofs.mtls.certificate == CertificateSource::Xfcc {
+        warnings.push(warning(
+            "/proofs/mtls/certificate".to_owned(),
+            "whoever can send the header `x-forwarded-client-cert` to this proxy has any certificate that it names".to_owned(),
+            "let only the proxy in front reach this one, and have it remove what its clients sent; or write `connection`, if this proxy \
+             ends TLS",
         ));
     }
     for (index, uri) in proofs.external_uris.iter().enumerate() {

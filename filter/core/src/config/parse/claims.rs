@@ -2,7 +2,8 @@
 
 use super::super::reader::{Node, Object};
 use super::super::{
-    AgentFrom, AgentRule, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, Mark, Sign, checks,
+    AgentFrom, AgentRule, AgentSource, ChainForm, ChainRule, ClaimMapping, ClaimPlaces, ConstraintType, Mark,
+    Provider, Sign, checks,
 };
 use super::word;
 use crate::json::Pointer;
@@ -33,21 +34,38 @@ pub(super) fn claims(node: &Node<'_>) -> Option<ClaimMapping> {
     })
 }
 
-pub(super) fn agent(node: &Node<'_>) -> Option<AgentRule> {
+pub(super) fn agent(node: &Node<'_>, provider: Option<Provider>) -> Option<AgentRule> {
     let mut object = node.object()?;
     let from = object.required("from", |node| {
         let words = [("act", AgentFrom::Act), ("client", AgentFrom::Client), ("subject", AgentFrom::Subject)];
         word(node, "source of the agent", &words)
     });
     let when = object.defaulted("when", Vec::new, |node| by_pointer(node, sign));
+    let agree = object.defaulted("agree", Vec::new, |node| {
+        node.set(0..=limits::SMALL_LIST, |node| agent_source(node, provider), PartialEq::eq)
+    });
     object.finish();
-    Some(AgentRule { from: from?, when: when? })
+    Some(AgentRule { from: from?, when: when?, agree: agree? })
+}
+
+fn agent_source(node: &Node<'_>, provider: Option<Provider>) -> Option<AgentSource> {
+    let words = [AgentSource::Client, AgentSource::Certificate, AgentSource::Workload];
+    let source = word(node, "source of the agent's name", &words.map(|source| (source.name(), source)))?;
+    if source == AgentSource::Workload && provider.is_some_and(|provider| provider != Provider::Wit) {
+        return node.refuse_with(
+            "a Workload Identity Token beside another token is not verified in this version",
+            "use it for the provider `wit` only, whose tokens are such ones",
+        );
+    }
+    Some(source)
 }
 
 pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
     let mut object = node.object()?;
     let form = object.required("form", |node| {
-        word(node, "form of a chain", &[("act", ChainForm::Act), ("okta", ChainForm::Okta)])
+        let forms =
+            [("act", ChainForm::Act), ("okta", ChainForm::Okta), ("attenuated", ChainForm::Attenuated)];
+        word(node, "form of a chain", &forms)
     });
     let count = object.defaulted(
         "count",
@@ -57,8 +75,94 @@ pub(super) fn chain(node: &Node<'_>) -> Option<ChainRule> {
             _ => node.set(1..=limits::SMALL_LIST, checks::claim_word, PartialEq::eq).map(Some),
         },
     );
+    let header = object.optional("header", checks::chain_header);
+    let constraints = object
+        .optional("constraints", |node| node.set(1..=limits::SMALL_LIST, constraint_type, PartialEq::eq));
+    match form {
+        Some(ChainForm::Attenuated) => {
+            if header == Some(None) {
+                object.required("header", |_| None::<()>);
+            }
+            if let Some(node) = object.member("count").filter(|_| count.as_ref().is_some_and(Option::is_some))
+            {
+                node.refuse_with::<()>(
+                    "must be absent with the form `attenuated`: agents themselves would say what does not count",
+                    "remove it: every link counts",
+                );
+            }
+        }
+        Some(_) => {
+            // What is wrong anyway is reported once.
+            let are_read = [("header", header.is_some()), ("constraints", constraints.is_some())];
+            for (name, _) in are_read.into_iter().filter(|(_, is_read)| *is_read) {
+                if let Some(node) = object.member(name) {
+                    node.refuse_with::<()>("has a meaning with the form `attenuated` only", "remove it");
+                }
+            }
+        }
+        None => {}
+    }
     object.finish();
-    Some(ChainRule { form: form?, count: count? })
+    Some(ChainRule { form: form?, count: count?, header: header?, constraints: constraints? })
+}
+
+fn constraint_type(node: &Node<'_>) -> Option<ConstraintType> {
+    if let Value::String(name) = node.value()
+        && matches!(name.as_str(), "max_lifetime" | "max_subtree")
+    {
+        return node.refuse("is a total over several requests, and no policy holds one");
+    }
+    let words: Vec<_> =
+        <ConstraintType as strum::VariantArray>::VARIANTS.iter().map(|it| (it.name(), *it)).collect();
+    word(node, "type of constraints that policies can check", &words)
+}
+
+/// The last link of an attenuated chain is worth nothing to who cannot prove to hold its key.
+pub(super) fn refuse_unproven(object: &mut Object<'_>) {
+    const MESSAGE: &str =
+        "must be `required` with the chain form `attenuated`: each link is bound to its holder";
+    match object.member("proof") {
+        Some(node) => _ = node.refuse::<()>(MESSAGE),
+        None => _ = object.required("proof", |_| None::<()>),
+    }
+}
+
+/// What an issuer's entry may not say whose chains are attenuated: it would decide nothing.
+pub(super) fn refuse_beside_attenuated(
+    object: &mut Object<'_>,
+    provider: Provider,
+    claims: Option<&ClaimMapping>,
+    agent: Option<&AgentRule>,
+) {
+    if provider != Provider::Rfc9068
+        && let Some(node) = object.member("provider")
+    {
+        node.refuse_with::<()>(
+            "cannot be combined with the chain form `attenuated`, whose tokens look as RFC 9068 says",
+            "remove it",
+        );
+        return;
+    }
+    let says_where = |claims: &ClaimMapping| {
+        claims.client.is_some() || claims.token_id.is_some() || claims.scopes.is_some()
+    };
+    if claims.is_some_and(says_where)
+        && let Some(node) = object.member("claims")
+    {
+        node.refuse_with::<()>(
+            "must not name `client`, `token_id` or `scopes` with the chain form `attenuated`, which says where they are",
+            "remove them",
+        );
+    }
+    let is_other = |agent: &AgentRule| agent.from != AgentFrom::Act || !agent.when.is_empty();
+    if agent.is_some_and(is_other)
+        && let Some(node) = object.member("agent")
+    {
+        node.refuse_with::<()>(
+            "decides nothing with the chain form `attenuated`: the agent is the client of the last link",
+            "remove it",
+        );
+    }
 }
 
 /// One pointer, or several that belong together.

@@ -1,15 +1,21 @@
 //! `issuers`.
 
 use super::super::reader::{Node, Object};
-use super::super::{Issuer, KeySource, ProofMode, Provider, RemoteKeys, checks, defaults, same_token_type};
+use super::super::{
+    ChainForm, Issuer, KeySource, ProofMode, Provider, RemoteKeys, checks, defaults, same_token_type,
+};
 use super::{claims, proof, word};
-use crate::{limits, spiffe};
+use crate::proof_kind::ProofKind;
+use crate::{limits, spiffe, workload};
 use serde_json::Value;
 
 /// `lacks_address`: nothing says what the address of a request is.
 pub(super) fn issuers(node: &Node<'_>, lacks_address: bool) -> Option<Vec<Issuer>> {
     let issuers = node.list(1..=limits::ISSUERS, |node| issuer(node, lacks_address));
-    node.refuse_repeated("issuer", limits::ISSUERS);
+    // Tokens of the two kinds that a trust domain may have are told apart.
+    let wit =
+        |issuer: &Value| issuer.get("provider").is_some_and(|provider| provider == Provider::Wit.name());
+    node.refuse_repeated_of("issuer", limits::ISSUERS, wit);
     issuers
 }
 
@@ -21,11 +27,15 @@ fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
     });
     let preset = provider.unwrap_or_default().preset();
     let issuer = object.required("issuer", |node| issuer_name(node, provider));
-    let audiences = object.required_as(
-        "audiences",
-        || format!("for `{}`: {}", preset.name, preset.audience),
-        |node| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq),
-    );
+    let audience_list = |node: &Node<'_>| node.set(1..=limits::AUDIENCES, checks::identity, PartialEq::eq);
+    let audiences = match provider {
+        Some(Provider::Wit) => object.defaulted("audiences", Vec::new, audience_list),
+        _ => object.required_as(
+            "audiences",
+            || format!("for `{}`: {}", preset.name, preset.audience),
+            audience_list,
+        ),
+    };
     let algorithms = object.required_as(
         "algorithms",
         || format!("what the issuer signs with; `{}`: usually `{}`", preset.name, preset.algorithm),
@@ -39,7 +49,7 @@ fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
         node.set(1..=limits::SMALL_LIST, checks::token_type_or_null, same_type)
     });
     let claims = object.required("claims", claims::claims);
-    let agent = object.required("agent", claims::agent);
+    let agent = object.required("agent", |node| claims::agent(node, provider));
     let chain = object.required("chain", claims::chain);
     let keys = object.required("keys", key_source);
     let clock_skew_s = object.defaulted("clock_skew_s", defaults::clock_skew_s, |node| {
@@ -53,11 +63,25 @@ fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
     });
     let proof = object.defaulted("proof", ProofMode::default, proof::mode);
     let proof_kinds = object.defaulted("proof_kinds", defaults::proof_kinds, proof::kinds);
-    if lacks_address
+    if provider == Some(Provider::Wit) {
+        if lacks_address {
+            proof::refuse_workloads_without_address(&mut object);
+        }
+        if proof_kinds.as_ref().is_some_and(|kinds| !kinds.contains(&ProofKind::Wpt)) {
+            proof::refuse_kinds_of_workload(&mut object);
+        }
+    } else if lacks_address
         && proof.is_some_and(|mode| mode != ProofMode::None)
         && let Some(kinds) = &proof_kinds
     {
         proof::refuse_without_address(&mut object, kinds);
+    }
+    if chain.as_ref().is_some_and(|chain| chain.form == ChainForm::Attenuated) {
+        let provider = provider.unwrap_or_default();
+        claims::refuse_beside_attenuated(&mut object, provider, claims.as_ref(), agent.as_ref());
+        if proof.is_some_and(|mode| mode != ProofMode::Required) {
+            claims::refuse_unproven(&mut object);
+        }
     }
     object.finish();
     Some(Issuer {
@@ -82,6 +106,10 @@ fn issuer(node: &Node<'_>, lacks_address: bool) -> Option<Issuer> {
 fn issuer_name(node: &Node<'_>, provider: Option<Provider>) -> Option<String> {
     let name = checks::identity(node)?;
     match provider {
+        Some(Provider::Wit) if !workload::is_trust_domain(&name) => node.refuse_with(
+            "must be a trust domain without a path, in lower case",
+            "for example `wimse://prod.example` or `spiffe://prod.example`",
+        ),
         Some(Provider::JwtSvid) if !spiffe::is_trust_domain(&name) => node.refuse_with(
             "must be a SPIFFE trust domain without a path, in lower case",
             "for example `spiffe://prod.example`",

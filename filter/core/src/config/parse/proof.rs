@@ -1,7 +1,7 @@
 //! `proof` and `proofs`.
 
 use super::super::reader::{Node, Object};
-use super::super::{Dpop, NonceMode, ProofMode, Proofs, checks};
+use super::super::{CertificateSource, Dpop, Mtls, NonceMode, ProofMode, Proofs, Wpt, checks};
 use super::word;
 use crate::limits;
 use crate::proof_kind::ProofKind;
@@ -26,8 +26,37 @@ pub(super) fn proofs(node: &Node<'_>) -> Option<Proofs> {
     });
     let uris_from_host = object.defaulted("uris_from_host", || false, Node::boolean);
     let dpop = object.defaulted("dpop", Dpop::default, dpop);
+    let mtls = object.defaulted("mtls", Mtls::default, mtls);
+    let wpt = object.defaulted("wpt", Wpt::default, wpt);
     object.finish();
-    Some(Proofs { external_uris: external_uris?, uris_from_host: uris_from_host?, dpop: dpop? })
+    Some(Proofs {
+        external_uris: external_uris?,
+        uris_from_host: uris_from_host?,
+        dpop: dpop?,
+        mtls: mtls?,
+        wpt: wpt?,
+    })
+}
+
+fn mtls(node: &Node<'_>) -> Option<Mtls> {
+    let mut object = node.object()?;
+    let certificate = object.defaulted("certificate", CertificateSource::default, |node| {
+        let words = [("connection", CertificateSource::Connection), ("xfcc", CertificateSource::Xfcc)];
+        word(node, "source of certificates", &words)
+    });
+    object.finish();
+    Some(Mtls { certificate: certificate? })
+}
+
+fn wpt(node: &Node<'_>) -> Option<Wpt> {
+    let mut object = node.object()?;
+    let lifetime_s = object.defaulted(
+        "lifetime_s",
+        || Wpt::default().lifetime_s,
+        |node| node.integer(&limits::WPT_LIFETIME_S),
+    );
+    object.finish();
+    Some(Wpt { lifetime_s: lifetime_s? })
 }
 
 fn dpop(node: &Node<'_>) -> Option<Dpop> {
@@ -67,6 +96,27 @@ pub(super) fn refuse_without_address(object: &mut Object<'_>, kinds: &[ProofKind
             ),
             "list the addresses under which clients know this gateway, for example `\"proofs\": { \"external_uris\": \
              [\"https://tools.example\"] }`, or accept other kinds only: `\"proof_kinds\": [\"mtls\"]` of the issuer",
+        );
+    }
+}
+
+/// Reports tokens of workloads, whose proofs name an address, where nothing says what that address is.
+pub(super) fn refuse_workloads_without_address(object: &mut Object<'_>) {
+    if let Some(node) = object.member("provider") {
+        node.refuse_with::<()>(
+            "tokens of workloads come with proofs that name the address of the request, and `proofs.external_uris` is empty",
+            "list the addresses under which clients know this gateway, for example `\"proofs\": { \"external_uris\": \
+             [\"https://tools.example\"] }`",
+        );
+    }
+}
+
+/// Reports that tokens of workloads come with another kind of proof than those that are listed.
+pub(super) fn refuse_kinds_of_workload(object: &mut Object<'_>) {
+    if let Some(node) = object.member("proof_kinds") {
+        node.refuse_with::<()>(
+            "must contain `wpt`: tokens of workloads come with such proofs",
+            "leave the member out",
         );
     }
 }

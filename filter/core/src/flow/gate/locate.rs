@@ -4,7 +4,7 @@ use super::Gate;
 use crate::config::Preflight;
 use crate::decision::{Answer, Facts};
 use crate::denial::{Denial, Evidence};
-use crate::http::{Connection, NormalPath, RequestHead};
+use crate::http::{Connection, NormalPath, RequestHead, WORKLOAD_TOKEN};
 use crate::reason::Reason;
 use crate::routes::{MatchedRoute, Target};
 use std::rc::Rc;
@@ -36,12 +36,21 @@ impl From<Located> for Facts {
     }
 }
 
+/// What this gateway decides by, and removes: nobody else may be told to drop it first.
+fn is_credential(name: &[u8]) -> bool {
+    let credentials = ["authorization", "dpop", WORKLOAD_TOKEN];
+    credentials.iter().any(|credential| name.eq_ignore_ascii_case(credential.as_bytes()))
+}
+
 impl Gate {
     /// The route for a request, found by host, path and method; for a preflight by the method that it asks for. Before that, the
     /// metadata of a protected resource.
     pub(in crate::flow) fn locate(&self, head: &RequestHead) -> Result<Place, Box<Denied>> {
         let mut facts = Facts::default();
-        let kept = |name: &[u8]| name.eq_ignore_ascii_case(b"authorization") || self.reserved.contains(name);
+        let kept = |name: &[u8]| {
+            let is_chain = |header: &str| name.eq_ignore_ascii_case(header.as_bytes());
+            is_credential(name) || self.reserved.contains(name) || self.config.chain_headers().any(is_chain)
+        };
         match head.connection(kept) {
             Ok(connection) => facts.connection = connection,
             Err(denial) => return Err(Box::new(Denied { facts, denial })),

@@ -11,6 +11,8 @@ pub enum Scheme {
     Bearer,
     /// RFC 9449 §7.1.
     Dpop,
+    /// draft-ietf-wimse-wpt-02 §2: what follows it is a proof, and the token that it is for has a header of its own.
+    Wpt,
 }
 
 /// The one credential of a request.
@@ -18,13 +20,16 @@ pub enum Scheme {
 pub struct Credential<'a> {
     scheme: Scheme,
     token: &'a [u8],
+    /// Empty unless the scheme is `WPT`.
+    workload_proof: &'a [u8],
 }
 
 impl RequestHead {
-    /// What the one `authorization` header holds (RFC 6750 §2.1). The query and the body are never looked at.
+    /// What the one `authorization` header holds (RFC 6750 §2.1); with the scheme `WPT` what the one `workload-identity-token`
+    /// header holds. The query and the body are never looked at.
     ///
     /// ```text
-    /// authorization = scheme 1*SP token68      ; scheme: "Bearer" or "DPoP", in any case
+    /// authorization = scheme 1*SP token68      ; scheme: "Bearer", "DPoP" or "WPT", in any case
     /// ```
     ///
     /// # Errors
@@ -42,9 +47,22 @@ impl RequestHead {
         let scheme = match scheme {
             scheme if scheme.eq_ignore_ascii_case(b"Bearer") => Scheme::Bearer,
             scheme if scheme.eq_ignore_ascii_case(b"DPoP") => Scheme::Dpop,
+            scheme if scheme.eq_ignore_ascii_case(b"WPT") => return self.workload(trim_spaces(rest)),
             _ => return Err(refuse(Reason::TokenMissing, CredentialProblem::Scheme)),
         };
-        Ok(Credential { scheme, token: trim_spaces(rest) })
+        Ok(Credential { scheme, token: trim_spaces(rest), workload_proof: b"" })
+    }
+
+    /// The Workload Identity Token that a proof is for.
+    fn workload<'a>(&'a self, workload_proof: &'a [u8]) -> Result<Credential<'a>, Denial> {
+        let refuse = |reason, problem| Denial::new(reason, Evidence::Credential { problem });
+        if self.two_workloads {
+            return Err(refuse(Reason::CredentialAmbiguous, CredentialProblem::SeveralWorkloads));
+        }
+        let token = self
+            .value(self.workload)
+            .ok_or_else(|| refuse(Reason::TokenMissing, CredentialProblem::NoWorkload))?;
+        Ok(Credential { scheme: Scheme::Wpt, token: trim_spaces(token), workload_proof })
     }
 }
 
@@ -53,6 +71,12 @@ impl<'a> Credential<'a> {
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// The proof that came with the scheme `WPT`.
+    #[must_use]
+    pub fn workload_proof(&self) -> &'a [u8] {
+        self.workload_proof
     }
 
     /// The token, as it came: to look it up among those that are known.
