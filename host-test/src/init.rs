@@ -33,6 +33,8 @@ pub struct Start {
     pub agents_only: bool,
     /// The path below which requests are accepted.
     pub path_prefix: String,
+    /// Addresses under which clients know the gateway, for proofs of possession.
+    pub external_uris: Vec<String>,
 }
 
 // Structs, and not a map, for the order in which people read the members.
@@ -40,12 +42,20 @@ pub struct Start {
 struct Configuration<'a> {
     issuers: [Issuer<'a>; 1],
     routes: [Route<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proofs: Option<Proofs<'a>>,
+}
+
+#[derive(Serialize)]
+struct Proofs<'a> {
+    external_uris: &'a [String],
 }
 
 #[derive(Serialize)]
 struct Issuer<'a> {
     issuer: &'a str,
     provider: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     audiences: &'a [String],
     algorithms: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +142,7 @@ pub fn usual_jwks_uri(provider: Provider, issuer: &str) -> Option<String> {
         Provider::GoogleId => Some("https://www.googleapis.com/oauth2/v3/certs".to_owned()),
         Provider::Kubernetes => at("openid/v1/jwks"),
         Provider::GithubActions => at(".well-known/jwks"),
-        Provider::JwtSvid => None,
+        Provider::JwtSvid | Provider::Wit => None,
     }
 }
 
@@ -198,6 +208,7 @@ impl Start {
                 scopes: &self.scopes,
                 delegation_required: self.agents_only,
             }],
+            proofs: (!self.external_uris.is_empty()).then_some(Proofs { external_uris: &self.external_uris }),
         })
     }
 

@@ -164,7 +164,8 @@ impl Reading {
         let Some(entry) = config.issuers.get(index) else { return Ok(()) };
         self.header(&parsed, entry);
         let asks = |mode| mode != ProofMode::None;
-        let proves = asks(entry.proof) || config.routes.iter().any(|route| asks(route.proof));
+        let proves =
+            entry.is_wit() || asks(entry.proof) || config.routes.iter().any(|route| asks(route.proof));
         self.claims(&parsed, entry, proves, now);
         let inline = matches!(entry.keys, KeySource::Inline(_));
         if inline && keys.is_some() {

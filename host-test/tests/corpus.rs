@@ -87,7 +87,10 @@ fn check_token_tells_of_every_token_what_the_core_decides() {
     for entry in providers::entries() {
         let mut route = entry["route"].clone();
         route["match"] = json!({ "path_prefix": "/" });
-        let config = json!({ "issuers": [providers::with_keys(entry["issuer"].clone())], "routes": [route] });
+        let config = json!({
+            "issuers": [providers::with_keys(entry["issuer"].clone())], "routes": [route],
+            "proofs": { "external_uris": [providers::GATEWAY] },
+        });
         let config = Config::parse(config.to_string().as_bytes()).unwrap();
         for row in entry["tokens"].as_array().unwrap() {
             let token = providers::token(&entry, row, now);
@@ -100,6 +103,11 @@ fn check_token_tells_of_every_token_what_the_core_decides() {
                 Some(reason) => {
                     assert!(!reading.is_accepted(), "{context}");
                     assert!(reasons.contains(&reason.as_str().unwrap()), "{context}");
+                }
+                // Nobody is let in with such a token alone.
+                None if entry["issuer"]["provider"] == "wit" => {
+                    assert!(!reading.is_accepted(), "{context}");
+                    assert_eq!(reasons, ["proof_required"], "{context}");
                 }
                 None => assert!(reading.is_accepted() && reasons.is_empty(), "{context}"),
             }

@@ -42,7 +42,10 @@ fn arguments(entry: &Value, provider: Provider, jwks_uri: &str) -> Vec<String> {
     let mut give = |flag: &str, value: &str| arguments.extend([flag.to_owned(), value.to_owned()]);
     give("--provider", provider.name());
     give("--issuer", issuer["issuer"].as_str().unwrap());
-    give("--audience", issuer["audiences"][0].as_str().unwrap());
+    match issuer.get("audiences") {
+        Some(audiences) => give("--audience", audiences[0].as_str().unwrap()),
+        None => give("--external-uri", providers::GATEWAY),
+    }
     give("--algorithms", issuer["algorithms"][0].as_str().unwrap());
     give("--jwks-uri", jwks_uri);
     for scope in entry["route"]["scopes"].as_array().unwrap() {
@@ -132,9 +135,12 @@ fn what_is_written_for_each_provider_runs_in_envoy_and_accepts_its_token() {
 
         let Some((_envoy, address)) = envoy(folder.path(), port) else { return };
         for row in entry["tokens"].as_array().unwrap() {
-            let token = providers::token(entry, row, support::now());
+            let mut request = client::Request::get("/x");
+            for (name, value) in providers::credential(entry, row, "/x", support::now()) {
+                request = request.header(name, value);
+            }
             let name = format!("{context}: {}", row["name"]);
-            let answer = client::blocking::send(address, &client::Request::get("/x").bearer(&token)).unwrap();
+            let answer = client::blocking::send(address, &request).unwrap();
             let log = || std::fs::read_to_string(folder.path().join("envoy.log")).unwrap();
             match row.get("denied") {
                 // The depth of a route is not asked for.
@@ -186,6 +192,24 @@ fn what_is_missing_is_named_with_what_it_is_for_that_provider() {
                 "https://a/b",
             ],
             "trust domain",
+        ),
+        (
+            &[
+                "init",
+                "--provider",
+                "wit",
+                "--issuer",
+                "td",
+                "--external-uri",
+                "https://a",
+                "--jwks-uri",
+                "https://a/b",
+            ],
+            "trust domain",
+        ),
+        (
+            &["init", "--provider", "wit", "--issuer", "wimse://td", "--jwks-uri", "https://a/b"],
+            "`--external-uri` is missing",
         ),
         (&["init", "--provider", "github_actions", "--audience", "a"], "/repository_owner=my-organisation"),
         (&["init", "--provider", "google_id", "--audience", "a"], "/email="),
@@ -308,4 +332,5 @@ fn key_sets_are_where_providers_document_them() {
         assert_eq!(usual_jwks_uri(provider, issuer).as_deref(), Some(uri));
     }
     assert_eq!(usual_jwks_uri(Provider::JwtSvid, "spiffe://td"), None);
+    assert_eq!(usual_jwks_uri(Provider::Wit, "wimse://td"), None);
 }

@@ -164,7 +164,7 @@ fn presets() -> String {
         )
         .unwrap();
     }
-    page.push_str("\nThe audience is `/aud`, for `cognito` `/client_id`. The time of issue is `/iat`, for `jwt_svid` `/iat` or none.\n");
+    page.push_str("\nThe audience is `/aud`, for `cognito` `/client_id`. The time of issue is `/iat`, for `jwt_svid` and `wit` `/iat` or none.\n");
     page
 }
 
@@ -176,8 +176,11 @@ fn configuration(entry: &Value) -> String {
         .find(|it| issuer.get("provider").map_or("rfc9068", |it| it.as_str().unwrap()) == it.name())
         .unwrap();
     let name = issuer["issuer"].as_str().unwrap();
-    let uri = usual_jwks_uri(*provider, name)
-        .unwrap_or_else(|| "https://spire.prod.example/bundle.json".to_owned());
+    let of_trust_domain = match name.starts_with("spiffe:") {
+        true => "https://spire.prod.example/bundle.json",
+        false => "https://identity.prod.example/jwks.json",
+    };
+    let uri = usual_jwks_uri(*provider, name).unwrap_or_else(|| of_trust_domain.to_owned());
     let mut page = "{\n  \"issuers\": [{\n".to_owned();
     for member in ["issuer", "provider", "audiences", "algorithms", "claims", "max_lifetime_s", "token_bytes"]
     {
@@ -193,7 +196,11 @@ fn configuration(entry: &Value) -> String {
         .iter()
         .filter_map(|member| Some(format!("\"{member}\": {}", spaced(route.get(member)?))))
         .collect();
-    writeln!(page, "  \"routes\": [{{ {} }}]\n}}", members.join(", ")).unwrap();
+    write!(page, "  \"routes\": [{{ {} }}]", members.join(", ")).unwrap();
+    if *provider == Provider::Wit {
+        write!(page, ",\n  \"proofs\": {{ \"external_uris\": [\"{}\"] }}", providers::GATEWAY).unwrap();
+    }
+    page.push_str("\n}\n");
     page
 }
 

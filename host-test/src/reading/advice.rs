@@ -151,6 +151,11 @@ fn looks_like(claims: &Map<String, Value>) -> Option<Provider> {
     let has = |name: &str| claims.contains_key(name);
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(match () {
+        () if text("sub").contains("://")
+            && claims.get("cnf").is_some_and(|cnf| cnf.get("jwk").is_some()) =>
+        {
+            Provider::Wit
+        }
         () if text("sub").starts_with("spiffe://") => Provider::JwtSvid,
         () if has("kubernetes.io") => Provider::Kubernetes,
         () if has("repository_owner") && has("job_workflow_ref") => Provider::GithubActions,

@@ -105,8 +105,13 @@ fn stand_in(issuer: Option<&Issuer>, token: &ParsedToken) -> Result<Value, Token
         let set = jwks(&[&SigningKey::generate(algorithm, &kid)?]);
         set.pointer("/keys/0").cloned().unwrap_or_default()
     };
-    if issuer.is_some_and(Issuer::is_trust_domain) {
-        key.as_object_mut().into_iter().for_each(|key| _ = key.insert("use".to_owned(), json!("jwt-svid")));
+    let key_use = match issuer.map(KeyUse::of) {
+        Some(KeyUse::JwtSvid) => Some("jwt-svid"),
+        Some(KeyUse::WitSvid) => Some("wit-svid"),
+        Some(KeyUse::Signatures) | None => None,
+    };
+    if let (Some(key_use), Some(key)) = (key_use, key.as_object_mut()) {
+        key.insert("use".to_owned(), json!(key_use));
     }
     Ok(json!({ "keys": [key] }))
 }

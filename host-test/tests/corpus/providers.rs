@@ -2,13 +2,22 @@
 //!
 //! An entry is an issuer of the configuration without its keys, a route of its own, and tokens: accepted ones with the headers
 //! that the upstream must get, and near misses beside them, which change one of the others a little. `"@now+N"` in a claim is a
-//! time, `"@groups N"` a list of so many groups.
+//! time, `"@groups N"` a list of so many groups, `"@workload"` the key with which the proof of a workload's token is signed; a row with
+//! `"sent": "bearer"` is sent without that proof.
 
 use crate::cases::{Case, Expected, Group};
 use crate::support::key;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mandate_host::decide::RequestFile;
 use mandate_host::tokens::{Algorithm, jwks, sign_raw};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Where clients find the gateway.
+pub const GATEWAY: &str = "https://tools.example";
+/// What workloads sign their proofs with.
+const WORKLOAD: Algorithm = Algorithm::Es384;
 
 /// The entries.
 pub fn entries() -> Vec<Value> {
@@ -32,7 +41,9 @@ pub fn group(now: u64) -> Group {
         tokens.iter().map(move |row| case(entry, row, &path(index), now)).collect::<Vec<_>>()
     });
     Group {
-        config: json!({ "issuers": issuers, "routes": routes, "audit": { "log": "all" } }),
+        config: json!({
+            "issuers": issuers, "routes": routes, "audit": { "log": "all" }, "proofs": { "external_uris": [GATEWAY] },
+        }),
         cases: cases.collect(),
     }
 }
@@ -43,8 +54,12 @@ pub fn with_keys(mut issuer: Value) -> Value {
     let algorithm = Algorithm::from_name(issuer["algorithms"][0].as_str().unwrap()).unwrap();
     let mut signing = jwks(&[key(algorithm)])["keys"][0].clone();
     signing.as_object_mut().unwrap().remove("alg");
-    if issuer["provider"] == "jwt_svid" {
-        signing["use"] = json!("jwt-svid");
+    match issuer["provider"].as_str() {
+        Some("jwt_svid") => signing["use"] = json!("jwt-svid"),
+        Some("wit") if issuer["issuer"].as_str().unwrap().starts_with("spiffe:") => {
+            signing["use"] = json!("wit-svid");
+        }
+        _ => {}
     }
     let mut other = signing.clone();
     other["use"] = json!("enc");
@@ -60,11 +75,10 @@ pub fn with_keys(mut issuer: Value) -> Value {
 
 fn case(entry: &Value, row: &Value, path: &str, now: u64) -> Case {
     let name = format!("{}: {}", entry["name"].as_str().unwrap(), row["name"].as_str().unwrap());
-    let authorization = format!("Bearer {}", token(entry, row, now));
     let request = RequestFile {
         method: "GET".to_owned(),
         path: path.to_owned(),
-        headers: vec![("authorization".to_owned(), authorization)],
+        headers: credential(entry, row, path, now),
         ..RequestFile::default()
     };
     let expected = match row.get("denied") {
@@ -76,6 +90,21 @@ fn case(entry: &Value, row: &Value, path: &str, now: u64) -> Case {
         }
     };
     Case { name, request, expected }
+}
+
+/// The headers with which a row's token is sent to a path.
+pub fn credential(entry: &Value, row: &Value, path: &str, now: u64) -> Vec<(String, String)> {
+    let token = token(entry, row, now);
+    if entry["issuer"]["provider"] != "wit" || row.get("sent") == Some(&json!("bearer")) {
+        return vec![("authorization".to_owned(), format!("Bearer {token}"))];
+    }
+    let claims = json!({
+        "aud": format!("{GATEWAY}{path}"), "exp": now + 60, "jti": format!("{path} {}", row["name"].as_str().unwrap()),
+        "wth": URL_SAFE_NO_PAD.encode(Sha256::digest(&token)),
+    });
+    let header = json!({ "alg": WORKLOAD.name(), "typ": "wpt+jwt" });
+    let proof = sign_raw(key(WORKLOAD), &header, claims.to_string().as_bytes()).unwrap();
+    vec![("authorization".to_owned(), format!("WPT {proof}")), ("workload-identity-token".to_owned(), token)]
 }
 
 /// The token of a row, signed with its issuer's key.
@@ -110,6 +139,10 @@ fn in_time(value: &mut Value, now: u64) {
             if let Some(offset) = text.strip_prefix("@now") {
                 let now = i64::try_from(now).unwrap();
                 *value = json!(now + offset.parse::<i64>().unwrap());
+            } else if text == "@workload" {
+                let mut jwk = key(WORKLOAD).public_jwk();
+                jwk["alg"] = json!(WORKLOAD.name());
+                *value = jwk;
             } else if let Some(count) = text.strip_prefix("@groups ") {
                 let count: u32 = count.parse().unwrap();
                 let group = |index| format!("00000000-0000-4000-8000-{index:012}");

@@ -345,21 +345,26 @@ impl Gate {
         Ok(TrustedKey { issuer, algorithm, key, generation })
     }
 
-    /// The entry that a token is looked at by, found by its `iss`, else by the trust domain that its `sub` is in; for a Workload Identity
-    /// Token, which says in `typ` that it is one, by the latter only. What it says is not believed yet: only a key of that entry then
-    /// verifies it.
+    /// The entry that a token is looked at by, found by its `iss`, else by the trust domain that its `sub` is in; that of a Workload
+    /// Identity Token, which says in `typ` that it is one, by the trust domain first. What it says is not believed yet: only a key of that
+    /// entry then verifies it.
     ///
     /// # Errors
     /// [`Reason::IssuerUnknown`], or what is wrong with `iss`.
     pub fn issuer_of(&self, token: &ParsedToken) -> Result<usize, Denial> {
-        let named = token.unverified_issuer();
+        let (named, domain) = (token.unverified_issuer(), token.unverified_trust_domain());
         let is_wit = token.is_of_type(WIT);
-        let by_iss = || self.position(named.as_ref().ok().filter(|_| !is_wit)?, |it| !it.is_trust_domain());
-        let kind = |issuer: &Issuer| issuer.is_trust_domain() && issuer.is_wit() == is_wit;
-        let by_sub = || self.position(token.unverified_trust_domain()?, kind);
+        let by_iss = || self.position(named.as_ref().ok()?, |it| !it.is_trust_domain());
+        let by_sub =
+            |kind: fn(&Issuer) -> bool| self.position(domain?, |it| it.is_trust_domain() && kind(it));
+        // An entry of the other kind says what is wrong with the token's type.
+        let found = match is_wit {
+            true => by_sub(Issuer::is_wit).or_else(by_iss),
+            false => by_iss().or_else(|| by_sub(|it| !it.is_wit())),
+        };
         let unknown =
             |name: &str| Denial::new(Reason::IssuerUnknown, Evidence::Issuer { unverified_iss: name.into() });
-        by_iss().or_else(by_sub).ok_or_else(|| match (named.clone(), token.unverified_trust_domain()) {
+        found.or_else(|| by_sub(|_| true)).ok_or_else(|| match (named, domain) {
             (Ok(name), _) | (Err(_), Some(name)) => unknown(name),
             (Err(denial), None) => denial,
         })

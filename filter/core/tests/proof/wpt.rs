@@ -110,13 +110,13 @@ fn a_token_of_a_workload_that_breaks_one_rule_is_refused_for_that_rule() {
         sign_texts(&agent_key(), Algorithm::Es256, &wit_header().to_string(), &wit_claims().to_string());
     let jwk = |members: Value| claims(json!({ "cnf": { "jwk": over(workload_jwk(&agent_key()), members) } }));
     let rows = [
-        ("another typ", wit_of(json!({ "typ": "JWT" }), json!({})), Reason::IssuerUnknown, "issuer"),
-        ("no typ", wit_of(json!({ "typ": null }), json!({})), Reason::IssuerUnknown, "issuer"),
+        ("another typ", wit_of(json!({ "typ": "JWT" }), json!({})), Reason::TokenType, "wit+jwt"),
+        ("no typ", wit_of(json!({ "typ": null }), json!({})), Reason::TokenType, "wit+jwt"),
         (
             "an access token's typ",
             wit_of(json!({ "typ": "at+jwt" }), json!({})),
-            Reason::IssuerUnknown,
-            "issuer",
+            Reason::TokenType,
+            "wit+jwt",
         ),
         ("another key", stranger, Reason::SignatureInvalid, "key"),
         ("an unknown key", wit_of(json!({ "kid": "server-2" }), json!({})), Reason::KeyUnknown, "key"),

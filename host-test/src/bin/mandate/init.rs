@@ -17,15 +17,19 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Init {
     /// What the issuer's tokens look like: rfc9068, keycloak, entra, entra_agent, okta, okta_agent, auth0, auth0_agent, ping,
-    /// cognito, zitadel, wso2, duende, google_id, kubernetes, github_actions or jwt_svid.
+    /// cognito, zitadel, wso2, duende, google_id, kubernetes, github_actions, jwt_svid or wit.
     #[arg(long, value_parser = provider)]
     provider: Option<Provider>,
-    /// `iss` of the issuer's tokens; for jwt_svid the trust domain, as in `spiffe://prod.example`.
+    /// `iss` of the issuer's tokens; for jwt_svid and wit the trust domain, as in `spiffe://prod.example`.
     #[arg(long)]
     issuer: Option<String>,
-    /// What the tokens are for; may be repeated.
+    /// What the tokens are for; may be repeated. For wit it may be left out.
     #[arg(long)]
     audience: Vec<String>,
+    /// An address under which clients know the gateway, as in `https://tools.example`; may be repeated. Proofs of possession name it: wit
+    /// needs it.
+    #[arg(long, value_name = "URL")]
+    external_uri: Vec<String>,
     /// The URL of the issuer's key set [default: where the provider documents it; for rfc9068, ping and kubernetes a guess].
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
@@ -159,18 +163,30 @@ impl Init {
                 issuer.starts_with("spiffe://"),
                 "`--issuer`: write the trust domain as `spiffe://{issuer}`"
             );
+        } else if provider == Provider::Wit {
+            ensure!(
+                issuer.contains("://"),
+                "`--issuer`: write the trust domain as `wimse://{issuer}` or `spiffe://{issuer}`"
+            );
         } else if provider != Provider::Rfc9068 && !issuer.contains("://") {
             bail!("`--issuer`: write it as the tokens have it in `iss`, with its scheme: `https://{issuer}`");
         }
         let (_, port) = self.upstream.rsplit_once(':').unwrap_or_default();
         ensure!(port.parse::<u16>().is_ok(), "`--upstream`: write HOST:PORT, as in `127.0.0.1:8081`");
         let audiences = match self.audience.as_slice() {
+            [] if provider == Provider::Wit => Vec::new(),
             [] => vec![ask("--audience", &format!("audience ({})", provider.audience_hint()))?],
             given => given.to_vec(),
         };
         let jwks_uri = match self.jwks_uri.clone().or_else(|| usual_jwks_uri(provider, &issuer)) {
             Some(uri) => uri,
             None => ask("--jwks-uri", "URL of the key set (of the trust bundle)")?,
+        };
+        let external_uris = match self.external_uri.as_slice() {
+            [] if provider == Provider::Wit => {
+                vec![ask("--external-uri", "address under which clients know the gateway")?]
+            }
+            given => given.to_vec(),
         };
         let mut require = self.require.clone();
         if let Some(example) = must_require(provider).filter(|_| require.is_empty()) {
@@ -197,6 +213,7 @@ impl Init {
             require,
             agents_only: self.agents_only,
             path_prefix: self.path_prefix.clone(),
+            external_uris,
         })
     }
 }
