@@ -58,7 +58,9 @@ impl Proxy {
     /// How many workers decided: the id of a decision begins with that of its worker.
     fn workers(&self) -> usize {
         let log = self.envoy.log();
-        let record = |line: &str| Entry::of(line.split_once("wasm log mandate mandate: ")?.1).audit();
+        // The names of the plugin come before what it says.
+        let said = |line| Some(str::split_once(line, "wasm log ")?.1.split_once(": ")?.1);
+        let record = |line| Entry::of(said(line)?).audit();
         let of_worker = |record: Value| Some(record["decision"].as_str()?.rsplit_once('-')?.0.to_owned());
         log.lines().filter_map(record).filter_map(of_worker).collect::<BTreeSet<_>>().len()
     }

@@ -100,7 +100,9 @@ impl Gateway {
     /// How many requests were denied for this reason.
     pub fn reasons(&self, reason: &str) -> usize {
         let log = self.envoy.log();
-        let record = |line: &str| Entry::of(line.split_once("wasm log mandate mandate: ")?.1).audit();
+        // The names of the plugin come before what it says.
+        let said = |line| Some(str::split_once(line, "wasm log ")?.1.split_once(": ")?.1);
+        let record = |line| Entry::of(said(line)?).audit();
         log.lines().filter_map(record).filter(|record| record["reason"] == reason).count()
     }
 
