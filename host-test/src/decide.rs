@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::envoy::VM_ID;
 use crate::filter_log::Entry;
 use mandate_core::config::Config;
 use mandate_harness::{Exchange, Filter, HarnessError, Headers, LogLevel, Outcome, Request, Response, Vm};
@@ -153,7 +154,7 @@ pub fn decide(
     now: u64,
     jwks: Option<&[u8]>,
 ) -> Result<Decided, HarnessError> {
-    let vm = filter.vm().configuration(with_audit(configuration)).now(now).go_on_refused(true);
+    let vm = filter.vm().vm_id(VM_ID).configuration(with_audit(configuration)).now(now).go_on_refused(true);
     let mut vm = vm.allow_on_headers_stop_iteration(body_bytes(configuration).is_some()).start()?;
     let exchange = settle(&mut vm, request.to_request(), jwks)?;
     Ok(Decided::of(&exchange, &vm))

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::client;
 use crate::decide::body_bytes;
+use crate::envoy::VM_ID;
 use crate::loopback::{Answer, Received, Server, lock};
 use mandate_harness::{
     Filter, Forwarded, HarnessError, Headers, HttpCall, Outcome, Request, Response, StreamId, Timestamp, Vm,
@@ -104,6 +105,8 @@ impl Embedded {
         let names: Vec<String> = clusters.iter().map(|(name, _)| name.clone()).collect();
         let builder = filter
             .vm()
+            // What the shipped configurations of Envoy have: what is shared belongs to this plugin.
+            .vm_id(VM_ID)
             .configuration(configuration)
             .clusters(names)
             .allow_on_headers_stop_iteration(body_bytes(configuration).is_some())

@@ -4,20 +4,18 @@
 
 mod advice;
 mod gate;
+mod routes;
 
 use crate::tokens::TokenError;
-use gate::{Gates, Unchecked, plain};
+use gate::{Gates, plain};
 use mandate_core::chain::{Delegated, Hop, Identity, SignedToken};
 use mandate_core::config::{AgentFrom, ClaimPlaces, Config, Issuer, KeySource, ProofMode};
-use mandate_core::decision::Outcome;
 use mandate_core::denial::{ClaimProblem, Denial, Evidence};
-use mandate_core::flow::{Flow, Gate, Step, Stop};
-use mandate_core::http::RequestHead;
+use mandate_core::flow::{Gate, Stop};
 use mandate_core::json::Pointer;
 use mandate_core::keys::InModule;
 use mandate_core::limits;
 use mandate_core::printable::one_line;
-use mandate_core::proof::Surroundings;
 use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use mandate_core::token::{ClaimReader, ParsedToken};
@@ -89,6 +87,8 @@ pub struct RouteAnswer {
     pub policies: usize,
     /// Whether the message in the body would be ruled on before that.
     pub reads_body: bool,
+    /// Whether each request needs a proof of the key that the token is bound to. Such a proof is taken for granted here.
+    pub needs_proof: bool,
 }
 
 impl From<Denial> for Denied {
@@ -112,7 +112,8 @@ impl std::fmt::Display for Denied {
 }
 
 impl Reading {
-    /// Whether the token is accepted, by at least one route. A token whose signature was not checked is not.
+    /// Whether the token is accepted, by at least one route, with a proof if it is bound to a key. A token whose signature was not
+    /// checked is not.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.signature_checked
@@ -369,59 +370,6 @@ impl Reading {
     fn unchecked(&mut self) {
         self.row("signature", "token", "not checked: give the issuer's key set with --jwks", Ok(()));
         self.rows.iter_mut().rev().take(1).for_each(|row| row.unchecked = true);
-    }
-
-    fn routes(&mut self, gates: &Gates, config: &Config, token: &str, now: UnixTime) {
-        for (index, route) in config.routes.iter().enumerate().filter(|(_, route)| !route.anonymous) {
-            let Ok(mut gate) = gates.gate(Some(index)) else { continue };
-            let prefix = route.matcher.path_prefix.as_str().to_owned();
-            let methods = route.matcher.methods.as_ref();
-            let usual = if route.rules().is_some() { "POST" } else { "GET" };
-            let method = methods.and_then(|methods| methods.first()).map_or(usual, String::as_str);
-            let hosts = route.matcher.hosts.as_ref();
-            let host =
-                hosts.and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
-            let host = host.unwrap_or_else(|| "host.invalid".to_owned());
-            let authorization = format!("Bearer {token}");
-            let head = RequestHead::new(vec![
-                (":method", method),
-                (":path", prefix.as_str()),
-                (":authority", host.as_str()),
-                ("authorization", authorization.as_str()),
-            ]);
-            let head = head.with_body(route.rules().is_some() && method == "POST");
-            let verifier: &dyn Surroundings = if self.signature_checked { &InModule } else { &Unchecked };
-            let denied = match Flow::new(String::new(), head).advance(&mut gate, verifier, now) {
-                Step::Done(decision) => match decision.outcome() {
-                    Outcome::Allow(_) | Outcome::Answer(_) => None,
-                    Outcome::Deny(denial) => Some(denial.clone().into()),
-                },
-                // The filter would fetch the set once more, and find the same.
-                Step::NeedKeys(_) => match ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES) {
-                    Ok(parsed) => Some(no_key(&parsed).into()),
-                    Err(denial) => Some(denial.into()),
-                },
-                Step::NeedBody(_) => None,
-            };
-            let policies = route.policies.len();
-            let reads_body = route.rules().is_some();
-            self.routes.push(RouteAnswer { index, path_prefix: prefix, denied, policies, reads_body });
-        }
-        // The time is looked at with every route alike, and belongs to the token.
-        let of_time = [Reason::TokenExpired, Reason::TokenNotYetValid, Reason::LifetimeTooLong];
-        let mut denials = self.routes.iter().filter_map(|route| route.denied.clone());
-        if let Some(denied) = denials.find(|it| of_time.contains(&it.reason))
-            && self.rows.iter().all(|row| row.problem.as_ref() != Some(&denied))
-        {
-            let row = Row {
-                what: "validity",
-                from: "token".to_owned(),
-                value: String::new(),
-                problem: Some(denied),
-                unchecked: false,
-            };
-            self.rows.push(row);
-        }
     }
 }
 

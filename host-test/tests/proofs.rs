@@ -1,15 +1,13 @@
 //! Proofs of possession through the real module: two workers of a proxy, what they share, and what the client is told.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "proofs/envoy.rs"]
+mod envoy;
 mod support;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mandate_core::keys::PublicKey;
 use mandate_harness::{Exchange, Request, Response, SharedData, Vm};
-use mandate_host::tokens::{Algorithm, Claims, SigningKey, TokenBuilder};
+use mandate_host::tokens::{Algorithm, DpopProof, SigningKey};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::sync::OnceLock;
 use support::{claims, sign};
 
@@ -22,20 +20,14 @@ fn agent_key() -> &'static SigningKey {
 }
 
 fn bound_token() -> String {
-    let thumbprint = PublicKey::from_jwk(&agent_key().public_jwk()).unwrap().thumbprint();
-    sign(claims(NOW).claim("cnf", json!({ "jkt": URL_SAFE_NO_PAD.encode(thumbprint) })))
+    sign(claims(NOW).bound_to(agent_key()).unwrap())
 }
 
 /// A proof by this key for a `GET` of [`ADDRESS`].
 fn proof(key: &SigningKey, token: &str, members: &[(&str, Value)]) -> String {
-    let ath = URL_SAFE_NO_PAD.encode(Sha256::digest(token));
-    let mut claims = Claims::new().claim("jti", "1").claim("htm", "GET").claim("htu", ADDRESS);
-    claims = claims.claim("iat", NOW).claim("ath", ath);
-    for (name, value) in members {
-        claims = claims.claim(name, value.clone());
-    }
-    let builder = TokenBuilder::new(claims).typ(Some("dpop+jwt")).header("jwk", key.public_jwk());
-    builder.without_header("kid").sign(key).unwrap()
+    let proof = DpopProof::new("GET", ADDRESS, NOW.cast_signed()).of_token(token).id("1");
+    let claim = |proof: DpopProof, (name, value): &(&str, Value)| proof.claim(name, value.clone());
+    members.iter().fold(proof, claim).sign(key).unwrap()
 }
 
 fn configuration(dpop: &Value) -> String {

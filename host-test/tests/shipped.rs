@@ -14,7 +14,7 @@ mod support;
 use mandate_core::config::Config;
 use mandate_host::FILTER;
 use mandate_host::client;
-use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, VM_ID, envoy_config};
 use mandate_host::issuer::{Behaviour, Issuer};
 use mandate_host::tokens::{Algorithm, jwks};
 use mandate_host::upstream::{EventSource, Upstream};
@@ -71,10 +71,13 @@ fn every_shipped_configuration_is_valid_and_without_warnings() {
     let config = plugin(&mut envoy);
     assert_is_clean("envoy.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    // Under an empty one nothing is shared: not which proofs were used, and not the secret of sessions and nonces.
+    assert_eq!(config["vm_config"]["vm_id"], VM_ID);
     for file in WITH_MESSAGES {
         let mut with_messages = yaml(file);
-        let config = plugin(&mut with_messages)["configuration"]["value"].as_str().unwrap();
-        assert_is_clean(file, config);
+        let config = plugin(&mut with_messages);
+        assert_eq!(config["vm_config"]["vm_id"], VM_ID, "{file}");
+        assert_is_clean(file, config["configuration"]["value"].as_str().unwrap());
     }
 
     let configs = manifests().map(|manifest| {
@@ -422,7 +425,7 @@ fn the_configuration_for_mcp_answers_preflights_and_lets_pages_of_listed_origins
         assert_eq!(denied.status, 401, "{origin}");
         assert_eq!(denied.header("access-control-allow-origin"), None, "{origin}");
     }
-    let (origin, exposed) = ("http://localhost:6274", "mcp-session-id, www-authenticate");
+    let (origin, exposed) = ("http://localhost:6274", "mcp-session-id, www-authenticate, dpop-nonce");
     let answer = preflight(origin, "/mcp");
     assert_eq!(answer.status, 200, "{}", envoy.log_tail());
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
@@ -430,6 +433,7 @@ fn the_configuration_for_mcp_answers_preflights_and_lets_pages_of_listed_origins
     let allowed: Vec<&str> = answer.header("access-control-allow-headers").unwrap().split(", ").collect();
     let needed = [
         "authorization",
+        "dpop",
         "content-type",
         "accept",
         "last-event-id",
@@ -522,6 +526,7 @@ fn the_filter_for_istio_with_rules_for_messages_has_what_they_need() {
     assert_is_clean("istio/envoy-filter-mcp.yaml", config["configuration"]["value"].as_str().unwrap());
     assert_eq!(config["allow_on_headers_stop_iteration"], true);
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(config["vm_config"]["vm_id"], VM_ID);
     assert_eq!(patches[1]["patch"]["value"]["name"], patches[0]["patch"]["value"]["name"]);
     let buffer = patches[2]["patch"]["value"]["per_connection_buffer_limit_bytes"].as_u64().unwrap();
     assert!(usize::try_from(buffer).unwrap() > mandate_core::limits::BODY_BYTES);

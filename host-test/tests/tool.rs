@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "tool/possession.rs"]
+mod possession;
 mod support;
 
 use serde_json::{Value, json};
@@ -210,6 +212,9 @@ fn demo(engine: &str) {
         "deny: policy_denied",
         "deny: action_denied",
         "deny: argument_denied",
+        "deny: proof_required",
+        "deny: proof_invalid",
+        "deny: proof_replayed",
     ] {
         assert!(decided.contains(&must), "{must} not in {decided:?}");
     }

@@ -17,6 +17,7 @@ mod support;
 mod upstreams {
     mod a2a;
     mod connection;
+    mod dpop;
     mod gateway;
     mod hosts;
     mod listed;

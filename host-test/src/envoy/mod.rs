@@ -7,7 +7,7 @@ mod setup;
 
 pub use binary::{DEFAULT_VERSION, ENVOY_VARIABLE, EnvoyBinary};
 pub use process::{Envoy, EnvoyOptions};
-pub use setup::{ACCESS_LOG, EnvoySetup, FailurePolicy, LISTENER, UPSTREAM, envoy_config};
+pub use setup::{ACCESS_LOG, EnvoySetup, FailurePolicy, LISTENER, UPSTREAM, VM_ID, envoy_config};
 
 use std::path::PathBuf;
 use std::time::Duration;

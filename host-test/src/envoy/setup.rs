@@ -13,6 +13,10 @@ pub const UPSTREAM: &str = "upstream";
 /// The access log's file unless told otherwise, in the folder that Envoy runs in.
 pub const ACCESS_LOG: &str = "access.log";
 
+/// The `vm_id` of the filter. No other plugin has it: what workers share under it (the secret of sessions and nonces, and which proofs were
+/// used) is the filter's alone.
+pub const VM_ID: &str = "mandate";
+
 const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions";
 
 /// What Envoy does with requests when the filter's VM has failed.
@@ -228,7 +232,7 @@ fn wasm_filter(setup: &EnvoySetup) -> Option<Value> {
                 "name": "mandate",
                 "root_id": "mandate",
                 "vm_config": {
-                    "vm_id": "mandate",
+                    "vm_id": VM_ID,
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": { "local": { "filename": path } },
                 },

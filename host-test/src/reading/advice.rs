@@ -66,6 +66,12 @@ impl Reading {
                 false => "no agent acts: the token has no `act`. If its client, or its principal, is the agent, say so in `agent.from`".to_owned(),
             });
         }
+        if by_route.clone().any(|denied| denied.reason == Reason::ProofRequired) {
+            advice.push("the token is bound to no key, and `proof` is `required`: have the issuer give the client tokens that are bound (`cnf`)".to_owned());
+        }
+        if self.routes.iter().any(|route| route.needs_proof) {
+            advice.push("each request needs a proof of the key that the token is bound to: `mandate token proof` makes one, and `mandate decide` decides on a request with it".to_owned());
+        }
         let something_is_wrong = !problems.is_empty() || lacks_scope;
         if something_is_wrong && entry.provider == Provider::Rfc9068 {
             advice.splice(0..0, provider(claims));
@@ -118,9 +124,6 @@ fn denied(denied: &Denied, token: &ParsedToken, entry: &Issuer, is_other_kind: b
         Reason::TokenNotYetValid => "compare the clocks of issuer and proxy; `clock_skew_s` allows for a difference".to_owned(),
         Reason::SignatureInvalid => {
             "the key set has another key under this `kid`, or the token was altered: is it the set of this issuer?".to_owned()
-        }
-        Reason::ProofRequired => {
-            "the token needs a proof, which is made for each request: `mandate token proof` makes one, and `mandate decide` decides on a request with it".to_owned()
         }
         Reason::ClaimInvalid if about("cnf") => {
             "the token is bound to a key (DPoP or mutual TLS): set `proof` of the issuer to `if_bound`, so that its proof is verified, or have the issuer give the client tokens that are not bound".to_owned()

@@ -1,8 +1,10 @@
 //! The filter's own gate for one token, with keys that are at hand or stand in for them.
 
 use crate::tokens::{SigningKey, TokenError, jwks};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use mandate_core::algorithm::Algorithm;
-use mandate_core::config::{Config, Issuer, KeySource, Problem};
+use mandate_core::config::{Config, Issuer, KeySource, Problem, ProofMode};
 use mandate_core::flow::Gate;
 use mandate_core::keys::{KeySet, KeyUse, PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::limits;
@@ -71,7 +73,18 @@ impl Gates {
 
     /// The gate of all routes, or of the one at this position alone.
     pub(super) fn gate(&self, route: Option<usize>) -> Result<Gate, String> {
+        self.with(self.config.clone(), route)
+    }
+
+    /// The gate of the route at this position, if it did not verify proofs.
+    pub(super) fn without_proofs(&self, route: usize) -> Result<Gate, String> {
         let mut config = self.config.clone();
+        config.issuers.iter_mut().for_each(|issuer| issuer.proof = ProofMode::None);
+        config.routes.iter_mut().for_each(|route| route.proof = ProofMode::None);
+        self.with(config, Some(route))
+    }
+
+    fn with(&self, mut config: Config, route: Option<usize>) -> Result<Gate, String> {
         if let Some(route) = route {
             config.routes = config.routes.into_iter().skip(route).take(1).collect();
         }
@@ -81,6 +94,16 @@ impl Gates {
         }
         Ok(gate)
     }
+}
+
+/// The same token, but bound to no key, and so with a signature that is wrong. `None`: it is not bound.
+pub(super) fn unbound(token: &str) -> Option<String> {
+    let parsed = ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES).ok()?;
+    let mut claims = parsed.unverified_claims().clone();
+    claims.remove("cnf")?;
+    let (header, _) = token.split_once('.')?;
+    let (_, signature) = token.rsplit_once('.')?;
+    Some(format!("{header}.{}.{signature}", BASE64URL.encode(Value::Object(claims).to_string())))
 }
 
 /// A gate of a configuration without policies.

@@ -4,10 +4,13 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
 use mandate_core::algorithm::Algorithm;
+use mandate_core::keys::PublicKey;
 
 use super::TokenError;
 
@@ -189,19 +192,52 @@ impl SigningKey {
         jwk
     }
 
-    /// A key from a private JWK with the members `alg` and `kid`.
+    /// The public key as a JWK with the members that make it up, and no others.
+    #[must_use]
+    pub fn bare_jwk(&self) -> Value {
+        let mut jwk = self.public_jwk();
+        if let Some(members) = jwk.as_object_mut() {
+            members.retain(|name, _| !["alg", "use", "kid"].contains(&name.as_str()));
+        }
+        jwk
+    }
+
+    /// The thumbprint of the public key (RFC 7638, SHA-256) in base64url, as tokens that are bound to it have it in `cnf.jkt`.
+    ///
+    /// # Errors
+    /// [`TokenError::Key`] when the filter would not take the key.
+    pub fn thumbprint(&self) -> Result<String, TokenError> {
+        let failed = |detail: String| TokenError::Key { algorithm: self.algorithm, detail };
+        let key = PublicKey::from_jwk(&self.bare_jwk()).map_err(|error| failed(error.to_string()))?;
+        Ok(BASE64URL.encode(key.thumbprint()))
+    }
+
+    /// A key from a private JWK. Without the member `alg`, what its type and curve are usually for: `ES256`, `ES384`, `EdDSA` or
+    /// `RS256`.
     ///
     /// # Errors
     /// [`TokenError::UnknownAlgorithm`] or [`TokenError::Key`] when the text is not such a JWK.
     pub fn from_private_jwk(text: &str) -> Result<Self, TokenError> {
         let jwk: Value = serde_json::from_str(text).unwrap_or_default();
         let member = |name| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
-        let name = member("alg");
+        let name = match (member("alg"), member("kty"), member("crv")) {
+            ("", "EC", "P-256") => "ES256",
+            ("", "EC", "P-384") => "ES384",
+            ("", "OKP", "Ed25519") => "EdDSA",
+            ("", "RSA", _) => "RS256",
+            (name, ..) => name,
+        };
         let algorithm =
             Algorithm::from_name(name).ok_or_else(|| TokenError::UnknownAlgorithm(name.to_owned()))?;
         let kid = member("kid");
         let pair = make_pair!(algorithm, kid, from_jwk(text))?;
         Ok(Self { algorithm, kid: kid.to_owned(), pair })
+    }
+
+    /// The private key as a JWK with `alg` and `kid`.
+    #[must_use]
+    pub fn private_jwk(&self) -> String {
+        each_pair!(&self.pair, key => key.to_jwk())
     }
 
     /// Writes the private key as a JWK, readable by its owner only, in one step: a reader meets the whole
@@ -215,8 +251,7 @@ impl SigningKey {
         std::fs::create_dir_all(folder).map_err(failed)?;
         // A temporary file is created with owner-only permissions, which the rename keeps.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        let text = each_pair!(&self.pair, key => key.to_jwk());
-        file.write_all(text.as_bytes()).map_err(failed)?;
+        file.write_all(self.private_jwk().as_bytes()).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(())
     }

@@ -6,11 +6,13 @@
 
 mod claims;
 mod key;
+mod proof;
 mod raw;
 
 pub use claims::{Claims, Hop, TokenBuilder};
 pub use key::{SigningKey, jwks};
 pub use mandate_core::algorithm::Algorithm;
+pub use proof::DpopProof;
 pub use raw::{forge, sign_raw, unsigned};
 
 use std::path::PathBuf;

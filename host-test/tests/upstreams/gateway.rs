@@ -6,6 +6,7 @@ use mandate_core::config::Config;
 use mandate_host::FILTER;
 use mandate_host::client::{self, Request};
 use mandate_host::envoy::{Envoy, EnvoyOptions, EnvoySetup, envoy_config};
+use mandate_host::filter_log::Entry;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,6 +95,15 @@ impl Gateway {
     /// The end of its log.
     pub fn log(&self) -> String {
         self.envoy.log_tail()
+    }
+
+    /// How many requests were denied for this reason.
+    pub fn reasons(&self, reason: &str) -> usize {
+        let log = self.envoy.log();
+        // The names of the plugin come before what it says.
+        let said = |line| Some(str::split_once(line, "wasm log ")?.1.split_once(": ")?.1);
+        let record = |line| Entry::of(said(line)?).audit();
+        log.lines().filter_map(record).filter(|record| record["reason"] == reason).count()
     }
 
     /// The names of the servers behind it.

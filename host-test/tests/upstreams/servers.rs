@@ -187,6 +187,11 @@ pub fn mcp_oauth_client(url: &str, mode: &str, consents: &[&str]) -> Option<Stri
     Some(python_client("mcp_oauth_client.py", &[&[url, mode], consents].concat()))
 }
 
+/// What an OAuth client in Python prints, see `dpop_client.py`.
+pub fn dpop_python_client(url: &str, token: &str, key: &str) -> Option<String> {
+    Some(python_client("dpop_client.py", &[url, token, key]))
+}
+
 fn python_client(client: &str, arguments: &[&str]) -> String {
     let mut program = Command::new(python().expect("the server is there").join("bin/python"));
     printed(program.arg(here().join("servers").join(client)).args(arguments))
@@ -202,11 +207,21 @@ pub fn mcp_oauth_typescript_client(url: &str, mode: &str, consents: &[&str]) -> 
     typescript_client("mcp_oauth_client.mjs", &[&[url, mode], consents].concat())
 }
 
+/// What an OAuth client in JavaScript prints, see `dpop_client.mjs`. `None` after saying that the test is skipped.
+pub fn dpop_javascript_client(url: &str, token: &str, key: &str) -> Option<String> {
+    node_client("dpop_client.mjs", &[url, token, key], ("OPENID_CLIENT", "openid-client/build/index.js"))
+}
+
 fn typescript_client(client: &str, arguments: &[&str]) -> Option<String> {
-    let library = node()?.join("node_modules/@modelcontextprotocol/client/dist/index.mjs");
+    node_client(client, arguments, ("MCP_CLIENT", "@modelcontextprotocol/client/dist/index.mjs"))
+}
+
+/// What a client prints that finds its library by this variable.
+fn node_client(client: &str, arguments: &[&str], (variable, library): (&str, &str)) -> Option<String> {
+    let library = node()?.join("node_modules").join(library);
     let mut program = Command::new("node");
     program.arg(here().join("servers").join(client)).args(arguments);
-    Some(printed(program.env("MCP_CLIENT", library)))
+    Some(printed(program.env(variable, library)))
 }
 
 fn printed(program: &mut Command) -> String {

@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 ///
 /// With `--token` it goes through the token claim by claim: issuer, audience, principal, client, agent, chain, scopes and
 /// lifetime, which claim each is read from, and everything that would deny it, not only the first. Exit status 1 if no route would
-/// accept the token, or its signature could not be checked.
+/// accept the token, or its signature could not be checked. A token that is bound to a key needs a proof with each request, which
+/// is taken for granted here: `mandate token proof` makes one, and `mandate decide` decides on a request with it.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The plugin configuration (JSON); `-` for standard input.
@@ -146,13 +147,14 @@ fn read_token(token: &str, config: &[u8], jwks: Option<&Path>, now: Option<u64>,
             Some(denied) => format!("denied: {denied}"),
             None => {
                 let signature = if reading.signature_checked { "" } else { " if the signature is valid" };
+                let proof = if route.needs_proof { " with a proof of its key" } else { "" };
                 let message =
                     if route.reads_body { ", then the message in the body is ruled on" } else { "" };
                 let policies = match route.policies {
                     0 => String::new(),
                     count => format!(", then its policies ({count}) are asked"),
                 };
-                format!("accepted{signature}{message}{policies}")
+                format!("accepted{proof}{signature}{message}{policies}")
             }
         };
         output::line(&format!("route {} ({}): {answer}", route.index, route.path_prefix))?;

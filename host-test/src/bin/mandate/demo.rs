@@ -1,5 +1,7 @@
 //! `mandate demo`.
 
+mod possession;
+
 use crate::output::{self, progress};
 use crate::up::EngineName;
 use anyhow::{Context as _, Result};
@@ -104,7 +106,9 @@ impl Stage {
                 "audiences": [AUDIENCE],
                 "algorithms": ["EdDSA", "ES256"],
                 "keys": { "remote": { "cluster": "idp", "uri": issuer.keys_url() } },
+                "proof": "if_bound",
             }],
+            "proofs": { "external_uris": [AUDIENCE] },
             "delegation": { "max_depth": 3 },
             "routes": [
                 { "match": { "path_prefix": "/healthz", "methods": ["GET"] }, "anonymous": true },
@@ -279,6 +283,7 @@ impl Stage {
         rows.extend(self.tools(&good)?);
         rows.push(self.listed(&good)?);
         rows.push(self.session_of_another(&good)?);
+        rows.extend(self.possession()?);
         rows.extend(self.policies()?);
         rows.extend(self.rotate(&good)?);
         Ok(rows)

@@ -72,7 +72,8 @@ pub fn token(token: &str) -> Result<String> {
         .unwrap_or(text)
         .trim();
     let (scheme, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let text = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+    let is_scheme = ["bearer", "dpop"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let text = if is_scheme { rest.trim() } else { text };
     anyhow::ensure!(!text.is_empty(), "the token is empty");
     Ok(text.to_owned())
 }

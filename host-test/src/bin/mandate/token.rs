@@ -1,5 +1,7 @@
 //! `mandate token`.
 
+mod proof;
+
 use crate::output;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
@@ -30,6 +32,7 @@ pub struct Token {
 enum Command {
     Keygen(Keygen),
     Mint(Box<Mint>),
+    Proof(Box<proof::Proof>),
     Inspect(Inspect),
     Verify(Verify),
 }
@@ -39,6 +42,7 @@ impl Token {
         match self.command {
             Command::Keygen(keygen) => keygen.run(),
             Command::Mint(mint) => mint.run(),
+            Command::Proof(proof) => proof.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Verify(verify) => verify.run(),
         }
@@ -107,6 +111,10 @@ struct Mint {
     /// A further claim; the value is JSON, or text if it is not valid JSON. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
     claim: Vec<(String, Value)>,
+    /// Bind the token to this key, by its thumbprint in `cnf.jkt` (DPoP, RFC 9449): the client's private key, a file that
+    /// `mandate token keygen` wrote, or another private JWK.
+    #[arg(long, value_name = "FILE")]
+    dpop_key: Option<PathBuf>,
 }
 
 impl Mint {
@@ -129,6 +137,9 @@ impl Mint {
         }
         for (name, value) in self.claim {
             claims = claims.claim(&name, value);
+        }
+        if let Some(file) = &self.dpop_key {
+            claims = claims.bound_to(&SigningKey::load(file)?)?;
         }
         output::line(&TokenBuilder::new(claims).typ(Some(&self.typ)).sign(&key)?)?;
         Ok(true)
@@ -186,6 +197,15 @@ struct Verify {
     /// The time to verify at, in seconds since the Unix epoch [default: now].
     #[arg(long, value_name = "SECONDS")]
     now: Option<u64>,
+    /// The DPoP proof that came with the token: a token that is bound to a key needs one.
+    #[arg(long, requires = "uri")]
+    proof: Option<String>,
+    /// The method of the request that the proof came with.
+    #[arg(long, default_value = "GET", requires = "proof")]
+    method: String,
+    /// The address of that request.
+    #[arg(long, value_name = "URI", requires = "proof", value_parser = proof::address)]
+    uri: Option<String>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -201,7 +221,7 @@ impl Verify {
             .with_context(|| format!("`{}` is no JSON", self.jwks.display()))?;
         let keys = KeySet::from_value(&document).with_context(|| format!("`{}`", self.jwks.display()))?;
         let mut gate = self.gate(&keys, &document)?;
-        let result = verify(&text, &mut gate, now)?;
+        let result = self.verify(&text, &mut gate, now)?;
         match (&result, self.json) {
             (Ok(chain), true) => output::json(&json!({
                 "valid": true,
@@ -234,6 +254,8 @@ impl Verify {
         } else {
             self.algorithms.iter().map(|a| a.name()).collect()
         };
+        let all_algorithms = Algorithm::ALL.map(Algorithm::name);
+        let (origin, _) = self.address();
         // A set may hold keys for other purposes, which in a configuration would be slips.
         let is_usable = |position: &usize| keys.rejected().iter().all(|key| key.position != *position);
         let all = document["keys"].as_array().into_iter().flatten().enumerate();
@@ -245,7 +267,10 @@ impl Verify {
                 "algorithms": algorithms,
                 "token_types": self.types,
                 "keys": { "inline": { "keys": usable } },
+                "proof": "if_bound",
+                "proof_kinds": ["dpop"],
             }],
+            "proofs": { "external_uris": [origin], "dpop": { "algorithms": all_algorithms } },
             "delegation": { "max_depth": self.max_depth },
             "routes": [{ "match": { "path_prefix": "/" } }],
         });
@@ -257,19 +282,36 @@ impl Verify {
         // Nothing is hashed that anybody could choose, and nothing fetched: the seed need not be random.
         Gate::new(config, Box::new(NoPolicies), [0; 16]).map_err(said)
     }
-}
 
-/// What the filter would decide on a request that carries this token.
-fn verify(token: &str, gate: &mut Gate, now: UnixTime) -> Result<Result<VerifiedChain, Reason>> {
-    let bearer = format!("Bearer {token}");
-    let head = RequestHead::new(vec![(":method", "GET"), (":path", "/"), ("authorization", &bearer)]);
-    let Step::Done(decision) = Flow::new(String::new(), head).advance(gate, &InModule, now) else {
-        bail!("keys that are there are never waited for");
-    };
-    match decision.outcome() {
-        Outcome::Allow(permit) => permit.chain().cloned().map(Ok).context("no token was asked for"),
-        Outcome::Answer(_) => bail!("the configuration serves no metadata"),
-        Outcome::Deny(denial) => Ok(Err(denial.reason)),
+    /// Origin and path of the request.
+    fn address(&self) -> (&str, &str) {
+        let Some(uri) = &self.uri else { return ("https://desk.invalid", "/") };
+        let authority = uri.find("://").map_or(0, |scheme| scheme.saturating_add(3));
+        let rest = uri.get(authority..).unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).map_or(uri.len(), |end| authority.saturating_add(end));
+        let (origin, rest) = uri.split_at_checked(end).unwrap_or((uri, ""));
+        let path = rest.split(['?', '#']).next().filter(|path| !path.is_empty());
+        (origin, path.unwrap_or("/"))
+    }
+
+    /// What the filter would decide on a request that carries this token.
+    fn verify(&self, token: &str, gate: &mut Gate, now: UnixTime) -> Result<Result<VerifiedChain, Reason>> {
+        let (_, path) = self.address();
+        let scheme = if self.proof.is_some() { "DPoP" } else { "Bearer" };
+        let authorization = format!("{scheme} {token}");
+        let method = self.method.as_str();
+        let mut headers = vec![(":method", method), (":path", path), ("authorization", &authorization)];
+        headers.extend(self.proof.as_deref().map(|proof| ("dpop", proof)));
+        let Step::Done(decision) =
+            Flow::new(String::new(), RequestHead::new(headers)).advance(gate, &InModule, now)
+        else {
+            bail!("keys that are there are never waited for");
+        };
+        match decision.outcome() {
+            Outcome::Allow(permit) => permit.chain().cloned().map(Ok).context("no token was asked for"),
+            Outcome::Answer(_) => bail!("the configuration serves no metadata"),
+            Outcome::Deny(denial) => Ok(Err(denial.reason)),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ app = Starlette(
         Route("/healthz/{rest:path}", handler("health")),
         Route("/v1/payments", handler("payments")),
         Route("/v1/whoami", handler("whoami")),
+        Route("/v1/dpop", handler("dpop"), methods=["GET", "POST"]),
         Route("/reports", handler("reports"), methods=["GET"]),
         *(Route(f"/a2a/message{octet}send", handler(f"send {octet}"), methods=["POST"]) for octet in record.PLAIN),
         Route("/a2a/{rest:path}", handler("a2a"), methods=["POST"]),
