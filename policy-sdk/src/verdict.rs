@@ -22,13 +22,17 @@ pub struct Denial {
     pub message: String,
 }
 
-/// An action that belongs to an allow.
+/// An action that belongs to an allow. Further cases may follow within 0.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obligation {
     /// Add the header `x-mandate-ext-<name>` to the request that is sent to the upstream.
     Header(Field),
     /// Add a field to the audit record.
     Audit(Field),
+    /// The request needs an approval: a signed yes to this action with these arguments. Without a valid approval the request is
+    /// denied (`approval_required`). The text says why, for the person who approves and for the audit record: 1 to 256
+    /// characters, all of them printable.
+    Approve(String),
 }
 
 /// A name and its value.
@@ -91,6 +95,21 @@ impl Verdict {
         self.with(Obligation::Audit(field))
     }
 
+    /// Adds the obligation that the request needs an approval: a signed yes to this action with these arguments. Without a valid
+    /// one it is denied. The reason is read by the person who approves. Only an allow has obligations.
+    ///
+    /// # Panics
+    /// In debug builds, if the verdict is not an allow, or if the reason is not valid: see [`Obligation::Approve`].
+    #[track_caller]
+    pub fn with_approval(self, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        debug_assert!(
+            is_reason(&reason),
+            "a reason for an approval is 1 to 256 printable characters, not {reason:?}"
+        );
+        self.with(Obligation::Approve(reason))
+    }
+
     #[track_caller]
     fn with(mut self, obligation: Obligation) -> Self {
         debug_assert!(matches!(self, Self::Allow(_)), "only an allow has obligations");
@@ -113,6 +132,19 @@ fn is_name(name: &str) -> bool {
 
 fn is_header_value(value: &str) -> bool {
     value.bytes().all(|b| matches!(b, 0x20..=0x7e))
+}
+
+fn is_reason(reason: &str) -> bool {
+    (1..=256).contains(&reason.chars().count()) && !reason.contains(is_unprintable)
+}
+
+/// As the filter tells: line and paragraph separators, control characters, and those that change the direction of text or have
+/// no width (UAX #9, Unicode category Cf).
+const fn is_unprintable(character: char) -> bool {
+    matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -138,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "1 to 256 printable characters, not \"a\\nb\"")]
+    fn an_approval_is_not_asked_for_with_a_reason_of_two_lines() {
+        drop(Verdict::allow().with_approval("a\nb"));
+    }
+
+    #[test]
+    fn a_reason_for_an_approval_is_1_to_256_characters_that_can_be_seen() {
+        for wrong in ["", "\t", "a\u{202e}b", "\u{200b}", "\u{e0041}", &"é".repeat(257)] {
+            assert!(!is_reason(wrong), "{wrong:?}");
+        }
+        for right in ["a", "more than 500 €", &"é".repeat(256)] {
+            assert!(is_reason(right), "{right:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "only an allow has obligations")]
+    fn a_denial_is_not_up_for_approval() {
+        drop(Verdict::deny("closed", "").with_approval("a new payee"));
+    }
+
+    #[test]
     #[should_panic(expected = "only an allow has obligations")]
     fn a_denial_takes_no_obligation() {
         drop(Verdict::deny("closed", "").with_audit("hours", "outside"));
@@ -154,9 +208,10 @@ mod tests {
     fn an_allow_keeps_its_obligations_in_order() {
         let field = |name: &str, value: &str| Field { name: name.to_owned(), value: value.to_owned() };
         assert_eq!(
-            Verdict::allow().with_audit("posture", "fresh").with_header("tier", "gold"),
+            Verdict::allow().with_audit("posture", "fresh").with_approval("why").with_header("tier", "gold"),
             Verdict::Allow(vec![
                 Obligation::Audit(field("posture", "fresh")),
+                Obligation::Approve("why".to_owned()),
                 Obligation::Header(field("tier", "gold")),
             ]),
         );

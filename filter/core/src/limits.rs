@@ -243,6 +243,8 @@ pub const POLICY_CONFIGURE_OUTPUT_BYTES: u32 = 16 * 1024;
 pub const POLICY_CONFIGURE_FUEL: u64 = 100_000_000;
 /// Most obligations of one answer.
 pub const POLICY_OBLIGATIONS: usize = 64;
+/// Most characters of the text that says why a policy wants an approval: a person reads it before they say yes.
+pub const POLICY_APPROVAL_CHARACTERS: usize = 256;
 /// What it costs a policy to have its own `cabi_realloc` called for an answer.
 pub const ALLOCATE_FUEL: u64 = 50;
 /// Most bytes of all images of one configuration together: each entry keeps the memory that its policy has after `configure`.

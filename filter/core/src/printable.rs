@@ -11,6 +11,12 @@ const fn is_unprintable(character: char) -> bool {
         | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether all of a text can be seen, on one line, as what it is.
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
+    !text.contains(is_unprintable)
+}
+
 /// The text with a space for each such character.
 #[must_use]
 pub fn one_line(text: &str) -> String {

@@ -15,7 +15,7 @@ use mandate_core::decision::Decision;
 use mandate_core::flow::Gate;
 use mandate_core::reason::Reason;
 use serde_json::{Value, json};
-use support::policies::{Scripted, allow_with, deny, digest, note, set_header};
+use support::policies::{Scripted, allow_with, approve, deny, digest, note, set_header};
 use support::{ISSUER, NOW, NOW_S, act, act_of_depth, config, decide, denials, gate, get, head, token};
 
 fn record(decision: &Decision) -> Value {
@@ -119,6 +119,7 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::SessionUnknown
                 | Reason::PolicyDenied
                 | Reason::PolicyFault
+                | Reason::ApprovalRequired
         );
         for member in ["chain", "depth", "token"] {
             assert_eq!(record.get(member).is_some(), verified, "{}: {member}", denied.reason);
@@ -173,6 +174,22 @@ fn what_policies_said_and_asked_for_is_recorded() {
     assert_eq!(record["policies"], expected);
     let notes = json!([{ "name": "why", "value": "a \"quote\"\n" }, { "name": "ticket", "value": "7" }]);
     assert_eq!(record["obligations"], notes, "in the order of asking, and without the header");
+}
+
+#[test]
+fn why_an_approval_is_asked_for_is_recorded_with_the_denial() {
+    let config = config(|c| {
+        c["policies"] = json!([{ "name": "one" }]);
+        c["routes"][0]["policies"] = json!(["one"]);
+    });
+    let policies = Scripted::default().with("one", allow_with(&[approve("500 € \"now\""), note("a", "1")]));
+    let mut gate = Gate::new(config, Box::new(policies), [7; 16]).unwrap();
+    let record = record(&decide(&mut gate, get(&token(json!({})))));
+    assert_eq!((&record["result"], &record["reason"]), (&json!("deny"), &json!("approval_required")));
+    let obligations =
+        json!([{ "approve": { "reason": "500 € \"now\"" } }, { "audit": { "name": "a", "value": "1" } }]);
+    assert_eq!(record["policies"][0]["obligations"], obligations);
+    assert_eq!(record.get("obligations"), None, "of a denial nothing is carried out");
 }
 
 #[test]

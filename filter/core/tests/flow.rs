@@ -13,7 +13,7 @@ mod support;
 use mandate_core::config::Problem;
 use mandate_core::decision::{Decision, DecisionIds, Outcome};
 use mandate_core::denial::KeysProblem;
-use mandate_core::flow::{Flow, Gate, Step};
+use mandate_core::flow::{Body, Flow, Gate, Step};
 use mandate_core::http::Headers;
 use mandate_core::http::RequestHead;
 use mandate_core::keys::InModule;
@@ -22,7 +22,7 @@ use mandate_core::reason::Reason;
 use mandate_core::time::UnixTime;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::policies::{Scripted, allow, allow_with, deny, digest, note, set_header};
+use support::policies::{Scripted, allow, allow_with, approve, deny, digest, note, set_header};
 use support::{
     NOW, NOW_S, act_of_depth, config, decide, decide_at, denials, gate, get, head, jwks, token,
     token_with_header, with,
@@ -530,6 +530,13 @@ fn an_obligation_that_could_do_more_than_it_may_is_a_fault() {
         note("Upper", "x"),
         note("a.b", "x"),
         note(&long, "x"),
+        approve(""),
+        approve(&"é".repeat(257)),
+        approve("two\nlines"),
+        approve("a\u{202e}b"),
+        approve("\u{200b}"),
+        approve("\0"),
+        approve("a\tb"),
     ] {
         let policies = Scripted::default().with("guard", allow_with(&[set_header("good", "x"), bad.clone()]));
         let decision = decide_by(json!([{ "name": "guard" }]), &policies);
@@ -538,6 +545,79 @@ fn an_obligation_that_could_do_more_than_it_may_is_a_fault() {
     }
     let policies = Scripted::default().with("guard", allow_with(&[set_header(&long[..64], "~ x")]));
     assert_eq!(decide_by(json!([{ "name": "guard" }]), &policies).reason(), None);
+}
+
+#[test]
+fn a_request_that_a_policy_wants_approved_is_denied_and_every_wish_is_recorded() {
+    let policies = Scripted::default()
+        .with("one", allow_with(&[approve("more than 500 EUR"), set_header("tier", "gold")]))
+        .with("two", allow_with(&[approve("more than 500 EUR"), approve("a new payee")]))
+        .with("three", Ok(Verdict::Abstain));
+    let entries = json!([{ "name": "one" }, { "name": "two" }, { "name": "three" }]);
+    let decision = decide_by(entries, &policies);
+    let Outcome::Deny(denial) = decision.outcome() else { panic!("{decision:?}") };
+    assert_eq!((denial.reason, &denial.policy), (Reason::ApprovalRequired, &None));
+    assert_eq!(*policies.asked.borrow(), ["one", "two", "three"], "a later policy may still deny");
+    let said: Vec<_> = decision.policies().iter().map(|record| record.obligations.clone()).collect();
+    assert_eq!(
+        said,
+        [
+            vec![approve("more than 500 EUR"), set_header("tier", "gold")],
+            vec![approve("more than 500 EUR"), approve("a new payee")],
+            vec![],
+        ]
+    );
+}
+
+#[test]
+fn what_denies_or_fails_is_not_asked_to_be_approved() {
+    for (answer, expected) in [(deny("no"), Reason::PolicyDenied), (Err(Fault::Trap), Reason::PolicyFault)] {
+        let policies =
+            Scripted::default().with("one", allow_with(&[approve("a new payee")])).with("two", answer);
+        let decision = decide_by(json!([{ "name": "one" }, { "name": "two" }]), &policies);
+        assert_eq!(decision.reason(), Some(expected));
+    }
+}
+
+#[test]
+fn a_wish_of_a_policy_in_shadow_is_recorded_and_asks_for_nothing() {
+    let longest = "é".repeat(256);
+    let policies = Scripted::default().with("guard", allow_with(&[approve(&longest)]));
+    let enforced = decide_by(json!([{ "name": "guard" }]), &policies);
+    assert_eq!(enforced.reason(), Some(Reason::ApprovalRequired));
+    let shadow = decide_by(json!([{ "name": "guard", "mode": "shadow" }]), &policies);
+    assert_eq!(shadow.reason(), None);
+    assert_eq!(shadow.policies()[0].obligations, [approve(&longest)]);
+}
+
+/// A message that is ruled on after its head went on, or before.
+#[test]
+fn a_message_that_a_policy_wants_approved_is_denied_whether_its_head_went_ahead_or_not() {
+    for (hold, answer, expected) in [
+        ("head", allow_with(&[approve("a tool")]), Some(Reason::ApprovalRequired)),
+        ("body", allow_with(&[approve("a tool")]), Some(Reason::ApprovalRequired)),
+        // What cannot be done with or without an approval is not worth one.
+        ("body", allow_with(&[approve("a tool"), set_header("a", "1")]), Some(Reason::PolicyFault)),
+        ("body", allow_with(&[note("a", "1")]), None),
+    ] {
+        let config = config(|c| {
+            c["policies"] = json!([{ "name": "guard" }]);
+            let mcp = json!({ "tools": [{ "name": "*" }], "hold": hold });
+            c["routes"] = json!([{ "match": { "path_prefix": "/" }, "mcp": mcp, "policies": ["guard"] }]);
+        });
+        let policies = Scripted::default().with("guard", answer);
+        let mut gate = Gate::new(config, Box::new(policies), [7; 16]).unwrap();
+        let bearer = format!("Bearer {}", token(json!({})));
+        let head = head("POST", "/mcp", &[("authorization", &bearer)]).with_body(true);
+        let mut flow = Flow::new("decision-1".to_owned(), head);
+        assert!(matches!(flow.advance(&mut gate, &InModule, NOW), Step::NeedBody(_)));
+        assert_eq!(flow.take_ahead().is_some(), hold == "body");
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay" } });
+        flow.set_body(Body::Whole(call.to_string().into_bytes()));
+        let Step::Done(decision) = flow.advance(&mut gate, &InModule, NOW) else { panic!("{flow:?}") };
+        assert_eq!(decision.reason(), expected, "{hold}");
+        assert_eq!(decision.policies().len(), 1);
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(crate) struct PolicyModule<'a> {
     /// Exports of `module` that the component calls when it is instantiated (such as `_initialize`), in order. The
     /// module's own start function is not among them.
     pub(crate) start: Vec<String>,
+    /// How many cases of `obligation` there are in the version of the contract that the policy was made for.
+    pub(crate) obligation_cases: usize,
 }
 
 /// The names under which the policy's core module exports what the contract asks for.
@@ -70,8 +72,8 @@ pub(crate) struct PolicyExports {
 /// a way that cannot be followed. It returns for every input.
 pub(crate) fn read(component: &[u8]) -> Result<PolicyModule<'_>, Refusal> {
     let types = validate(component)?;
-    let request = world::check(component, types.as_ref())?;
-    wiring::read(component, types.as_ref(), request)
+    let world = world::check(component, types.as_ref())?;
+    wiring::read(component, types.as_ref(), &world)
 }
 
 fn validate(component: &[u8]) -> Result<Types, Refusal> {

@@ -140,7 +140,8 @@ fn link_with(filter: &[u8], policies: &[Policy<'_>], contained: bool) -> Result<
         let module = component::read(policy.component).map_err(refused)?;
         guests.push((policy.name.to_owned(), guest::Guest::read(&module).map_err(refused)?));
         let comma = if guests.len() > 1 { "," } else { "" };
-        let element = list::Element { name: policy.name, sha256: &digest(policy.component) };
+        let (sha256, obligation_cases) = (&digest(policy.component), module.obligation_cases);
+        let element = list::Element { name: policy.name, sha256, obligation_cases };
         // A string takes whatever is written to it.
         write!(listed, "{comma}{element}").ok();
     }

@@ -272,6 +272,8 @@ cases! {
         HEADER, "header": field::LAYOUT;
         /// `audit(field)`
         AUDIT, "audit": field::LAYOUT;
+        /// `approve(string)`
+        APPROVE, "approve": span::LAYOUT;
     }
 }
 

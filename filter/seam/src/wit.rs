@@ -17,6 +17,8 @@ pub const WORLD: &str = "policy";
 pub const REQUEST: &str = "request";
 /// The resource in that interface.
 pub const REQUEST_RESOURCE: &str = "request";
+/// The interface with what a policy returns, without package and version.
+pub const TYPES: &str = "types";
 /// The interface of the log, without package and version.
 pub const LOG: &str = "log";
 
@@ -26,3 +28,21 @@ pub const DESCRIBE: &str = "describe";
 pub const CONFIGURE: &str = "configure";
 /// The export that judges a request.
 pub const CHECK: &str = "check";
+
+/// The variant with the cases that were added.
+pub const OBLIGATION: &str = "obligation";
+
+/// A case that a variant got after the first version of the contract. It is the last one, lies within the layout that the
+/// variant had, and only policies return it: so a component that was made before needs to know nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddedCase {
+    /// The variant.
+    pub variant: &'static str,
+    /// The case. No other type of the contract has one of this name.
+    pub case: &'static str,
+    /// The version that added it: WIT has no `@since` for a case.
+    pub since: &'static str,
+}
+
+/// Every case that was added.
+pub const ADDED_CASES: [AddedCase; 1] = [AddedCase { variant: OBLIGATION, case: "approve", since: "0.1.2" }];

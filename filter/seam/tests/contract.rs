@@ -17,9 +17,13 @@ struct Contract {
 
 impl Contract {
     fn read() -> Self {
+        Self::of(&wit::FILES)
+    }
+
+    fn of(files: &[(&str, &str)]) -> Self {
         let mut sources = SourceMap::new();
-        for (name, text) in wit::FILES {
-            sources.push_str(name, text);
+        for (name, text) in files {
+            sources.push_str(name, *text);
         }
         let mut resolve = Resolve::default();
         let package = resolve.push_group(sources.parse().unwrap()).unwrap();
@@ -105,6 +109,40 @@ impl Contract {
         let signature = self.resolve.wasm_signature(side, function);
         (core(&signature.params), core(&signature.results))
     }
+
+    /// The cases of every variant, and where they lie: size, alignment, and the place of the payload.
+    fn variants(&self) -> BTreeMap<String, (Vec<String>, Layout, usize)> {
+        let variants = self.resolve.types.iter().filter_map(|(id, ty)| {
+            let TypeDefKind::Variant(variant) = &ty.kind else { return None };
+            let names = variant.cases.iter().map(|case| case.name.clone()).collect();
+            let payloads = variant.cases.iter().map(|case| case.ty.as_ref());
+            let payload = self.sizes.payload_offset(Int::U8, payloads).size_wasm32();
+            Some((ty.name.clone().unwrap(), (names, self.layout(&Type::Id(id)), payload)))
+        });
+        variants.collect()
+    }
+}
+
+/// The contract as it was, in a folder beside this file.
+macro_rules! earlier {
+    ($version:literal) => {
+        (
+            $version,
+            [
+                ("world.wit", include_str!(concat!("contract-", $version, "/world.wit"))),
+                ("types.wit", include_str!(concat!("contract-", $version, "/types.wit"))),
+                ("request.wit", include_str!(concat!("contract-", $version, "/request.wit"))),
+                ("log.wit", include_str!(concat!("contract-", $version, "/log.wit"))),
+            ],
+        )
+    };
+}
+
+const EARLIER: [(&str, [(&str, &str); 4]); 2] = [earlier!("0.1.0"), earlier!("0.1.1")];
+
+/// The last number of a version: all are of 0.1.
+fn patch(version: &str) -> u32 {
+    version.strip_prefix("0.1.").unwrap().parse().unwrap()
 }
 
 fn word(number: usize) -> u32 {
@@ -213,5 +251,46 @@ fn the_types_of_the_contract_lie_as_the_canonical_abi_has_them() {
         (Type::String, layout::span::LAYOUT),
     ] {
         assert_eq!(contract.layout(&ty), expected, "{ty:?}");
+    }
+}
+
+#[test]
+fn a_variant_of_an_earlier_version_only_got_cases_behind_its_last_one_and_lies_as_it_did() {
+    let today = Contract::read().variants();
+    for (version, files) in EARLIER {
+        let earlier = Contract::of(&files).variants();
+        for (name, (cases, layout, payload)) in &earlier {
+            let (all, layout_today, payload_today) = &today[name];
+            assert_eq!((layout_today, payload_today), (layout, payload), "`{name}` of {version}");
+            let is_later = |case: &&String| {
+                let mut added = wit::ADDED_CASES.iter();
+                added.any(|a| a.variant == name && a.case == **case && patch(a.since) > patch(version))
+            };
+            let known: Vec<&String> = all.iter().filter(|case| !is_later(case)).collect();
+            assert_eq!(known, cases.iter().collect::<Vec<_>>(), "`{name}` of {version}");
+            assert_eq!(&all[..cases.len()], cases, "`{name}` of {version}");
+        }
+        assert!(!earlier.is_empty(), "{version}");
+    }
+}
+
+#[test]
+fn a_case_that_was_added_is_in_one_variant_only_which_nobody_but_a_policy_returns() {
+    let contract = Contract::read();
+    for added in wit::ADDED_CASES {
+        let with_the_name = contract.resolve.types.iter().flat_map(|(_, ty)| match &ty.kind {
+            TypeDefKind::Variant(variant) => variant.cases.iter().map(|case| case.name.as_str()).collect(),
+            TypeDefKind::Enum(cases) => cases.cases.iter().map(|case| case.name.as_str()).collect(),
+            _ => Vec::new(),
+        });
+        assert_eq!(with_the_name.filter(|name| *name == added.case).count(), 1, "{added:?}");
+        assert!(contract.variants()[added.variant].0.contains(&added.case.to_owned()), "{added:?}");
+        // `types` is what a policy returns: no function that it may ask is there, or is given a type of it.
+        let types = contract.interfaces()["types"];
+        assert!(contract.resolve.interfaces[types].types.contains_key(added.variant), "{added:?}");
+        for ((interface, name), function) in contract.imported() {
+            let result = function.result.iter().map(|ty| contract.written(ty)).collect::<String>();
+            assert!(!result.contains(added.variant), "`{name}` of `{interface}`: {result}");
+        }
     }
 }

@@ -182,6 +182,7 @@ struct Record {
 enum Obligation {
     Header { name: String, value: String },
     Audit { name: String, value: String },
+    Approve { reason: String },
 }
 
 fn outcome(record: &Value, log: Vec<LoggedLine>) -> Result<CaseOutcome, CaseError> {
@@ -191,6 +192,7 @@ fn outcome(record: &Value, log: Vec<LoggedLine>) -> Result<CaseOutcome, CaseErro
         match obligation {
             Obligation::Header { name, value } => outcome.headers.push((name, value)),
             Obligation::Audit { name, value } => outcome.audit.push((name, value)),
+            Obligation::Approve { reason } => outcome.approve.push(reason),
         }
     }
     Ok(outcome)

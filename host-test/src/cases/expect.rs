@@ -29,6 +29,8 @@ pub enum ExpectedVerdict {
         headers: BTreeMap<String, String>,
         /// Names and values.
         audit: BTreeMap<String, String>,
+        /// Why it wants an approval.
+        approve: Vec<String>,
     },
     /// No. Without a code any will do.
     Deny(Option<String>),
@@ -53,6 +55,8 @@ pub struct CaseOutcome {
     pub headers: Vec<(String, String)>,
     /// Fields of the audit record that it asks for.
     pub audit: Vec<(String, String)>,
+    /// Why it wants an approval, once for each obligation.
+    pub approve: Vec<String>,
     /// The fuel that it used, if somebody measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
@@ -122,6 +126,7 @@ impl CaseOutcome {
             message: None,
             headers: Vec::new(),
             audit: Vec::new(),
+            approve: Vec::new(),
             fuel: None,
             refused: Vec::new(),
             log: Vec::new(),
@@ -180,9 +185,10 @@ impl CaseOutcome {
             return vec![format!("verdict: expected {expected}, got {}", self.shown())];
         }
         match expected {
-            ExpectedVerdict::Allow { headers, audit } => {
+            ExpectedVerdict::Allow { headers, audit, approve } => {
                 let mut lines = unlike("header", headers, &self.headers);
                 lines.extend(unlike("audit field", audit, &self.audit));
+                lines.extend(unlike_reasons(approve, &self.approve));
                 lines
             }
             _ => Vec::new(),
@@ -225,6 +231,22 @@ fn unlike(kind: &str, expected: &BTreeMap<String, String>, got: &[(String, Strin
     lines
 }
 
+/// Compares the reasons for approvals, each as often as it is there. Their order says nothing.
+fn unlike_reasons(expected: &[String], got: &[String]) -> Vec<String> {
+    let mut surplus = got.to_vec();
+    let mut missing = expected.to_vec();
+    missing.retain(|reason| match surplus.iter().position(|other| other == reason) {
+        Some(position) => {
+            surplus.remove(position);
+            false
+        }
+        None => true,
+    });
+    let missing = missing.into_iter().map(|reason| format!("approval: expected `{reason}`, got none"));
+    let surplus = surplus.into_iter().map(|reason| format!("approval: expected none, got `{reason}`"));
+    missing.chain(surplus).collect()
+}
+
 impl fmt::Display for ExpectedVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verdict, code) = match self {
@@ -248,6 +270,7 @@ struct Written {
     code: Option<String>,
     headers: Option<BTreeMap<String, String>>,
     audit: Option<BTreeMap<String, String>>,
+    approve: Option<Vec<String>>,
     max_fuel: Option<u64>,
     refused: Option<BTreeSet<String>>,
 }
@@ -261,7 +284,7 @@ enum Contradiction {
     NoPointer,
     #[error("only `deny` and `fault` have a code")]
     Code,
-    #[error("only `allow` has headers and audit fields")]
+    #[error("only `allow` has headers, audit fields and approvals")]
     Obligations,
     #[error("`{0}` is no kind of fault")]
     Kind(String),
@@ -276,8 +299,8 @@ impl TryFrom<Written> for Expected {
     type Error = Contradiction;
 
     fn try_from(written: Written) -> Result<Self, Contradiction> {
-        let Written { verdict, code, headers, audit, max_fuel, refused } = written;
-        let obligations = headers.is_some() || audit.is_some();
+        let Written { verdict, code, headers, audit, approve, max_fuel, refused } = written;
+        let obligations = headers.is_some() || audit.is_some() || approve.is_some();
         let verdict = match (verdict, refused) {
             (None, Some(pointers)) if code.is_none() && !obligations && max_fuel.is_none() => {
                 return if pointers.is_empty() {
@@ -299,6 +322,7 @@ impl TryFrom<Written> for Expected {
             CaseVerdict::Allow => ExpectedVerdict::Allow {
                 headers: headers.unwrap_or_default(),
                 audit: audit.unwrap_or_default(),
+                approve: approve.unwrap_or_default(),
             },
             CaseVerdict::Deny => ExpectedVerdict::Deny(code),
             CaseVerdict::Abstain => ExpectedVerdict::Abstain,

@@ -36,6 +36,7 @@
 //!       verdict: allow
 //!       headers: { tool: search }      # x-mandate-ext-tool; these and no others; default none
 //!       audit: { tool: search }        # the same
+//!       approve: [a tool that pays]    # why it wants an approval; the same
 //!   - name: settings that are refused
 //!     settings: { tools: 1 }
 //!     expect:

@@ -21,13 +21,14 @@
 mod bindings;
 mod fault;
 mod host;
+mod instance;
 mod trace;
 
 pub use trace::{Question, Trace};
 
 use bindings::mandate::policy::types;
-use bindings::{Policy, PolicyPre};
 use host::{REQUEST, Request, State};
+use instance::{Policy, PolicyPre};
 use mandate_core::config::{PolicyEntry, PolicyLimits};
 use mandate_core::limits;
 use mandate_core::policy::RequestContext;
@@ -111,7 +112,7 @@ pub struct Oracle {
     engine: Engine,
     linker: Linker<State>,
     linked: Vec<LinkedPolicy>,
-    components: BTreeMap<String, PolicyPre<State>>,
+    components: BTreeMap<String, PolicyPre>,
     trace: Option<Trace>,
 }
 
@@ -150,7 +151,7 @@ impl Oracle {
         config.relaxed_simd_deterministic(true);
         let engine = Engine::new(&config).map_err(failed)?;
         let mut linker = Linker::new(&engine);
-        Policy::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(failed)?;
+        bindings::Policy::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(failed)?;
         Ok(Self { engine, linker, linked: Vec::new(), components: BTreeMap::new(), trace: None })
     }
 
@@ -173,7 +174,7 @@ impl Oracle {
         let unfit =
             |error: wasmtime::Error| OracleError::Contract { policy: policy(), reason: format!("{error:#}") };
         let instance = self.linker.instantiate_pre(&component).map_err(unfit)?;
-        self.components.insert(policy(), PolicyPre::new(instance).map_err(unfit)?);
+        self.components.insert(policy(), PolicyPre::new(&instance).map_err(unfit)?);
         self.linked.push(LinkedPolicy { name: policy(), sha256 });
         Ok(())
     }
@@ -220,7 +221,7 @@ impl Oracle {
     }
 
     /// Makes an instance, with the fuel of `configure`.
-    fn instantiate(&self, component: &PolicyPre<State>, memory_bytes: u64) -> Result<Ready, Fault> {
+    fn instantiate(&self, component: &PolicyPre, memory_bytes: u64) -> Result<Ready, Fault> {
         let mut store = Store::new(&self.engine, State::new(memory_bytes));
         store.limiter(|state| &mut state.memory);
         refuel(&mut store, limits::POLICY_CONFIGURE_FUEL)?;
@@ -237,7 +238,7 @@ impl Oracle {
         let component = self.components.get(&entry.policy).ok_or(Unready::Failed(Fault::Missing))?;
         let mut ready = self.instantiate(component, entry.limits.memory_bytes).map_err(Unready::Failed)?;
         let Ready { store, policy } = &mut ready;
-        let configured = policy.call_configure(&mut *store, &entry.settings.to_string());
+        let configured = policy.call_configure(store, &entry.settings.to_string());
         let problems = match configured.map_err(|error| Unready::Failed(store.data().fault(&error)))? {
             Ok(()) => return Ok(ready),
             Err(problems) => problems,
@@ -299,7 +300,7 @@ impl Ready {
     fn ask(&mut self, limits: &PolicyLimits) -> Result<Verdict, Fault> {
         let Self { store, policy } = self;
         refuel(store, limits.fuel)?;
-        let verdict = policy.call_check(&mut *store, Request::lend());
+        let verdict = policy.call_check(store, Request::lend());
         match verdict.map_err(|error| store.data().fault(&error))? {
             types::Verdict::Abstain => Ok(Verdict::Abstain),
             types::Verdict::Deny(types::Denial { code, message }) => {
@@ -312,6 +313,7 @@ impl Ready {
                     Obligation::Header { name, value } | Obligation::Audit { name, value } => {
                         name.len().saturating_add(value.len())
                     }
+                    Obligation::Approve { reason } => reason.len(),
                 });
                 within(limits.output_bytes, wanted.len(), texts)?;
                 Ok(Verdict::Allow(wanted))
@@ -355,6 +357,7 @@ fn obligation(wanted: types::Obligation) -> Obligation {
     match wanted {
         types::Obligation::Header(types::Field { name, value }) => Obligation::Header { name, value },
         types::Obligation::Audit(types::Field { name, value }) => Obligation::Audit { name, value },
+        types::Obligation::Approve(reason) => Obligation::Approve { reason },
     }
 }
 

@@ -163,7 +163,7 @@ fn inspect_says_what_is_in_a_component_and_in_a_bundle() {
     let component = desk.json(&["policy", "inspect", built.component.to_str().unwrap()]);
     assert_eq!((&component["kind"], &component["sha256"]), (&json!("component"), &json!(built.sha256)));
     assert_eq!((&component["refused"], &component["description"]["name"]), (&Value::Null, &json!(NAME)));
-    let request = |name: &str| json!({ "interface": "mandate:policy/request@0.1.1", "name": name });
+    let request = |name: &str| json!({ "interface": "mandate:policy/request@0.1.2", "name": name });
     assert_eq!(
         component["imports"],
         json!([request("[method]request.path"), request("[method]request.claim")])

@@ -21,7 +21,7 @@ mod tool_allow_list;
 /// A policy with its settings.
 type Configured = Box<dyn Fn(&Request) -> Verdict>;
 
-/// What is compared: verdict, code, message, obligations of both kinds, and the places of refused settings.
+/// What is compared: verdict, code, message, obligations of each kind, and the places of refused settings.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct Comparable {
     verdict: &'static str,
@@ -29,6 +29,7 @@ pub struct Comparable {
     message: Option<String>,
     headers: Vec<(String, String)>,
     audit: Vec<(String, String)>,
+    approve: Vec<String>,
     refused: Vec<(String, String)>,
 }
 
@@ -110,6 +111,7 @@ pub fn said(verdict: Verdict) -> Comparable {
                 match obligation {
                     Obligation::Header(field) => said.headers.push((field.name, field.value)),
                     Obligation::Audit(field) => said.audit.push((field.name, field.value)),
+                    Obligation::Approve(reason) => said.approve.push(reason),
                 }
             }
             said
@@ -131,6 +133,7 @@ pub fn comparable(outcome: &CaseOutcome) -> Comparable {
         message: outcome.message.clone(),
         headers: outcome.headers.clone(),
         audit: outcome.audit.clone(),
+        approve: outcome.approve.clone(),
         refused: outcome.refused.iter().map(|r| (r.pointer.clone(), r.message.clone())).collect(),
     }
 }
@@ -144,6 +147,8 @@ pub fn of_record(record: &crate::corpus::Said) -> Comparable {
         });
         all.collect()
     };
+    let reasons = record.obligations.iter().filter_map(|obligation| obligation.pointer("/approve/reason"));
+    let approve = reasons.filter_map(|reason| Some(reason.as_str()?.to_owned())).collect();
     Comparable {
         verdict: match record.verdict.as_str() {
             "allow" => "allow",
@@ -155,6 +160,7 @@ pub fn of_record(record: &crate::corpus::Said) -> Comparable {
         message: record.message.clone(),
         headers: fields("header"),
         audit: fields("audit"),
+        approve,
         refused: Vec::new(),
     }
 }

@@ -639,7 +639,7 @@ fn lists() -> Suspect {
             suspect = suspect.but_by_the_oracle(MALFORMED);
         }
     }
-    for (name, case) in [("a case too high", 2), ("the highest case", 255)] {
+    for (name, case) in [("a case too high", 3), ("the highest case", 255)] {
         suspect = suspect.answers(MALFORMED, name, with(case, no, no));
     }
     for (name, text) in [
@@ -652,6 +652,12 @@ fn lists() -> Suspect {
         suspect = suspect.answers(MALFORMED, format!("a header whose name is {name}"), with(0, text, no));
         suspect = suspect.answers(MALFORMED, format!("a header whose value is {name}"), with(0, no, text));
         suspect = suspect.answers(MALFORMED, format!("a field whose name is {name}"), with(1, text, no));
+        suspect =
+            suspect.answers(MALFORMED, format!("an approval whose reason is {name}"), with(2, text, no));
+    }
+    for (name, text) in [("empty", (1024, 0)), ("long", (4096, 257))] {
+        let approval = format!("(call $fill) {}", with(2, text, no));
+        suspect = suspect.answers(MALFORMED, format!("an approval whose reason is {name}"), approval);
     }
     let two = |first, second| format!("{first} {second} {}", allow(2048, 2));
     suspect

@@ -343,18 +343,20 @@ fn a_header_has_one_value_or_says_why_not() {
 
 #[test]
 fn obligations_are_told_apart_and_kept_in_order() {
-    // Two elements of 20 bytes: a header `plan: gold`, a field `rule: 7`.
+    // Three elements of 20 bytes: a header `plan: gold`, a field `rule: 7`, and the wish for an approval, `plan`.
     let component = check_with(
         r#"(data (i32.const 1024) "plangoldrule7")
         (data (i32.const 2048)
             "\00\00\00\00" "\00\04\00\00" "\04\00\00\00" "\04\04\00\00" "\04\00\00\00"
-            "\01\00\00\00" "\08\04\00\00" "\04\00\00\00" "\0c\04\00\00" "\01\00\00\00")"#,
-        "(call $allow (i32.const 2048) (i32.const 2))",
+            "\01\00\00\00" "\08\04\00\00" "\04\00\00\00" "\0c\04\00\00" "\01\00\00\00"
+            "\02\00\00\00" "\00\04\00\00" "\04\00\00\00" "\ff\ff\ff\ff" "\ff\ff\ff\ff")"#,
+        "(call $allow (i32.const 2048) (i32.const 3))",
     );
     let outcome = ask(&component, "");
     let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     assert_eq!(outcome.verdict, CaseVerdict::Allow);
     assert_eq!((outcome.headers, outcome.audit), (pair("plan", "gold"), pair("rule", "7")));
+    assert_eq!(outcome.approve, ["plan"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Components of earlier versions of the contract, and answers that are new: the same in the bundle and on the oracle.
 
 use super::answers::{CHAIN, CURIOUS_SAYS, with_curious};
-use super::guests::{Guest, check};
+use super::guests::{Guest, check, check_with};
 use super::{POLICY, key, oracle};
 use mandate_harness::{Filter, Request};
 use mandate_host::FILTER;
@@ -14,6 +14,18 @@ use serde_json::{Value, json};
 const FIRST: &[u8] = include_bytes!("../fixtures/contract-0.1.0/drift.wasm");
 /// Its table, as it was.
 const FIRST_TABLE: &str = include_str!("../fixtures/contract-0.1.0/drift.yaml");
+
+/// Components that the SDK of 0.1.1 made of examples, and their tables: one asks what came with 0.1.1, one has an obligation.
+const SECOND: [(&[u8], &str); 2] = [
+    (
+        include_bytes!("../fixtures/contract-0.1.1/argument-limits.wasm"),
+        include_str!("../fixtures/contract-0.1.1/argument-limits.yaml"),
+    ),
+    (
+        include_bytes!("../fixtures/contract-0.1.1/production-writes.wasm"),
+        include_str!("../fixtures/contract-0.1.1/production-writes.yaml"),
+    ),
+];
 
 fn linked(component: &[u8]) -> Filter {
     Filter::compile(&link(FILTER, &[Policy { name: POLICY, component }]).unwrap()).unwrap()
@@ -51,28 +63,98 @@ fn every_function_of_the_first_version_answers_what_it_answered() {
 }
 
 #[test]
-fn components_of_both_versions_are_linked_into_one_bundle() {
-    let later = check("(call $abstain)");
-    let policies = [Policy { name: "first", component: FIRST }, Policy { name: "later", component: &later }];
-    Filter::compile(&link(FILTER, &policies).unwrap()).unwrap();
+fn a_component_that_was_made_for_the_second_version_says_what_it_said() {
+    let mut obligations = 0;
+    for (component, table) in SECOND {
+        let outcomes = outcomes(component, &Table::parse(table).unwrap());
+        for verdict in [CaseVerdict::Deny, CaseVerdict::Allow, CaseVerdict::Abstain, CaseVerdict::Refused] {
+            assert!(outcomes.iter().any(|outcome| outcome.verdict == verdict), "never {verdict}");
+        }
+        obligations += outcomes.iter().map(|outcome| outcome.headers.len()).sum::<usize>();
+    }
+    assert!(obligations > 0);
+}
+
+/// Three elements of 20 bytes: a header, a field, and what is a wish for an approval since 0.1.2, and was nothing before.
+const OBLIGATIONS: &str = r#"(data (i32.const 1024) "plangoldrule7")
+    (data (i32.const 2048)
+        "\00\00\00\00" "\00\04\00\00" "\04\00\00\00" "\04\04\00\00" "\04\00\00\00"
+        "\01\00\00\00" "\08\04\00\00" "\04\00\00\00" "\0c\04\00\00" "\01\00\00\00"
+        "\02\00\00\00" "\00\04\00\00" "\04\00\00\00" "\04\04\00\00" "\04\00\00\00")"#;
+
+/// All in one bundle, so that each is held to the version that it was made for, and to no other's.
+#[test]
+fn an_obligation_that_a_version_does_not_have_is_malformed_and_the_others_lie_where_they_lay() {
+    let guest = |check| Guest { fields: OBLIGATIONS, check, ..Guest::default() };
+    let two = guest("(call $allow (i32.const 2048) (i32.const 2))");
+    let three = guest("(call $allow (i32.const 2048) (i32.const 3))");
+    let two_of_them = "{ verdict: allow, headers: { plan: gold }, audit: { rule: '7' } }";
+    let malformed = "{ verdict: fault, code: malformed }";
+    let all = "{ verdict: allow, headers: { plan: gold }, audit: { rule: '7' }, approve: [plan] }";
+    let guests = [
+        ("today-all", three.component(), all),
+        ("first-two", two.first_component(), two_of_them),
+        ("first-all", three.first_component(), malformed),
+        ("today-two", two.component(), two_of_them),
+        ("second-two", two.second_component(), two_of_them),
+        ("second-all", three.second_component(), malformed),
+    ];
+    let mut policies: Vec<Policy<'_>> =
+        guests.iter().map(|(name, component, _)| Policy { name, component }).collect();
+    policies.insert(2, Policy { name: "drift", component: FIRST });
+    let filter = Filter::compile(&link(FILTER, &policies).unwrap()).unwrap();
+    for (name, component, expect) in &guests {
+        let table = Table::parse(&format!("cases: [{{ name: a, expect: {expect} }}]")).unwrap();
+        let case = &table.cases[0];
+        let linked = case.run(&Subject::new(*name), key(), &mut on_harness(&filter)).unwrap();
+        assert_eq!(linked.differences(&case.expect), [""; 0], "{name}");
+        let unlinked = case.run(&Subject::new(POLICY), key(), &mut on_oracle(&oracle(component))).unwrap();
+        assert_eq!(unlinked, linked.unmetered(), "{name}");
+    }
+}
+
+/// In the proxy: what an approving policy wants is not there, so the request is denied.
+#[test]
+fn a_request_that_a_policy_wants_approved_does_not_reach_the_upstream() {
+    let wants = check_with(OBLIGATIONS, "(call $allow (i32.const 2088) (i32.const 1))");
+    let table = Table::parse("cases: [{ name: a, expect: { verdict: allow, approve: [plan] } }]").unwrap();
+    let case = &table.cases[0];
+    let mut configuration = case.configuration(&Subject::new(POLICY), key());
+    let filter = linked(&wants);
+    for (mode, reason) in [("enforce", Some("approval_required")), ("shadow", None)] {
+        configuration["policies"][0]["mode"] = json!(mode);
+        let vm = filter.vm().configuration(configuration.to_string()).now(1_790_000_000);
+        let mut vm = vm.start().unwrap();
+        let exchange = vm.send(case.request(key()).unwrap().to_request()).unwrap();
+        assert_eq!(exchange.property("mandate.reason"), reason, "{mode}");
+        assert_eq!(
+            exchange.outcome.forwarded().is_some(),
+            reason.is_none(),
+            "{mode}: {:?}",
+            exchange.outcome
+        );
+        let audit = vm.take_logs().iter().find_map(|line| Entry::of(&line.message).audit()).unwrap();
+        let wish = json!([{ "approve": { "reason": "plan" } }]);
+        assert_eq!(audit["policies"][0]["obligations"], wish, "{mode}");
+    }
 }
 
 /// A component names what it was made for: an older linker refuses it, before it is in any proxy.
 #[test]
 fn a_component_of_a_later_version_is_refused_by_the_name_of_what_is_missing() {
     let mut component = check("(call $abstain)");
-    while let Some(at) = component.windows(6).position(|bytes| bytes == b"@0.1.1") {
-        component[at + 5] = b'2';
+    while let Some(at) = component.windows(6).position(|bytes| bytes == b"@0.1.2") {
+        component[at + 5] = b'3';
     }
     let error = link(FILTER, &[Policy { name: POLICY, component: &component }]).unwrap_err().to_string();
     assert!(
-        error.contains("mandate:policy/") && error.contains("@0.1.2") && error.contains("0.1.1"),
+        error.contains("mandate:policy/") && error.contains("@0.1.3") && error.contains("0.1.2"),
         "{error}"
     );
 
     // With the old name of the interface, the function is what is missing.
     let text = wat::parse_str(
-        r#"(component (import "mandate:policy/request@0.1.1" (instance
+        r#"(component (import "mandate:policy/request@0.1.2" (instance
             (export "request" (type $request (sub resource)))
             (export "[method]request.body" (func (param "self" (borrow $request)) (result string))))))"#,
     );

@@ -41,8 +41,11 @@ impl Said {
         self.code.as_deref().filter(|_| self.verdict == "fault")
     }
 
-    /// The verdict, or the kind of fault.
+    /// The verdict, or the kind of fault. An allow that wants an approval is one of its own.
     fn outcome(&self) -> String {
+        if self.verdict == "allow" && self.rest.contains(r#"{"approve":"#) {
+            return "approve".to_owned();
+        }
         self.fault().map_or_else(|| self.verdict.clone(), |kind| format!("fault {kind}"))
     }
 }
@@ -90,7 +93,7 @@ impl Tally {
 
     /// Calls that did not end in a fault.
     pub fn answered(&self) -> u64 {
-        ["allow", "deny", "abstain"].iter().map(|verdict| self.count(verdict)).sum()
+        ["allow", "approve", "deny", "abstain"].iter().map(|verdict| self.count(verdict)).sum()
     }
 
     /// Calls that came out differently, as they may.

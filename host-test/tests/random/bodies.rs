@@ -168,7 +168,7 @@ struct Wrapping {
 impl Wrapping {
     fn import(&self, imports: &mut ImportSection) {
         for (name, ty) in IMPORTS {
-            imports.import("mandate:policy/request@0.1.1", name, EntityType::Function(self.types + ty));
+            imports.import("mandate:policy/request@0.1.2", name, EntityType::Function(self.types + ty));
         }
     }
 

@@ -57,8 +57,10 @@ pub fn component(dice: &mut Dice, index: u64) -> Vec<u8> {
     let fields = format!(r#"(data (i32.const {POOL}) "{pool}") {post} {FIELDS}"#);
     let returns = !program.dice.once_in(60);
     let pages = u32::try_from(program.dice.within(1, 3)).unwrap();
-    Guest { fields: &fields, configure: &configure, check: &check, realloc: &realloc, pages, returns }
-        .component()
+    let guest =
+        Guest { fields: &fields, configure: &configure, check: &check, realloc: &realloc, pages, returns };
+    // For a component of 0.1.1, an obligation of the third case is garbage.
+    if dice.once_in(4) { guest.second_component() } else { guest.component() }
 }
 
 impl Program<'_> {
@@ -358,7 +360,12 @@ impl Program<'_> {
 
     /// Writes one obligation.
     fn obligation(&mut self, at: u64) -> String {
-        let case = if self.dice.once_in(60) { 2 } else { self.dice.below(2) };
+        let case = match self.dice.below(60) {
+            0 => 3,
+            1..=8 => 2,
+            _ => self.dice.below(2),
+        };
+        // Of the third case it is the text, of which more is right.
         let name = match self.dice.below(10) {
             0 if self.dice.once_in(4) => self.any_text(b"No Name"),
             0 | 1 => SPELLED.to_owned(),

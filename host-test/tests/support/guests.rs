@@ -15,13 +15,31 @@ pub fn encode(module: Vec<u8>) -> Vec<u8> {
     encode_for(&wit::FILES, module)
 }
 
-/// The contract of 0.1.0, as it was.
-const FIRST: [(&str, &str); 4] = [
-    ("world.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/world.wit")),
-    ("types.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/types.wit")),
-    ("request.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/request.wit")),
-    ("log.wit", include_str!("../../../filter/seam/tests/contract-0.1.0/log.wit")),
-];
+type Files = [(&'static str, &'static str); 4];
+
+/// An earlier contract, as it was.
+macro_rules! earlier {
+    ($version:literal) => {
+        [
+            (
+                "world.wit",
+                include_str!(concat!("../../../filter/seam/tests/contract-", $version, "/world.wit")),
+            ),
+            (
+                "types.wit",
+                include_str!(concat!("../../../filter/seam/tests/contract-", $version, "/types.wit")),
+            ),
+            (
+                "request.wit",
+                include_str!(concat!("../../../filter/seam/tests/contract-", $version, "/request.wit")),
+            ),
+            ("log.wit", include_str!(concat!("../../../filter/seam/tests/contract-", $version, "/log.wit"))),
+        ]
+    };
+}
+
+const FIRST: Files = earlier!("0.1.0");
+const SECOND: Files = earlier!("0.1.1");
 
 fn encode_for(files: &[(&str, &str)], mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
@@ -83,8 +101,18 @@ impl Guest<'_> {
 
     /// The component as it was made for 0.1.0, which has fewer imports.
     pub fn first_component(&self) -> Vec<u8> {
-        let wat = self.wat(&IMPORTS.replace("@0.1.1", "@0.1.0"));
-        encode_for(&FIRST, wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}")))
+        self.earlier_component(&FIRST, &IMPORTS.replace("@0.1.2", "@0.1.0"))
+    }
+
+    /// The component as it was made for 0.1.1, which has fewer cases of `obligation`.
+    pub fn second_component(&self) -> Vec<u8> {
+        let imports = format!("{IMPORTS}{LATER_IMPORTS}").replace("@0.1.2", "@0.1.1");
+        self.earlier_component(&SECOND, &imports)
+    }
+
+    fn earlier_component(&self, files: &Files, imports: &str) -> Vec<u8> {
+        let wat = self.wat(imports);
+        encode_for(files, wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}")))
     }
 
     fn wat(&self, imports: &str) -> String {
@@ -127,34 +155,34 @@ pub fn check_with(fields: &str, body: &str) -> Vec<u8> {
 }
 
 const IMPORTS: &str = r#"
-    (import "mandate:policy/request@0.1.1" "[method]request.method" (func $method (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.path" (func $path (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.header" (func $header (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.principal" (func $principal (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.agent" (func $agent (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.depth" (func $depth (param i32) (result i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.hop" (func $hop (param i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.has-scope"
+    (import "mandate:policy/request@0.1.2" "[method]request.method" (func $method (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.path" (func $path (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.header" (func $header (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.principal" (func $principal (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.agent" (func $agent (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.depth" (func $depth (param i32) (result i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.hop" (func $hop (param i32 i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.has-scope"
         (func $has-scope (param i32 i32 i32) (result i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.scopes" (func $scopes (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.claim" (func $claim (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.route" (func $route (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.now" (func $now (param i32) (result i64)))
-    (import "mandate:policy/request@0.1.1" "[resource-drop]request" (func $drop (param i32)))
-    (import "mandate:policy/log@0.1.1" "log" (func $log (param i32 i32 i32)))"#;
+    (import "mandate:policy/request@0.1.2" "[method]request.scopes" (func $scopes (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.claim" (func $claim (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.route" (func $route (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.now" (func $now (param i32) (result i64)))
+    (import "mandate:policy/request@0.1.2" "[resource-drop]request" (func $drop (param i32)))
+    (import "mandate:policy/log@0.1.2" "log" (func $log (param i32 i32 i32)))"#;
 
 /// What came after 0.1.0.
 const LATER_IMPORTS: &str = r#"
-    (import "mandate:policy/request@0.1.1" "[method]request.action" (func $action (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.argument" (func $argument (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.arguments" (func $arguments (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.authority" (func $authority (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.query" (func $query (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.header-values"
+    (import "mandate:policy/request@0.1.2" "[method]request.action" (func $action (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.argument" (func $argument (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.arguments" (func $arguments (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.authority" (func $authority (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.query" (func $query (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.header-values"
         (func $header-values (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.header-names" (func $header-names (param i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.claim-json" (func $claim-json (param i32 i32 i32 i32)))
-    (import "mandate:policy/request@0.1.1" "[method]request.hop-kind" (func $hop-kind (param i32 i32 i32)))"#;
+    (import "mandate:policy/request@0.1.2" "[method]request.header-names" (func $header-names (param i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.claim-json" (func $claim-json (param i32 i32 i32 i32)))
+    (import "mandate:policy/request@0.1.2" "[method]request.hop-kind" (func $hop-kind (param i32 i32 i32)))"#;
 
 const ANSWERS: &str = r"
     ;; two words at an address

@@ -171,7 +171,7 @@ impl<'a> AuditRecord<'a> {
                 .iter()
                 .filter_map(|o| match o {
                     Obligation::Audit { name, value } => Some(Note { name, value }),
-                    Obligation::Header { .. } => None,
+                    Obligation::Header { .. } | Obligation::Approve { .. } => None,
                 })
                 .collect(),
             Outcome::Answer(_) | Outcome::Deny(_) => Vec::new(),

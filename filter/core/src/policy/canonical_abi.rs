@@ -49,13 +49,22 @@ pub trait PolicyMemory {
 ///
 /// # Errors
 /// [`Fault::Malformed`], and [`Fault::Output`] if it is larger than `budget` bytes: its text, and
-/// [`limits::POLICY_ELEMENT_BYTES`] for each obligation.
-pub fn lift_verdict(inside: &dyn PolicyMemory, at: u32, budget: u32) -> Result<Verdict, Fault> {
+/// [`limits::POLICY_ELEMENT_BYTES`] for each obligation. Of obligations a policy has so many cases as the version of the
+/// contract has that it was made for; a later one is [`Fault::Malformed`].
+pub fn lift_verdict(
+    inside: &dyn PolicyMemory,
+    at: u32,
+    budget: u32,
+    obligation_cases: u8,
+) -> Result<Verdict, Fault> {
     let record: [u8; verdict::SIZE] = record(inside, at)?;
     let budget = &mut Budget(budget);
     match record[0] {
         verdict::ALLOW => {
-            lift_list(inside, &record, verdict::PAYLOAD, budget, lift_obligation).map(Verdict::Allow)
+            let lift = |inside: &dyn PolicyMemory, element: &_, budget: &mut Budget| {
+                lift_obligation(inside, element, budget, obligation_cases)
+            };
+            lift_list(inside, &record, verdict::PAYLOAD, budget, lift).map(Verdict::Allow)
         }
         verdict::DENY => {
             let at = verdict::PAYLOAD;
@@ -107,17 +116,22 @@ impl Budget {
     }
 }
 
-/// `variant obligation { header(field), audit(field) }`.
+/// `variant obligation { header(field), audit(field), approve(string) }`, or its first `cases`.
 fn lift_obligation(
     inside: &dyn PolicyMemory,
     element: &[u8; obligation::SIZE],
     budget: &mut Budget,
+    cases: u8,
 ) -> Result<Obligation, Fault> {
     let at = obligation::PAYLOAD;
-    let [name, value] = lift_texts(inside, element, [at + field::NAME, at + field::VALUE], budget)?;
+    let mut field = || lift_texts(inside, element, [at + field::NAME, at + field::VALUE], budget);
     match element[0] {
-        obligation::HEADER => Ok(Obligation::Header { name, value }),
-        obligation::AUDIT => Ok(Obligation::Audit { name, value }),
+        case if case >= cases => Err(Fault::Malformed),
+        obligation::HEADER => field().map(|[name, value]| Obligation::Header { name, value }),
+        obligation::AUDIT => field().map(|[name, value]| Obligation::Audit { name, value }),
+        obligation::APPROVE => {
+            lift_texts(inside, element, [at], budget).map(|[reason]| Obligation::Approve { reason })
+        }
         _ => Err(Fault::Malformed),
     }
 }
@@ -133,20 +147,20 @@ fn lift_problem(
     Ok(Complaint { pointer, message })
 }
 
-/// Two strings at their places in a record.
-fn lift_texts(
+/// Strings at their places in a record.
+fn lift_texts<const N: usize>(
     inside: &dyn PolicyMemory,
     record: &[u8],
-    places: [usize; 2],
+    places: [usize; N],
     budget: &mut Budget,
-) -> Result<[String; 2], Fault> {
-    let mut text = |place| {
+) -> Result<[String; N], Fault> {
+    let mut texts = places.map(|_| String::new());
+    for (text, place) in texts.iter_mut().zip(places) {
         let (at, len) = (word(record, place + span::START)?, word(record, place + span::LENGTH)?);
         budget.take(len)?;
-        lift_text(inside, at, len)
-    };
-    let [first, second] = places;
-    Ok([text(first)?, text(second)?])
+        *text = lift_text(inside, at, len)?;
+    }
+    Ok(texts)
 }
 
 /// `list<T>` of elements that are aligned as the strings in them; it is at `offset` of `record`. Each element
@@ -156,7 +170,7 @@ fn lift_list<T, const SIZE: usize>(
     record: &[u8],
     offset: usize,
     budget: &mut Budget,
-    lift: fn(&dyn PolicyMemory, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
+    lift: impl Fn(&dyn PolicyMemory, &[u8; SIZE], &mut Budget) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let (at, len) = (word(record, offset + span::START)?, word(record, offset + span::LENGTH)?);
     aligned(at, span::LAYOUT.align)?;

@@ -76,6 +76,7 @@ pub trait Seam {
 #[derive(Debug)]
 struct Image {
     policy: u32,
+    obligation_cases: u8,
     number: u32,
     memory: Vec<u8>,
     globals: Vec<u64>,
@@ -86,6 +87,8 @@ struct Image {
 pub struct LinkedPolicies<S> {
     seam: S,
     linked: Vec<LinkedPolicy>,
+    /// How many cases of `obligation` each of them has.
+    obligation_cases: Vec<u8>,
     /// By the name of the entry: two entries may use one policy.
     images: BTreeMap<String, Image>,
 }
@@ -112,12 +115,16 @@ impl<S: Seam> LinkedPolicies<S> {
         let list = json::parse(&seam.linked(), limits::JSON_DEPTH)
             .map_err(|error| format!("the module's list of policies cannot be read: {error}"))?;
         let text = |policy: &Value, member: &str| Some(policy.get(member)?.as_str()?.to_owned());
-        let one = |policy| {
-            Some(LinkedPolicy { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? })
+        let one = |policy: &Value| {
+            let linked =
+                LinkedPolicy { name: text(policy, list::NAME)?, sha256: text(policy, list::SHA256)? };
+            let cases = policy.get(list::OBLIGATION_CASES)?.as_u64()?;
+            Some((linked, u8::try_from(cases).ok()?))
         };
-        let linked = list.as_array().and_then(|list| list.iter().map(one).collect());
-        let linked = linked.ok_or("the module's list of policies has another form than this filter reads")?;
-        Ok(Self { seam, linked, images: BTreeMap::new() })
+        let listed: Option<Vec<_>> = list.as_array().and_then(|list| list.iter().map(one).collect());
+        let listed = listed.ok_or("the module's list of policies has another form than this filter reads")?;
+        let (linked, obligation_cases) = listed.into_iter().unzip();
+        Ok(Self { seam, linked, obligation_cases, images: BTreeMap::new() })
     }
 
     /// Runs what a component runs on instantiation, then `configure`.
@@ -159,7 +166,10 @@ impl<S: Seam> LinkedPolicies<S> {
         let count = self.seam.save_globals(policy, &mut globals);
         let globals = globals.get(..count).ok_or(Fault::Malformed)?.to_vec();
         let number = image_number();
-        self.images.insert(entry.name.clone(), Image { policy, number, memory, globals });
+        let cases = usize::try_from(policy).ok().and_then(|policy| self.obligation_cases.get(policy));
+        let obligation_cases = *cases.ok_or(Fault::Missing)?;
+        let image = Image { policy, obligation_cases, number, memory, globals };
+        self.images.insert(entry.name.clone(), image);
         Ok(())
     }
 
@@ -173,7 +183,8 @@ impl<S: Seam> LinkedPolicies<S> {
         let output_bytes = u32::try_from(entry.limits.output_bytes).unwrap_or(u32::MAX);
         let result = seam.call(policy, PolicyFunction::Check, [REQUEST_HANDLE, 0, 0, 0], Some(call))?;
         call.end()?;
-        let verdict = lift_verdict(&Inside { seam, policy }, result, output_bytes)?;
+        let cases = image.obligation_cases;
+        let verdict = lift_verdict(&Inside { seam, policy }, result, output_bytes, cases)?;
         seam.call(policy, PolicyFunction::PostCheck, [result, 0, 0, 0], None)?;
         Ok(verdict)
     }

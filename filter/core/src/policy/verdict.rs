@@ -2,6 +2,7 @@
 
 pub use mandate_seam::Fault;
 
+use crate::{limits, printable};
 use serde::Serialize;
 
 /// What one policy says.
@@ -38,6 +39,11 @@ pub enum Obligation {
         /// Its value.
         value: String,
     },
+    /// The request needs an approval, and is denied without one.
+    Approve {
+        /// Why, for the person who approves and for the audit record.
+        reason: String,
+    },
 }
 
 impl Obligation {
@@ -52,6 +58,7 @@ impl Obligation {
     pub fn approval_reason(&self) -> Option<&str> {
         match self {
             Self::Header { .. } | Self::Audit { .. } => None,
+            Self::Approve { reason } => Some(reason),
         }
     }
 
@@ -65,7 +72,7 @@ impl Obligation {
         }
     }
 
-    /// Whether it can be done without doing anything else: no other header, no line break.
+    /// Whether it can be done without doing anything else: no other header, no line break, no text that shows as another.
     pub(super) fn is_valid(&self) -> bool {
         let is_name = |name: &str| {
             !name.is_empty()
@@ -75,6 +82,10 @@ impl Obligation {
         match self {
             Self::Header { name, value } => is_name(name) && value.bytes().all(|b| matches!(b, 0x20..=0x7e)),
             Self::Audit { name, .. } => is_name(name),
+            Self::Approve { reason } => {
+                let most = limits::POLICY_APPROVAL_CHARACTERS;
+                (1..=most).contains(&reason.chars().count()) && printable::is_printable(reason)
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use mandate_core::action::Action;
 use mandate_core::approval::ApprovalRequest;
 use mandate_core::chain::Identity;
 use mandate_core::decision::Forward;
+use mandate_core::policy::{Fault, Verdict};
+use support::policies::{Scripted, allow_with, approve, deny, note};
 
 const ARGUMENTS: &str = r#"{"amount":100}"#;
 
@@ -52,6 +54,43 @@ fn a_route_that_needs_one_does_so_for_every_action_that_needs_a_rule_or_is_liste
     assert_eq!(parameters, digest(r#"{"taskId":"1"}"#), "which task it is");
     let denied = record(&decision);
     assert_eq!(denied["approval"]["needed_by"], json!([{ "by": "route" }]));
+}
+
+/// Two policies, one of which allows what an approval allows.
+#[test]
+fn what_policies_want_approved_needs_one_approval_and_each_reason_is_recorded() {
+    let config = config_with(|c| {
+        c["policies"] = json!([{ "name": "amounts" }, { "name": "payees" }]);
+        c["routes"][0] = json!({
+            "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "*" }] }, "policies": ["amounts", "payees"],
+        });
+    });
+    let decide_by = |answer: Result<Verdict, Fault>, approvals: &[&str]| {
+        let amounts = allow_with(&[approve("more than 50"), note("a", "1")]);
+        let policies = Scripted::default().with("amounts", amounts).with("payees", answer);
+        let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+        decide(&mut gate, message(approvals), &call(ARGUMENTS))
+    };
+    let wants = || allow_with(&[approve("a new payee"), approve("at night")]);
+    let denied = decide_by(wants(), &[]);
+    assert_eq!((denied.reason(), problem(&denied).as_str()), (Some(Reason::ApprovalRequired), "no approval came"));
+    let needed_by = json!([
+        { "by": "policy", "reason": "more than 50" },
+        { "by": "policy", "reason": "a new payee" },
+        { "by": "policy", "reason": "at night" },
+    ]);
+    assert_eq!(record(&denied)["approval"]["needed_by"], needed_by);
+    let told = told(&denied, &config).to_string();
+    assert!(!told.contains("payee"), "a policy's words are not for the client: {told}");
+
+    let approval = sign(&claims(ARGUMENTS));
+    let allowed = decide_by(wants(), &[&approval]);
+    assert_eq!(allowed.reason(), None);
+    let record = record(&allowed);
+    assert_eq!(record["approval"]["needed_by"], needed_by);
+    assert_eq!(record["obligations"], json!([{ "name": "a", "value": "1" }]), "what is carried out");
+    // Nobody approves what a policy denies.
+    assert_eq!(decide_by(deny("closed"), &[&approval]).reason(), Some(Reason::PolicyDenied));
 }
 
 #[test]

@@ -39,6 +39,10 @@ struct Fake {
     heap: u32,
     fuel: u64,
     script: Rc<Script>,
+    /// How many it has: of an older contract, fewer.
+    obligation_cases: u8,
+    /// What the module says is linked, if it is something else.
+    list: Option<&'static str>,
     /// The images that it was put back to.
     restored: Rc<RefCell<Vec<u32>>>,
 }
@@ -49,7 +53,15 @@ impl Fake {
         + 'static,
     ) -> Self {
         let script = Rc::new(script);
-        Self { memory: vec![0; SIZE], heap: HEAP, fuel: u64::MAX, script, restored: Rc::default() }
+        Self {
+            memory: vec![0; SIZE],
+            heap: HEAP,
+            fuel: u64::MAX,
+            script,
+            obligation_cases: 3,
+            list: None,
+            restored: Rc::default(),
+        }
     }
 
     /// One that answers `check` as it is told, and is content with its settings.
@@ -125,7 +137,11 @@ impl PolicyMemory for Fake {
 
 impl Seam for Fake {
     fn linked(&self) -> Vec<u8> {
-        format!(r#"[{{"name":"guard","sha256":"{:0>64}"}}]"#, 7).into_bytes()
+        if let Some(list) = self.list {
+            return list.into();
+        }
+        let cases = self.obligation_cases;
+        format!(r#"[{{"name":"guard","sha256":"{:0>64}","obligation_cases":{cases}}}]"#, 7).into_bytes()
     }
 
     fn initialise(&mut self, _: u32) -> u32 {
@@ -344,14 +360,19 @@ fn a_log_is_bounded_and_one_line_stays_one_line() {
 
 /// Reads an answer of `check` that is made of these words at 1024.
 fn lifted(budget: u32, words: &[u32]) -> Result<Verdict, Fault> {
+    lifted_of(3, budget, words)
+}
+
+/// The same of a policy with so many cases of obligations.
+fn lifted_of(cases: u8, budget: u32, words: &[u32]) -> Result<Verdict, Fault> {
     let mut fake = Fake::checking(|_, _| Ok(0));
     fake.put(64, b"name");
     fake.put(72, b"value");
     fake.put(80, &[0xff, 0xfe]);
-    // Two obligations.
-    fake.words(2048, &[0, 64, 4, 72, 5, 1, 64, 4, 72, 5]);
+    // Three obligations; what follows the text of the last one is nobody's.
+    fake.words(2048, &[0, 64, 4, 72, 5, 1, 64, 4, 72, 5, 2, 72, 5, u32::MAX, u32::MAX]);
     fake.words(1024, words);
-    lift_verdict(&fake, 1024, budget)
+    lift_verdict(&fake, 1024, budget, cases)
 }
 
 #[test]
@@ -371,17 +392,54 @@ fn an_answer_that_breaks_a_rule_is_malformed() {
         let mut words = words.to_vec();
         if what.starts_with("an obligation") {
             words = vec![0, 1032, 1, 0, 0];
-            words.splice(2.., [1, 7, 64, 4, 64, 4]);
+            words.splice(2.., [1, 3, 64, 4, 64, 4]);
             words[1] = 1036;
         }
         assert_eq!(lifted(4096, &words), Err(Fault::Malformed), "{what}");
     }
-    assert_eq!(lift_verdict(&Fake::checking(|_, _| Ok(0)), 1026, 99), Err(Fault::Malformed), "askew");
+    assert_eq!(lift_verdict(&Fake::checking(|_, _| Ok(0)), 1026, 99, 3), Err(Fault::Malformed), "askew");
     assert_eq!(
-        lift_verdict(&Fake::checking(|_, _| Ok(0)), end - 4, 99),
+        lift_verdict(&Fake::checking(|_, _| Ok(0)), end - 4, 99, 3),
         Err(Fault::Malformed),
         "beyond the end"
     );
+}
+
+/// It can only be garbage: the policy does not know what it would say.
+#[test]
+fn a_case_that_came_after_the_policy_is_malformed() {
+    let approve = [0, 2048 + 40, 1, 0, 0];
+    assert_eq!(lifted_of(2, 4096, &approve), Err(Fault::Malformed));
+    let reason = "value".to_owned();
+    assert_eq!(lifted_of(3, 4096, &approve), Ok(Verdict::Allow(vec![Obligation::Approve { reason }])));
+    assert!(lifted_of(2, 4096, &[0, 2048, 2, 0, 0]).is_ok(), "what it has always known");
+
+    // The list in the module says how many there are.
+    let asks = |obligation_cases| {
+        let fake = Fake::checking(|fake, visit| {
+            fake.ask(visit, F::Drop, [1, 0, 0, 0])?;
+            fake.put(72, b"value");
+            fake.words(2048, &[2, 72, 5, 0, 0]);
+            Ok(fake.words(1024, &[0, 2048, 1, 0, 0]))
+        });
+        decided(Fake { obligation_cases, ..fake })
+    };
+    assert_eq!(record(&asks(2)), ("fault", Some("malformed")));
+    let decision = asks(3);
+    assert_eq!((record(&decision), decision.reason()), (("allow", None), Some(Reason::ApprovalRequired)));
+}
+
+#[test]
+fn a_list_of_policies_that_does_not_say_all_is_not_read() {
+    for (list, is_read) in [
+        (r#"[{"name":"guard","sha256":"00"}]"#, false),
+        (r#"[{"name":"guard","sha256":"00","obligation_cases":"3"}]"#, false),
+        (r#"[{"name":"guard","sha256":"00","obligation_cases":256}]"#, false),
+        (r#"[{"name":"guard","sha256":"00","obligation_cases":3}]"#, true),
+    ] {
+        let fake = Fake { list: Some(list), ..Fake::checking(abstains) };
+        assert_eq!(LinkedPolicies::new(fake).is_ok(), is_read, "{list}");
+    }
 }
 
 #[test]
@@ -390,10 +448,11 @@ fn an_answer_within_its_budget_is_read_and_one_byte_more_is_too_much() {
     let obligations = vec![
         Obligation::Header { name: field().0, value: field().1 },
         Obligation::Audit { name: field().0, value: field().1 },
+        Obligation::Approve { reason: field().1 },
     ];
     let denial = Verdict::Deny { code: field().0, message: field().1 };
     for (words, size, verdict) in [
-        (&[0, 2048, 2, 0, 0][..], 2 * (16 + 9), Verdict::Allow(obligations)),
+        (&[0, 2048, 3, 0, 0][..], 2 * (16 + 9) + 16 + 5, Verdict::Allow(obligations)),
         (&[0, 0, 0, 0, 0], 0, Verdict::Allow(Vec::new())),
         (&[1, 64, 4, 72, 5], 9, denial),
         (&[2, 0, 0, 0, 0], 0, Verdict::Abstain),
@@ -512,7 +571,8 @@ proptest! {
         let mut fake = Fake::checking(|_, _| Ok(0));
         fake.memory.truncate(512);
         fake.put(0, &bytes);
-        for result in [lift_verdict(&fake, at, budget).map(drop), lift_configured(&fake, at, budget).map(drop)] {
+        let verdicts = [0, 2, 3, u8::MAX].map(|cases| lift_verdict(&fake, at, budget, cases).map(drop));
+        for result in verdicts.into_iter().chain([lift_configured(&fake, at, budget).map(drop)]) {
             prop_assert!(matches!(result, Ok(()) | Err(Fault::Malformed | Fault::Output)));
         }
     }

@@ -350,12 +350,13 @@ pub fn strict_config() -> Config {
         c["issuers"].as_array_mut().unwrap().push(remote);
         c["delegation"] = json!({ "max_depth": 2 });
         c["resource_metadata"] = json!("https://tools.example/.well-known/oauth-protected-resource");
-        c["policies"] = json!([{ "name": "denier" }, { "name": "faulty" }]);
+        c["policies"] = json!([{ "name": "denier" }, { "name": "faulty" }, { "name": "careful" }]);
         c["routes"] = json!([
             { "match": { "path_prefix": "/v1" }, "scopes": ["tickets.read", "tickets.list"] },
             { "match": { "path_prefix": "/denied" }, "policies": ["denier"] },
             { "match": { "path_prefix": "/faulty" }, "policies": ["faulty"] },
             { "match": { "path_prefix": "/fresh" }, "scopes": ["tickets.read", "tickets.list"], "acr_values": ["phr", "mfa"], "max_age_s": 300 },
+            { "match": { "path_prefix": "/careful" }, "policies": ["careful"] },
             { "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "a", "arguments": { "/x": [1] } }], "body_bytes": 200 } },
         ]);
     })
@@ -365,7 +366,8 @@ pub fn strict_config() -> Config {
 pub fn strict_gate(config: Config) -> Gate {
     let policies = policies::Scripted::default()
         .with("denier", policies::deny("too-late"))
-        .with("faulty", Err(mandate_core::policy::Fault::Fuel));
+        .with("faulty", Err(mandate_core::policy::Fault::Fuel))
+        .with("careful", policies::allow_with(&[policies::approve("a new payee")]));
     Gate::new(config, Box::new(policies), [7; 16]).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -487,8 +489,7 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
-pub const PENDING: [Reason; 4] =
-    [Reason::AgentMismatch, Reason::ApprovalRequired, Reason::ApprovalInvalid, Reason::ApprovalUsed];
+pub const PENDING: [Reason; 3] = [Reason::AgentMismatch, Reason::ApprovalInvalid, Reason::ApprovalUsed];
 
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
@@ -541,6 +542,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         (Reason::ScopeInsufficient, get("/v1", &marked(json!({ "scope": "tickets.read" })))),
         (Reason::PolicyDenied, get("/denied", &marked(json!({})))),
         (Reason::PolicyFault, get("/faulty", &marked(json!({})))),
+        (Reason::ApprovalRequired, get("/careful", &marked(json!({})))),
         (Reason::RouteUnmatched, get("/other", &marked(json!({})))),
         (Reason::PathInvalid, get("/v1/%2e%2e/%2e%2e/x", &marked(json!({})))),
         (Reason::ConnectionInvalid, head("GET", "/v1", &[("connection", "upgrade, x-mandate-agent")])),

@@ -80,6 +80,10 @@ pub fn set_header(name: &str, value: &str) -> Obligation {
     Obligation::Header { name: name.to_owned(), value: value.to_owned() }
 }
 
+pub fn approve(reason: &str) -> Obligation {
+    Obligation::Approve { reason: reason.to_owned() }
+}
+
 pub fn note(name: &str, value: &str) -> Obligation {
     Obligation::Audit { name: name.to_owned(), value: value.to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use mandate_seam::wit;
+use mandate_seam::wit::{self, AddedCase};
 use wasmparser::{
     Validator,
     component_types::{
@@ -74,6 +74,16 @@ impl Contract {
             .ok_or_else(|| Refusal::NotGranted { name: shown(name), hint: hint(base) })
     }
 
+    /// The version that a component was made for, as the imported interface with what a policy returns is called; a component
+    /// that imports no such interface is held to today's.
+    pub(super) fn made_for<'n>(&self, imports: impl IntoIterator<Item = &'n str>) -> Version {
+        let named = imports.into_iter().find_map(|name| {
+            let (base, version) = split_version(name);
+            (base.strip_prefix(wit::PACKAGE) == Some(wit::TYPES)).then(|| Version::parse(version?))
+        });
+        named.flatten().unwrap_or(self.version)
+    }
+
     fn world(&self) -> Option<&ComponentType> {
         self.types().get(self.world)
     }
@@ -93,7 +103,7 @@ fn find_world(types: TypesRef<'_>) -> Option<ComponentTypeId> {
     }
 }
 
-/// `mandate:policy/request@0.1.0` without, and with only, its version.
+/// `mandate:policy/request@0.1.0` without, and only, its version.
 pub(super) fn split_version(name: &str) -> (&str, Option<&str>) {
     match name.split_once('@') {
         Some((base, version)) => (base, Some(version)),
@@ -102,7 +112,7 @@ pub(super) fn split_version(name: &str) -> (&str, Option<&str>) {
 }
 
 /// A released version of the contract; one in preparation (`0.2.0-draft`) is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     major: u32,
     minor: u32,
@@ -119,6 +129,12 @@ impl Version {
 
     pub(super) fn serves(self, component: Self) -> bool {
         (self.major, self.minor) == (component.major, component.minor) && component.patch <= self.patch
+    }
+
+    /// The cases that variants of the contract do not have in this version, but in a later one.
+    pub(super) fn later_cases(self) -> impl Iterator<Item = AddedCase> {
+        let is_later = move |added: &AddedCase| Version::parse(added.since).is_none_or(|since| since > self);
+        wit::ADDED_CASES.into_iter().filter(is_later)
     }
 }
 

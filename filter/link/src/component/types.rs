@@ -2,7 +2,8 @@
 //!
 //! The filter reads and writes values by the layouts that follow from the contract's types, so a component's types
 //! must be the very same, down to the order of cases and the names of fields. Each comparison descends both sides at
-//! once, and therefore never further than the contract goes.
+//! once, and therefore never further than the contract goes. Cases that a later version added behind the others change no
+//! layout, and a component of an earlier version must not have them.
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use wasmparser::{
     },
     types::TypesRef,
 };
+
+use mandate_seam::wit::AddedCase;
 
 use crate::refusal::shown;
 
@@ -56,6 +59,8 @@ pub(super) struct Comparison<'a> {
     pub(super) expected: TypesRef<'a>,
     /// The request, on both sides. No other resource is the contract's, however alike.
     pub(super) request: Option<(ResourceId, ResourceId)>,
+    /// Cases of the contract that are left out, for they are younger than the component. A name stands for one case only.
+    pub(super) later: Vec<AddedCase>,
 }
 
 impl Comparison<'_> {
@@ -103,7 +108,7 @@ impl Comparison<'_> {
         use ComponentDefinedType as D;
         let (found, expected) = (Shape::of(self.found, found), Shape::of(self.expected, expected));
         // The description of a shape is what of it is not a type in turn: its kind, and the names in it.
-        same(found.describe(), expected.describe())?;
+        same(found.describe(), self.describe_expected(&expected))?;
         let (Shape::Defined(found), Shape::Defined(expected)) = (found, expected) else { return Ok(()) };
         match (found, expected) {
             (D::Record(found), D::Record(expected)) => {
@@ -114,8 +119,9 @@ impl Comparison<'_> {
                 Ok(())
             }
             (D::Variant(found), D::Variant(expected)) => {
-                same_names(found.cases.keys(), expected.cases.keys())?;
-                for ((name, found), expected) in found.cases.iter().zip(expected.cases.values()) {
+                let expected = || expected.cases.iter().filter(|(name, _)| self.is_known(name));
+                same_names(found.cases.keys(), expected().map(|(name, _)| name))?;
+                for ((name, found), (_, expected)) in found.cases.iter().zip(expected()) {
                     self.payload(found.ty, expected.ty)
                         .map_err(|d| d.within(format!("in the case `{name}`")))?;
                 }
@@ -152,9 +158,18 @@ impl Comparison<'_> {
                 Err(Difference::new(Shape::of(self.found, found).describe(), "that there is nothing"))
             }
             (None, Some(expected)) => {
-                Err(Difference::new("empty", Shape::of(self.expected, expected).describe()))
+                Err(Difference::new("empty", self.describe_expected(&Shape::of(self.expected, expected))))
             }
         }
+    }
+
+    /// Whether the version that the component was made for has this case.
+    fn is_known(&self, case: &str) -> bool {
+        !self.later.iter().any(|added| added.case == case)
+    }
+
+    fn describe_expected(&self, shape: &Shape<'_>) -> String {
+        shape.describe_with(|case| self.is_known(case))
     }
 }
 
@@ -179,6 +194,11 @@ impl<'a> Shape<'a> {
     }
 
     fn describe(&self) -> String {
+        self.describe_with(|_| true)
+    }
+
+    /// With these cases of a variant only.
+    fn describe_with(&self, is_known: impl Fn(&str) -> bool) -> String {
         use ComponentDefinedType as D;
         match self {
             Self::Primitive(primitive) => format!("`{primitive}`"),
@@ -186,7 +206,8 @@ impl<'a> Shape<'a> {
                 format!("a record of {}", list(record.fields.keys().map(|name| name.as_str())))
             }
             Self::Defined(D::Variant(variant)) => {
-                format!("a variant of {}", list(variant.cases.keys().map(|name| name.as_str())))
+                let names = variant.cases.keys().map(|name| name.as_str());
+                format!("a variant of {}", list(names.filter(|name| is_known(name))))
             }
             Self::Defined(D::Enum(names)) => {
                 format!("an enum of {}", list(names.iter().map(|name| name.as_str())))

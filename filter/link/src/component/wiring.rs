@@ -8,7 +8,7 @@
 mod helpers;
 mod origin;
 
-use wasmparser::{CanonicalOption, ExternalKind, component_types::ResourceId, types::TypesRef};
+use wasmparser::{CanonicalOption, ExternalKind, types::TypesRef};
 
 use self::{
     helpers::Helpers,
@@ -18,6 +18,7 @@ use super::{
     PolicyExports, PolicyModule,
     core_module::CoreModule,
     declarations::{CoreInstance, Declarations, ExportOf, Function, at},
+    world::World,
 };
 use crate::lower::function_type;
 use crate::refusal::{ImportProblem, Refusal, Wiring, shown};
@@ -27,12 +28,12 @@ use mandate_seam::{HostFunction, wit};
 pub(super) fn read<'a>(
     component: &'a [u8],
     types: TypesRef<'_>,
-    request: Option<ResourceId>,
+    world: &World,
 ) -> Result<PolicyModule<'a>, Refusal> {
     let declarations = Declarations::read(component)?;
     let modules =
         declarations.modules.iter().map(|bytes| CoreModule::read(bytes)).collect::<Result<Vec<_>, _>>()?;
-    let origins = Origins { declarations: &declarations, modules: &modules, types, request };
+    let origins = Origins { declarations: &declarations, modules: &modules, types, request: world.request };
     let mut policy = Policy::find(&origins)?;
     policy.check_instances()?;
     policy.check_state()?;
@@ -40,7 +41,8 @@ pub(super) fn read<'a>(
     let helpers = Helpers::instantiate(&origins, policy.instance)?;
     let imports = policy.imports(&helpers)?;
     let module = *at(&declarations.modules, policy.module)?;
-    Ok(PolicyModule { module, imports, exports, start: helpers.into_calls() })
+    let (start, obligation_cases) = (helpers.into_calls(), world.obligation_cases);
+    Ok(PolicyModule { module, imports, exports, start, obligation_cases })
 }
 
 /// The instance that holds the policy's code.

@@ -7,30 +7,45 @@ use wasmparser::{
 };
 
 use super::{
-    contract::{Contract, contract, split_version},
+    contract::{Contract, Version, contract, split_version},
     declarations::sections,
     types::{Comparison, Difference},
 };
 use crate::refusal::{Refusal, shown};
-use mandate_seam::wit;
+use mandate_seam::{layout::obligation, wit};
 
 type Item<'a> = (&'a str, &'a ComponentItem);
 
-/// Checks the imports and exports of a component, and returns the resource in it that is the request.
-pub(super) fn check(component: &[u8], types: TypesRef<'_>) -> Result<Option<ResourceId>, Refusal> {
+/// What the world of a component says about it.
+pub(super) struct World {
+    /// The resource in it that is the request.
+    pub(super) request: Option<ResourceId>,
+    /// How many cases of `obligation` it has.
+    pub(super) obligation_cases: usize,
+}
+
+/// Checks the imports and exports of a component.
+pub(super) fn check(component: &[u8], types: TypesRef<'_>) -> Result<World, Refusal> {
     let contract = contract()?;
     let (imports, exports) = imports_and_exports(component, types)?;
     let request = request_of(types, imports.iter().copied());
-    let comparison = Comparison {
+    let requests = request.zip(request_of(contract.types(), contract.imports()));
+    let comparison = |version: Version| Comparison {
         found: types,
         expected: contract.types(),
-        request: request.zip(request_of(contract.types(), contract.imports())),
+        request: requests,
+        later: version.later_cases().collect(),
     };
+    let made_for = contract.made_for(imports.iter().map(|(name, _)| *name));
     for &(name, item) in &imports {
-        compare_item(&comparison, name, &item.ty, &contract.import(name)?.ty)?;
+        let expected = &contract.import(name)?.ty;
+        let version = split_version(name).1.and_then(Version::parse).unwrap_or(made_for);
+        compare_item(&comparison(version), name, &item.ty, expected)?;
     }
+    let comparison = comparison(made_for);
     check_exports(&comparison, contract, &exports)?;
-    Ok(request)
+    let later = comparison.later.iter().filter(|added| added.variant == wit::OBLIGATION).count();
+    Ok(World { request, obligation_cases: obligation::TYPE.parts.len().saturating_sub(later) })
 }
 
 fn check_exports(

@@ -35,7 +35,10 @@ fn everything() -> String {
     for (name, number) in passed::ALL.iter().chain(limits::ALL) {
         line!("{name} {number}");
     }
-    line!("list {} {}", list::SECTION, list::Element { name: "n", sha256: "d" });
+    line!("list {} {}", list::SECTION, list::Element { name: "n", sha256: "d", obligation_cases: 3 });
+    for added in wit::ADDED_CASES {
+        line!("{added:?}");
+    }
     for (file, text) in wit::FILES {
         line!("{file}");
         for text in text.lines() {

@@ -2,7 +2,8 @@
 //!
 //! An agent may pay invoices, but not any amount; it may deploy, but not to production. A scope opens the whole tool, and the
 //! configuration of a route admits arguments only value by value. This policy has a range for an amount, for each currency if
-//! there is one, and the environments that a tool may touch.
+//! there is one, and the environments that a tool may touch. An amount within its limit may still need an approval: from
+//! `approve_above` on, somebody has to say yes to this call.
 //!
 //! What cannot be read is denied: an amount that is missing, that is text, or that some servers would read differently. Tools
 //! that are not listed are not this policy's concern; which tools may be called at all is said by `mcp` of the route.
@@ -39,6 +40,8 @@ struct Amount {
     min: i64,
     /// The largest amount, where there is no currency.
     max: Option<i64>,
+    /// Larger amounts need an approval, where there is no currency.
+    approve_above: Option<i64>,
     /// The largest amount in each currency. No other currency may be used.
     currencies: Option<Currencies>,
 }
@@ -49,6 +52,16 @@ struct Currencies {
     /// JSON pointer to the argument.
     argument: String,
     max: BTreeMap<String, i64>,
+    /// Larger amounts need an approval, for each currency; in one that is not here none does.
+    #[serde(default)]
+    approve_above: BTreeMap<String, i64>,
+}
+
+/// What holds for the amount of one request.
+struct Limit<'s> {
+    max: i64,
+    approve_above: Option<i64>,
+    currency: Option<&'s str>,
 }
 
 /// An argument that must be one of some texts.
@@ -98,46 +111,64 @@ impl Policy for ArgumentLimits {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == name) else {
             return Verdict::abstain();
         };
-        let verdicts = [
-            tool.amount.as_ref().map(|amount| amount.check(request)),
-            tool.environment.as_ref().map(|environment| environment.check(request)),
-        ];
-        match verdicts.into_iter().flatten().find_map(Result::err) {
-            Some(denial) => denial,
-            None => Verdict::allow(),
+        let amount = tool.amount.as_ref().map_or(Ok(None), |amount| amount.check(request));
+        let environment = tool.environment.as_ref().map_or(Ok(()), |environment| environment.check(request));
+        match (amount, environment) {
+            (Err(denial), _) | (_, Err(denial)) => denial,
+            (Ok(Some(reason)), Ok(())) => Verdict::allow().with_approval(reason),
+            (Ok(None), Ok(())) => Verdict::allow(),
         }
     }
 }
 
 impl Amount {
-    fn check(&self, request: &Request) -> Result<(), Verdict> {
-        let max = match (&self.currencies, self.max) {
-            (Some(currencies), _) => currencies.max(request)?,
-            (None, Some(max)) => max,
+    /// Why the amount needs an approval, if it does.
+    fn check(&self, request: &Request) -> Result<Option<String>, Verdict> {
+        let limit = match (&self.currencies, self.max) {
+            (Some(currencies), _) => currencies.limit(request)?,
+            (None, Some(max)) => Limit { max, approve_above: self.approve_above, currency: None },
             // The settings were checked.
             (None, None) => return Err(too_large("there is no limit")),
         };
         let pointer = self.argument.as_str();
-        let (is_less, is_more) = match request.argument(pointer) {
-            Ok(Some(Claim::Integer(amount))) => (amount < self.min, amount > max),
-            Ok(Some(Claim::Float(amount))) => (amount < exact(self.min), amount > exact(max)),
+        let amount = match request.argument(pointer) {
+            Ok(Some(amount @ (Claim::Integer(_) | Claim::Float(_)))) => amount,
             Ok(_) => return Err(unreadable(format!("`{pointer}` is no number"))),
             Err(error) => return Err(unreadable(format!("`{pointer}`: {error:?}"))),
+        };
+        let is_more_than = |most: i64| match amount {
+            Claim::Integer(amount) => amount > most,
+            Claim::Float(amount) => amount > exact(most),
+            _ => true,
+        };
+        let is_less = match amount {
+            Claim::Integer(amount) => amount < self.min,
+            Claim::Float(amount) => amount < exact(self.min),
+            _ => true,
         };
         if is_less {
             return Err(Verdict::deny("amount_too_small", format!("`{pointer}` is less than {}", self.min)));
         }
-        if is_more { Err(too_large(&format!("`{pointer}` is more than {max}"))) } else { Ok(()) }
+        if is_more_than(limit.max) {
+            return Err(too_large(&format!("`{pointer}` is more than {}", limit.max)));
+        }
+        Ok(limit.approve_above.filter(|most| is_more_than(*most)).map(|most| match limit.currency {
+            Some(currency) => format!("the amount is more than {most} {currency}"),
+            None => format!("the amount is more than {most}"),
+        }))
     }
 }
 
 impl Currencies {
-    fn max(&self, request: &Request) -> Result<i64, Verdict> {
+    fn limit(&self, request: &Request) -> Result<Limit<'_>, Verdict> {
         let pointer = self.argument.as_str();
         let denied = |why: String| Verdict::deny("currency_not_allowed", format!("`{pointer}` {why}"));
         match request.argument(pointer) {
             Ok(Some(Claim::Text(currency))) => {
-                self.max.get(&currency).copied().ok_or_else(|| denied("has no limit".to_owned()))
+                let max = self.max.get_key_value(&currency);
+                let (currency, max) = max.ok_or_else(|| denied("has no limit".to_owned()))?;
+                let approve_above = self.approve_above.get(currency).copied();
+                Ok(Limit { max: *max, approve_above, currency: Some(currency) })
             }
             Ok(_) => Err(denied("is no text".to_owned())),
             Err(error) => Err(denied(format!("cannot be read: {error:?}"))),
@@ -210,6 +241,14 @@ impl Amount {
                 limit(format!("{at}/currencies/max{}", mandate_policy::pointer([currency])), *max);
             }
             pointer_problem(problems, &format!("{at}/currencies"), &currencies.argument);
+            for (currency, above) in &currencies.approve_above {
+                let at = format!("{at}/currencies/approve_above{}", mandate_policy::pointer([currency]));
+                approval_problem(problems, at, *above, currencies.max.get(currency).copied());
+            }
+        }
+        if let Some(above) = self.approve_above {
+            // With currencies there is no `max` to compare it with.
+            approval_problem(problems, format!("{at}/approve_above"), above, self.max);
         }
         if self.min < -LARGEST {
             problems.push(Problem::at(format!("{at}/min"), format!("must be at least -{LARGEST}")));
@@ -217,6 +256,17 @@ impl Amount {
         if self.max.is_some() == self.currencies.is_some() {
             problems.push(Problem::at(at, "needs either `max` or `currencies`"));
         }
+    }
+}
+
+/// An amount from which on there is an approval must be one that is allowed.
+fn approval_problem(problems: &mut Vec<Problem>, at: String, above: i64, max: Option<i64>) {
+    match max {
+        None => problems.push(Problem::at(at, "needs a `max` beside it")),
+        Some(max) if above >= max || above < -LARGEST => {
+            problems.push(Problem::at(at, format!("must be from -{LARGEST} to less than `max`, {max}")));
+        }
+        Some(_) => {}
     }
 }
 
@@ -238,7 +288,13 @@ mod tests {
                 "name": "payments.send",
                 "amount": { "argument": "/amount", "min": 1, "currencies": { "argument": "/currency", "max": { "EUR": 500, "JPY": 60000 } } },
             },
-            { "name": "disks.grow", "amount": { "argument": "/size/gb", "max": 100 } },
+            {
+                "name": "refunds.send",
+                "amount": { "argument": "/amount", "min": 1, "currencies": {
+                    "argument": "/currency", "max": { "EUR": 500, "JPY": 60000 }, "approve_above": { "EUR": 200 },
+                } },
+            },
+            { "name": "disks.grow", "amount": { "argument": "/size/gb", "max": 100, "approve_above": 50 } },
             { "name": "deploy", "environment": { "argument": "/env", "allowed": ["staging", "test"] } },
         ] }))
         .unwrap()
@@ -360,6 +416,24 @@ mod tests {
     }
 
     #[test]
+    fn a_large_amount_within_its_limit_needs_an_approval() {
+        let above = Verdict::allow().with_approval("the amount is more than 200 EUR");
+        for amount in [json!(201), json!(200.01), json!(500), json!(500.0)] {
+            let arguments = json!({ "amount": amount, "currency": "EUR" });
+            assert_eq!(call("refunds.send", arguments), above, "{amount}");
+        }
+        let above = Verdict::allow().with_approval("the amount is more than 50");
+        assert_eq!(call("disks.grow", json!({ "size": { "gb": 51 } })), above);
+        // No approval helps beyond the limit.
+        assert_denied("refunds.send", json!({ "amount": 501, "currency": "EUR" }), "amount_too_large");
+        for (amount, currency) in [(json!(200), "EUR"), (json!(199.99), "EUR"), (json!(60000), "JPY")] {
+            let arguments = json!({ "amount": amount, "currency": currency });
+            assert_eq!(call("refunds.send", arguments), Verdict::allow(), "{amount} {currency}");
+        }
+        assert_eq!(call("disks.grow", json!({ "size": { "gb": 50 } })), Verdict::allow());
+    }
+
+    #[test]
     fn other_tools_are_not_its_concern() {
         assert_eq!(call("search", json!({ "amount": 9999 })), Verdict::abstain());
     }
@@ -372,6 +446,10 @@ mod tests {
             { "name": "b", "amount": { "argument": "/a~2", "min": i64::MIN, "currencies": { "argument": "", "max": { "a/b": i64::MAX } } } },
             { "name": "c", "amount": { "argument": "/a", "max": 1, "currencies": { "argument": "/c", "max": {} } } },
             { "name": "d", "amount": { "argument": "/a" }, "environment": { "argument": "~", "allowed": [] } },
+            { "name": "e", "amount": { "argument": "/a", "max": 5, "approve_above": 5 } },
+            { "name": "f", "amount": { "argument": "/a", "approve_above": 1, "currencies": {
+                "argument": "/c", "max": { "EUR": 5 }, "approve_above": { "EUR": 6, "USD": 1 },
+            } } },
         ] });
         let problems = configure::<ArgumentLimits>(settings).unwrap_err();
         let mut pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
@@ -390,6 +468,10 @@ mod tests {
                 "/tools/3/amount",
                 "/tools/4/amount",
                 "/tools/4/environment/argument",
+                "/tools/5/amount/approve_above",
+                "/tools/6/amount/approve_above",
+                "/tools/6/amount/currencies/approve_above/EUR",
+                "/tools/6/amount/currencies/approve_above/USD",
             ]
         );
     }

@@ -3,74 +3,74 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `mandate:policy/request@0.1.1`
+// Imported Functions from `mandate:policy/request@0.1.2`
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.method")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.method")))
 extern void __wasm_import_request_method_request_method(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.path")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.path")))
 extern void __wasm_import_request_method_request_path(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.query")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.query")))
 extern void __wasm_import_request_method_request_query(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.authority")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.authority")))
 extern void __wasm_import_request_method_request_authority(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.header")))
 extern void __wasm_import_request_method_request_header(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header-values")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.header-values")))
 extern void __wasm_import_request_method_request_header_values(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.header-names")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.header-names")))
 extern void __wasm_import_request_method_request_header_names(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.principal")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.principal")))
 extern void __wasm_import_request_method_request_principal(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.agent")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.agent")))
 extern void __wasm_import_request_method_request_agent(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.depth")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.depth")))
 extern int32_t __wasm_import_request_method_request_depth(int32_t);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.hop")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.hop")))
 extern void __wasm_import_request_method_request_hop(int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.hop-kind")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.hop-kind")))
 extern void __wasm_import_request_method_request_hop_kind(int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.has-scope")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.has-scope")))
 extern int32_t __wasm_import_request_method_request_has_scope(int32_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.scopes")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.scopes")))
 extern void __wasm_import_request_method_request_scopes(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.claim")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.claim")))
 extern void __wasm_import_request_method_request_claim(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.claim-json")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.claim-json")))
 extern void __wasm_import_request_method_request_claim_json(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.route")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.route")))
 extern void __wasm_import_request_method_request_route(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.now")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.now")))
 extern int64_t __wasm_import_request_method_request_now(int32_t);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.action")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.action")))
 extern void __wasm_import_request_method_request_action(int32_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.argument")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.argument")))
 extern void __wasm_import_request_method_request_argument(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[method]request.arguments")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[method]request.arguments")))
 extern void __wasm_import_request_method_request_arguments(int32_t, uint8_t *);
 
-// Imported Functions from `mandate:policy/log@0.1.1`
+// Imported Functions from `mandate:policy/log@0.1.2`
 
-__attribute__((__import_module__("mandate:policy/log@0.1.1"), __import_name__("log")))
+__attribute__((__import_module__("mandate:policy/log@0.1.2"), __import_name__("log")))
 extern void __wasm_import_log_log(int32_t, uint8_t *, size_t);
 
 // Exported Functions from `policy`
@@ -144,6 +144,12 @@ void __wasm_export_exports_policy_check_post_return(uint8_t * arg0) {
               }
               break;
             }
+            case 2: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
           }
         }
         free(ptr);
@@ -181,7 +187,7 @@ static uint8_t RET_AREA[(6*sizeof(void*))];
 
 // Helper Functions
 
-__attribute__((__import_module__("mandate:policy/request@0.1.1"), __import_name__("[resource-drop]request")))
+__attribute__((__import_module__("mandate:policy/request@0.1.2"), __import_name__("[resource-drop]request")))
 extern void __wasm_import_request_request_drop(int32_t handle);
 
 void request_request_drop_own(request_own_request_t handle) {
@@ -306,6 +312,10 @@ void types_obligation_free(types_obligation_t *ptr) {
     }
     case 1: {
       types_field_free(&ptr->val.audit);
+      break;
+    }
+    case 2: {
+      policy_string_free(&ptr->val.approve);
       break;
     }
   }
@@ -884,12 +894,12 @@ uint8_t * __wasm_export_exports_policy_check(int32_t arg) {
       break;
     }
     case 1: {
-      const types_denial_t *payload2 = &(ret).val.deny;
+      const types_denial_t *payload3 = &(ret).val.deny;
       *((int8_t*)(ptr + 0)) = 1;
-      *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload2).code).len;
-      *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload2).code).ptr;
-      *((size_t*)(ptr + (4*sizeof(void*)))) = ((*payload2).message).len;
-      *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) ((*payload2).message).ptr;
+      *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload3).code).len;
+      *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((*payload3).code).ptr;
+      *((size_t*)(ptr + (4*sizeof(void*)))) = ((*payload3).message).len;
+      *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) ((*payload3).message).ptr;
       break;
     }
     case 2: {

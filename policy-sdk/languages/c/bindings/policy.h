@@ -178,12 +178,14 @@ typedef struct types_field_t {
   policy_string_t   value;
 } types_field_t;
 
-// An action that belongs to an allow.
+// An action that belongs to an allow. Further cases may follow the last one within 0.1: only a policy that returns one
+// needs to know it.
 typedef struct types_obligation_t {
   uint8_t tag;
   union {
     types_field_t     header;
     types_field_t     audit;
+    policy_string_t     approve;
   } val;
 } types_obligation_t;
 
@@ -191,6 +193,10 @@ typedef struct types_obligation_t {
 #define TYPES_OBLIGATION_HEADER 0
 // Add a field to the audit record.
 #define TYPES_OBLIGATION_AUDIT 1
+// Since 0.1.2. The request needs an approval: a signed yes to this action with these arguments. Without a valid
+// approval the request is denied (`approval_required`). The text says why, for the person who approves and for the
+// audit record: 1 to 256 characters, all of them printable.
+#define TYPES_OBLIGATION_APPROVE 2
 
 typedef struct {
   types_obligation_t *ptr;
@@ -252,7 +258,7 @@ typedef struct {
 
 typedef request_borrow_request_t policy_borrow_request_t;
 
-// Imported Functions from `mandate:policy/request@0.1.1`
+// Imported Functions from `mandate:policy/request@0.1.2`
 // The HTTP method as it was received: `GET`.
 extern void request_method_request_method(request_borrow_request_t self, policy_string_t *ret);
 // The normalised path without the query. Routes are matched against it, and the upstream receives it.
@@ -316,7 +322,7 @@ extern bool request_method_request_argument(request_borrow_request_t self, polic
 // names of version 1.0 and the ids of the path, and nothing of the query, which some servers read: see `query`.
 extern void request_method_request_arguments(request_borrow_request_t self, policy_string_t *ret);
 
-// Imported Functions from `mandate:policy/log@0.1.1`
+// Imported Functions from `mandate:policy/log@0.1.2`
 // Writes one line to the proxy's log. The host keeps at most 16 lines and 2048 bytes for one call of the policy, and
 // drops the rest. The function never fails.
 extern void log_log(log_level_t level, policy_string_t *message);

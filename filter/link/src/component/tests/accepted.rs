@@ -32,11 +32,24 @@ fn every_function_of_the_contract_is_found() {
 /// Its types are compared with those of today, so nothing of 0.1.0 was changed or removed.
 #[test]
 fn a_component_of_the_first_version_is_still_a_policy() {
-    let component = component_of(earlier_world());
+    let component = component_of(earlier_world("0.1.0", &[]));
     let mut imports = read(&component).unwrap().imports;
     imports.sort();
     let first = HostFunction::ALL.iter().position(|function| *function == HostFunction::Action).unwrap();
     assert_eq!(imports, HostFunction::ALL[..first]);
+}
+
+#[test]
+fn a_component_of_a_version_with_fewer_cases_is_still_a_policy() {
+    for (world, cases) in
+        [(earlier_world("0.1.0", &[]), 2), (earlier_world("0.1.1", &[]), 2), (world(&[]), 3)]
+    {
+        let component = component_of(world);
+        match read(&component) {
+            Ok(policy) => assert_eq!(policy.obligation_cases, cases),
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn imports_are_in_the_order_of_the_module_s_own_section() {
         .iter()
         .map(|function| {
             let (interface, name) = (function.interface(), function.name());
-            (format!("mandate:policy/{interface}@0.1.1"), name.to_owned())
+            (format!("mandate:policy/{interface}@0.1.2"), name.to_owned())
         })
         .collect();
     assert_eq!(found, named);
@@ -132,6 +145,10 @@ fn an_older_patch_of_the_contract_is_served_and_a_newer_one_is_not() {
     let served = |text| ours.serves(Version::parse(text).unwrap());
     assert!(served("0.3.2") && served("0.3.0"));
     assert!(!served("0.3.3") && !served("0.2.2") && !served("1.3.2") && !served("0.4.0"));
+    let later =
+        |text| Version::parse(text).unwrap().later_cases().map(|added| added.case).collect::<Vec<_>>();
+    assert_eq!((later("0.1.0"), later("0.1.1")), (vec!["approve"], vec!["approve"]));
+    assert_eq!((later("0.1.2"), later("0.1.3"), later("0.2.0")), (vec![], vec![], vec![]));
     for text in ["", "0.3", "0.3.2.1", "0.3.2-rc", "0.3.x", "0.3.-1"] {
         assert_eq!(Version::parse(text), None, "{text}");
     }

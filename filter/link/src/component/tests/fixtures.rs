@@ -19,7 +19,11 @@ fn code(text: &str) -> String {
 
 /// The contract's world, with its text edited.
 pub fn world(edits: &[(&str, &str)]) -> (Resolve, WorldId) {
-    let mut texts = wit::FILES.map(|(name, text)| (name, code(text)));
+    edited(wit::FILES, edits)
+}
+
+fn edited(files: Files, edits: &[(&str, &str)]) -> (Resolve, WorldId) {
+    let mut texts = files.map(|(name, text)| (name, code(text)));
     for (from, to) in edits {
         assert!(texts.iter().any(|(_, text)| text.contains(from)), "there is no `{from}` in the contract");
         texts.iter_mut().for_each(|(_, text)| *text = text.replace(from, to));
@@ -27,14 +31,38 @@ pub fn world(edits: &[(&str, &str)]) -> (Resolve, WorldId) {
     resolve(&texts)
 }
 
-/// The world of 0.1.0, as it was.
-pub fn earlier_world() -> (Resolve, WorldId) {
-    resolve(&[
-        ("world.wit", include_str!("../../../../seam/tests/contract-0.1.0/world.wit").to_owned()),
-        ("types.wit", include_str!("../../../../seam/tests/contract-0.1.0/types.wit").to_owned()),
-        ("request.wit", include_str!("../../../../seam/tests/contract-0.1.0/request.wit").to_owned()),
-        ("log.wit", include_str!("../../../../seam/tests/contract-0.1.0/log.wit").to_owned()),
-    ])
+/// The files of an earlier version, as they were.
+macro_rules! earlier {
+    ($version:literal) => {
+        (
+            $version,
+            [
+                (
+                    "world.wit",
+                    include_str!(concat!("../../../../seam/tests/contract-", $version, "/world.wit")),
+                ),
+                (
+                    "types.wit",
+                    include_str!(concat!("../../../../seam/tests/contract-", $version, "/types.wit")),
+                ),
+                (
+                    "request.wit",
+                    include_str!(concat!("../../../../seam/tests/contract-", $version, "/request.wit")),
+                ),
+                ("log.wit", include_str!(concat!("../../../../seam/tests/contract-", $version, "/log.wit"))),
+            ],
+        )
+    };
+}
+
+type Files = [(&'static str, &'static str); 4];
+
+const EARLIER: [(&str, Files); 2] = [earlier!("0.1.0"), earlier!("0.1.1")];
+
+/// The world of an earlier version, with its text edited.
+pub fn earlier_world(version: &str, edits: &[(&str, &str)]) -> (Resolve, WorldId) {
+    let (_, files) = EARLIER.into_iter().find(|(earlier, _)| *earlier == version).unwrap();
+    edited(files, edits)
 }
 
 /// A world of these sources, by the name of `policy`.

@@ -6,7 +6,7 @@ use wasmparser::{Payload, Validator, types::Types};
 
 use super::{
     super::{PolicyModule, read},
-    fixtures::{LONER, by_hand, component_around, component_of, world},
+    fixtures::{LONER, by_hand, component_around, component_of, earlier_world, world},
 };
 use crate::lower::function_type;
 use crate::refusal::Refusal;
@@ -67,20 +67,27 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The component with the contract's version of today in the names of its imports, where it has an earlier one: others compare
-/// names to the letter. Names in the module are nobody's but its own.
-fn of_today(component: &[u8]) -> Vec<u8> {
+/// The component with this version of the contract in the names of its imports, whichever they had: others compare names to the
+/// letter. Names in the module are nobody's but its own.
+fn of_version(component: &[u8], patch: u8) -> Vec<u8> {
     let mut component = component.to_vec();
-    while let Some(at) = component.windows(6).position(|bytes| bytes == b"@0.1.0") {
-        component[at + 5] = b'1';
+    for earlier in (b'0'..=b'2').filter(|earlier| *earlier != patch) {
+        let name = [b'@', b'0', b'.', b'1', b'.', earlier];
+        while let Some(at) = component.windows(name.len()).position(|bytes| bytes == name) {
+            component[at + 5] = patch;
+        }
     }
     component
 }
 
-/// What is accepted conforms to the contract in the eyes of others, too, and what was read of it is true.
+/// What is accepted conforms to the contract in the eyes of others, too, and what was read of it is true. Others know one
+/// version at a time: the last one with as many cases.
 fn check(component: &[u8], policy: &PolicyModule<'_>) {
-    let (resolve, world) = world(&[]);
-    wit_component::targets(&resolve, world, &of_today(component), false).unwrap();
+    let ((resolve, world), patch) = match policy.obligation_cases {
+        2 => (earlier_world("0.1.1", &[]), b'1'),
+        _ => (world(&[]), b'2'),
+    };
+    wit_component::targets(&resolve, world, &of_version(component, patch), false).unwrap();
     let (types, imports) = examine(policy.module);
     assert_eq!(imports.len(), policy.imports.len());
     for (function, host) in imports.into_iter().zip(&policy.imports) {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{MAX_COMPONENT_BYTES, contract::contract, read},
-    fixtures::{LONER, by_hand, component_around, component_of, edit, resolve, world},
+    fixtures::{LONER, by_hand, component_around, component_of, earlier_world, edit, resolve, world},
 };
 use crate::refusal::Refusal;
 use mandate_seam::wit;
@@ -44,7 +44,7 @@ fn the_linker_s_own_contract_can_be_read() {
     let imports: Vec<_> = contract.imports().map(|(name, _)| name).collect();
     let exports: Vec<_> = contract.exports().map(|(name, _)| name).collect();
     for interface in ["request", "log", "types"] {
-        assert!(imports.contains(&format!("mandate:policy/{interface}@0.1.1").as_str()), "{imports:?}");
+        assert!(imports.contains(&format!("mandate:policy/{interface}@0.1.2").as_str()), "{imports:?}");
     }
     assert_eq!(exports, ["describe", "configure", "check"]);
 }
@@ -128,7 +128,7 @@ fn what_is_not_granted_is_refused_with_what_to_do_instead() {
 fn an_interface_that_the_contract_does_not_have_is_refused() {
     let refusal = refusal_of(&[("interface log", "interface clock"), ("import log", "import clock")]);
     let Refusal::NotGranted { name, hint } = refusal else { panic!("{refusal:?}") };
-    assert_eq!(name, "mandate:policy/clock@0.1.1");
+    assert_eq!(name, "mandate:policy/clock@0.1.2");
     assert!(hint.contains("no such interface"), "{hint}");
 }
 
@@ -148,16 +148,16 @@ fn imports_that_are_no_interfaces_are_refused() {
 
 #[test]
 fn another_version_of_the_contract_is_refused() {
-    for version in ["0.2.0", "0.1.2", "1.0.0", "0.1.1-draft"] {
+    for version in ["0.2.0", "0.1.3", "1.0.0", "0.1.2-draft"] {
         let refusal = refusal_of(&[
-            ("package mandate:policy@0.1.1", &format!("package mandate:policy@{version}")),
+            ("package mandate:policy@0.1.2", &format!("package mandate:policy@{version}")),
             ("    @since(version = 0.1.0)\n", ""),
             ("@since(version = 0.1.0)\n", ""),
             ("    @since(version = 0.1.1)\n", ""),
         ]);
         let Refusal::Version { name, ours } = &refusal else { panic!("{refusal:?}") };
         assert!(name.ends_with(&format!("@{version}")), "{name}");
-        assert_eq!(ours, "0.1.1");
+        assert_eq!(ours, "0.1.2");
         assert!(refusal.to_string().contains(version), "{refusal}");
     }
 }
@@ -165,7 +165,7 @@ fn another_version_of_the_contract_is_refused() {
 #[test]
 fn an_unknown_function_of_an_interface_is_refused() {
     let refusal = refusal_of(&[("depth: func", "body: func")]);
-    let (interface, item) = ("mandate:policy/request@0.1.1".to_owned(), "[method]request.body".to_owned());
+    let (interface, item) = ("mandate:policy/request@0.1.2".to_owned(), "[method]request.body".to_owned());
     assert_eq!(refusal, Refusal::UnknownImport { interface, item });
 }
 
@@ -198,7 +198,7 @@ fn a_verdict_in_another_order_is_refused() {
         ("        abstain,", "        deny(denial),"),
         ("        hold,", "        abstain,"),
     ]);
-    assert_eq!(item, "`verdict` of `mandate:policy/types@0.1.1`");
+    assert_eq!(item, "`verdict` of `mandate:policy/types@0.1.2`");
     assert_eq!(
         difference,
         "it is a variant of `allow`, `abstain`, `deny`, and the contract says a variant of `allow`, `deny`, `abstain`"
@@ -206,10 +206,59 @@ fn a_verdict_in_another_order_is_refused() {
 }
 
 #[test]
+fn a_case_of_a_later_version_is_refused_and_one_of_the_own_version_is_not_missing() {
+    let approve = "        approve(string),\n";
+    let (item, without) = difference(&[(approve, "")]);
+    assert_eq!(item, "`obligation` of `mandate:policy/types@0.1.2`");
+    assert_eq!(
+        without,
+        "it is a variant of `header`, `audit`, and the contract says a variant of `header`, `audit`, `approve`"
+    );
+    let audit = "        audit(field),\n";
+    for version in ["0.1.0", "0.1.1"] {
+        for (case, expected) in [
+            (format!("{audit}{approve}"), "`header`, `audit`, `approve`"),
+            (format!("{approve}{audit}"), "`header`, `approve`, `audit`"),
+            (String::new(), "`header`"),
+        ] {
+            let refusal = refusal(&component_of(earlier_world(version, &[(audit, &case)])));
+            let Refusal::Type { item, difference } = refusal else { panic!("{refusal:?}") };
+            assert_eq!(item, format!("`obligation` of `mandate:policy/types@{version}`"));
+            let expected = format!(
+                "it is a variant of {expected}, and the contract says a variant of `header`, `audit`"
+            );
+            assert_eq!(difference, expected);
+        }
+    }
+    let (_, other) = difference(&[("approve(string)", "approve(field)")]);
+    assert!(other.contains("in the case `approve`, it is a record"), "{other}");
+}
+
+#[test]
+fn what_a_component_returns_is_held_to_the_first_version_that_it_names() {
+    let today = [
+        ("types@0.1.0", "types@0.1.2"),
+        (r#"(case "audit" $field)"#, r#"(case "audit" $field) (case "approve" string)"#),
+    ];
+    assert_eq!(read(&by_hand(&today)).unwrap().obligation_cases, 3);
+    let first = r#"(component
+        (import "mandate:policy/types@0.1.0" (instance
+            (type (record (field "name" string) (field "version" string) (field "summary" string)))
+            (export "description" (type (eq 0)))))"#;
+    let [version, case] = today;
+    let Refusal::Type { item, difference } = refusal(&by_hand(&[version, case, ("(component\n", first)]))
+    else {
+        panic!()
+    };
+    assert_eq!(item, "`check`");
+    assert!(difference.contains("`approve`, and the contract says"), "{difference}");
+}
+
+#[test]
 fn every_kind_of_type_that_lies_is_found() {
-    let types = "mandate:policy/types@0.1.1";
-    let request = "mandate:policy/request@0.1.1";
-    let log = "mandate:policy/log@0.1.1";
+    let types = "mandate:policy/types@0.1.2";
+    let request = "mandate:policy/request@0.1.2";
+    let log = "mandate:policy/log@0.1.2";
     for (edit, item, interface, words) in [
         (
             ("        code: string,", "        code: u32,"),

@@ -134,7 +134,8 @@ fn show(explained: &authoring::Explanation) -> Result<()> {
     } else {
         line(&table.to_string())?
     }
-    let CaseOutcome { verdict, code, message, headers, audit, fuel, refused, log } = &explained.outcome;
+    let CaseOutcome { verdict, code, message, headers, audit, approve, fuel, refused, log } =
+        &explained.outcome;
     for logged in log {
         line(&format!("it logged, {}: {}", logged.level, logged.message))?;
     }
@@ -149,6 +150,9 @@ fn show(explained: &authoring::Explanation) -> Result<()> {
     }
     for (name, value) in audit {
         line(&format!("the audit record gets {name}: {value}"))?;
+    }
+    for reason in approve {
+        line(&format!("it wants an approval: {reason}"))?;
     }
     match fuel {
         Some(fuel) => line(&format!("fuel: {fuel}")),

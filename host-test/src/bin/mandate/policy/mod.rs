@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 /// Write, build, test and inspect policies.
 ///
 /// A policy is a rule of your own, in WebAssembly. It is called for requests that passed every check of the token, the
-/// delegation chain and the scopes. It can deny them, add a header for the upstream, or a field to the audit record. It can
-/// read the request and the claims of the token, and nothing else.
+/// delegation chain and the scopes. It can deny them, ask for an approval, add a header for the upstream, or a field to the
+/// audit record. It can read the request and the claims of the token, and nothing else.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Policy {

@@ -63,6 +63,7 @@ The table is YAML. All members except `name` and `expect` are optional; comments
         verdict: allow
         headers: { tool: search }        # x-mandate-ext-tool; these and no others
         audit: { tool: search }          # the same
+        approve: [a tool that pays]      # why it wants an approval; the same
     - name: settings that are refused
       settings: { tools: 1 }
       expect: { refused: [/tools] }      # JSON pointers of the problems, these and no others";
