@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+use mandate_core::approval::{ApprovalRequest, digest_of};
+use mandate_core::chain::Identity;
 use mandate_core::config::Config;
 use mandate_core::limits;
 use mandate_core::reason::{Challenge, Reason};
@@ -163,6 +165,34 @@ fn the_problem_documents_that_are_shown_are_such_as_are_sent() {
 }
 
 #[test]
+fn the_approval_that_is_shown_has_the_digests_that_its_members_lead_to() {
+    let page = read("docs/approvals.md");
+    let shown = blocks(&page, "json").into_iter().find(|block| block.contains("\"decision\"")).unwrap();
+    let problem: Value = serde_json::from_str(shown).unwrap();
+    let reason = Reason::from_code(problem["code"].as_str().unwrap()).unwrap();
+    assert_eq!((&problem["detail"], &problem["status"]), (&json!(reason.detail()), &json!(reason.status())));
+    let who = |sub: &str| Identity { issuer: "https://idp.example".to_owned(), subject: sub.to_owned() };
+    let arguments = json!({ "amount": 100, "to": "bob" }).as_object().cloned().unwrap();
+    let (principal, agent, action) =
+        (who("user:alice"), who("agent:payer"), problem["approval"]["action"].clone());
+    let arguments = digest_of(&arguments).unwrap();
+    let made =
+        ApprovalRequest::new("https://tools.example", &principal, Some(&agent), action, arguments).unwrap();
+    assert_eq!(problem["approval"]["id"], made.id());
+    assert_eq!(problem["approval"]["arguments"], made.arguments());
+}
+
+/// What `host-test/tests/upstreams/approvals.rs` has an official client do.
+#[test]
+fn the_client_that_is_shown_in_the_page_of_approvals_is_the_one_that_is_tested() {
+    let client = read("host-test/tests/upstreams/servers/mcp_approval_client.py");
+    let page = read("docs/approvals.md");
+    let shown = blocks(&page, "python");
+    let called = shown.iter().find(|block| block.contains("def call_with_approval")).unwrap();
+    assert!(client.contains(called.trim()), "{called}");
+}
+
+#[test]
 fn the_test_table_that_is_shown_is_one() {
     let page = read("docs/policies.md");
     assert_eq!(cases::Table::parse(blocks(&page, "yaml")[0]).unwrap().cases.len(), 3);
@@ -199,8 +229,13 @@ macro_rules! named {
 #[test]
 fn every_limit_has_its_row_with_its_value() {
     let listed = named! {
+<<<<<<< HEAD
         JSON_DEPTH CHAIN_LINKS CHAIN_BYTES TOKEN_VALUES KID_BYTES IDENTITY_BYTES AUDIENCES SCOPES PATH_BYTES HOST_BYTES FORWARDED_CERTIFICATE_BYTES
         BODY_VALUES BODY_WAIT_MS BODY_COMPLETE_MS HELD_REQUESTS READ_RESPONSES READ_EVENT_BYTES SESSION_SECRET_BYTES MAX_SAFE_INTEGER ACTION_RULES ACR_VALUES
+=======
+        JSON_DEPTH TOKEN_VALUES KID_BYTES IDENTITY_BYTES AUDIENCES SCOPES PATH_BYTES HOST_BYTES
+        BODY_VALUES BODY_WAIT_MS BODY_COMPLETE_MS HELD_REQUESTS READ_RESPONSES READ_EVENT_BYTES SESSION_SECRET_BYTES MAX_SAFE_INTEGER ACTION_RULES ACR_VALUES APPROVAL_BYTES APPROVAL_VALUES APPROVERS
+>>>>>>> b142a26 (wip2)
         KEY_SET_BYTES KEY_SET_VALUES KEYS RSA_MIN_BITS RSA_MAX_BITS RSA_IN_MODULE_MAX_BITS UNKNOWN_KID_REFETCH_S
         KEYS_BACKOFF_MAX_MS KEYS_FETCH_GRACE_MS REPORTED_BYTES REPORTED_KEYS HOPS CLAIM_POINTERS
         WAITING_REQUESTS WAITING_BYTES WAITING_SOURCE_REQUESTS WAITING_SOURCE_BYTES SETTLE_AT_ONCE_US SETTLE_ONE_US
@@ -213,7 +248,7 @@ fn every_limit_has_its_row_with_its_value() {
     };
     // Defaults and ranges of members of the configuration stand there.
     let configurable = named! {
-        BODY_BYTES MAX_BODY_BYTES AUTHENTICATION_AGE_S
+        BODY_BYTES MAX_BODY_BYTES AUTHENTICATION_AGE_S DEFAULT_APPROVAL_LIFETIME_S MAX_APPROVAL_LIFETIME_S
         TOKEN_BYTES MIN_TOKEN_BYTES MAX_TOKEN_BYTES LONG_LIFETIME_S DEFAULT_CLOCK_SKEW_S MAX_CLOCK_SKEW_S DEFAULT_MAX_LIFETIME_S MAX_MAX_LIFETIME_S DEFAULT_MAX_DEPTH MAX_MAX_DEPTH
         DEFAULT_KEYS_TIMEOUT_MS KEYS_TIMEOUT_MS DEFAULT_KEYS_REFRESH_S KEYS_REFRESH_S DEFAULT_KEYS_STALE_S KEYS_STALE_S
         DEFAULT_DPOP_WINDOW_S DPOP_WINDOW_S DEFAULT_DPOP_NONCE_LIFETIME_S DPOP_NONCE_LIFETIME_S

@@ -16,6 +16,7 @@ mod support;
 #[cfg(test)]
 mod upstreams {
     mod a2a;
+    mod approvals;
     mod connection;
     mod dpop;
     mod gateway;

@@ -10,5 +10,5 @@
 mod request;
 mod signed;
 
-pub use request::{ApprovalRequest, NeededBy, digest_of};
+pub use request::{ApprovalRequest, NeededBy, digest_of, digest_of_text};
 pub use signed::{ApproverKey, HeldApproval, ParsedApproval, SignedApproval, TYPE, UsedApproval};

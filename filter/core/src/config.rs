@@ -334,7 +334,8 @@ impl Config {
     /// Whether anything may be used once only: proofs that have an id.
     #[must_use]
     pub fn uses_once(&self) -> bool {
-        [ProofKind::Dpop, ProofKind::Wpt].into_iter().any(|kind| self.accepts_proof(kind))
+        self.approvals.is_some()
+            || [ProofKind::Dpop, ProofKind::Wpt].into_iter().any(|kind| self.accepts_proof(kind))
     }
 
     /// Whether workers need a secret that all of them have: for sessions, or for nonces.

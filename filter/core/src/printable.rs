@@ -23,6 +23,12 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
 }
 
+/// The text with a space for each such character but the ends of its lines.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    text.split('\n').map(one_line).collect::<Vec<_>>().join("\n")
+}
+
 /// JSON with each such character escaped (RFC 8259 §7); in JSON without white space they stand in strings only.
 #[must_use]
 pub fn json(json: String) -> String {

@@ -181,6 +181,11 @@ fn every_denials_body_is_a_problem_with_the_members_of_the_design_and_no_others(
             expected.extend(["policy", "policy_code"]);
             expected.sort_unstable();
         }
+        // What must be approved.
+        if denied.decision.route().is_some_and(|route| route.entry().approval) {
+            expected.push("approval");
+            expected.sort_unstable();
+        }
         assert_eq!(members, expected, "{code}");
         assert_eq!(body["type"], "about:blank", "{code}");
         assert_eq!(body["status"], answer.status, "{code}");

@@ -182,6 +182,12 @@ pub fn mcp_client(url: &str, token: &str, mode: &str) -> String {
     python_client("mcp_client.py", &[url, token, mode])
 }
 
+/// What the same client prints when it calls a tool that somebody must approve, see `mcp_approval_client.py`. `key` is the approver's.
+pub fn mcp_approval_client(url: &str, token: &str, mode: &str, key: &Path) -> String {
+    let key = key.to_str().expect("a path that is text");
+    python_client("mcp_approval_client.py", &[url, token, mode, env!("CARGO_BIN_EXE_mandate"), key])
+}
+
 /// What the same client prints when it gets its tokens by itself, see `mcp_oauth_client.py`.
 pub fn mcp_oauth_client(url: &str, mode: &str, consents: &[&str]) -> Option<String> {
     Some(python_client("mcp_oauth_client.py", &[&[url, mode], consents].concat()))

@@ -84,7 +84,8 @@ impl ApprovalRequest {
         // The same action at another address is another one, and some servers read arguments from there too.
         members.extend(head.host().map(|host| ("host".to_owned(), host.as_str().into())));
         members.insert("path".to_owned(), path.as_str().into());
-        members.extend(path.query().map(|query| ("query".to_owned(), query.into())));
+        // A query is data, as arguments are, and stands in no record.
+        members.extend(path.query().map(|query| ("query".to_owned(), digest_of_text(query).into())));
         let arguments = digest_of(arguments)?;
         Self::new(audience, chain.principal(), chain.agent(), Value::Object(members), arguments)
     }
@@ -173,7 +174,12 @@ pub fn digest_of(arguments: &Map<String, Value>) -> Result<String, Unapprovable>
     digest(&Value::Object(arguments.clone()))
 }
 
+/// SHA-256 of a text, such as a query, in base64url.
+#[must_use]
+pub fn digest_of_text(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+}
+
 fn digest(value: &Value) -> Result<String, Unapprovable> {
-    let text = canonical(value).map_err(|_| Unapprovable::Number)?;
-    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(text)))
+    Ok(digest_of_text(&canonical(value).map_err(|_| Unapprovable::Number)?))
 }

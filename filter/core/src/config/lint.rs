@@ -1,6 +1,7 @@
 //! Valid settings that are probably mistakes.
 
 mod a2a;
+mod approvals;
 mod issuers;
 mod mcp;
 mod proofs;
@@ -29,6 +30,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         warnings.extend(issuers::no_scopes(config, index, route));
         mcp::warnings(index, route, &mut warnings);
         a2a::warnings(index, route, &mut warnings);
+        warnings.extend(approvals::unread_bodies(index, route));
         warnings.extend(wildcard(index, route));
         let max_depth = route.max_depth.unwrap_or(config.delegation.max_depth);
         if route.delegation_required && max_depth == 0 && needs_hop {

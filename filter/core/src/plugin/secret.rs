@@ -13,7 +13,7 @@ pub(super) const LONELY_SECRET: &str = "sessions of MCP are bound, and nonces of
                                VM, or give the plugin a `vm_id` of its own";
 
 /// What an operator is told if workers cannot share what was used.
-pub(super) const LONELY_MEMORY: &str = "each worker remembers for itself which proofs of possession were used: one can be used once with each worker of \
+pub(super) const LONELY_MEMORY: &str = "each worker remembers for itself which proofs of possession and approvals were used: one can be used once with each worker of \
                                this proxy while it is valid. Give the plugin a `vm_id` of its own";
 
 /// Why there is no secret.

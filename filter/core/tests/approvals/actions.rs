@@ -114,7 +114,7 @@ fn a_request_without_a_protocol_is_approved_by_method_host_path_and_query() {
     };
     let of = |action: Value| sign(&changed(claims("{}"), json!({ "action": action })));
     let approval = of(
-        json!({ "method": "DELETE", "host": "gate.example", "path": "/v1/tickets/7", "query": "force=1&a=%41" }),
+        json!({ "method": "DELETE", "host": "gate.example", "path": "/v1/tickets/7", "query": digest("force=1&a=%41") }),
     );
     let sent = |method, host, path| {
         decide_in(&mut new_gate(), request(method, host, path, &approval), None, &InModule, NOW).reason()

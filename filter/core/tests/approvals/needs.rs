@@ -131,7 +131,7 @@ fn on_a_route_without_a_protocol_the_answer_is_a_problem_with_the_same_member() 
     let decision = decide_in(&mut gate(config.clone()), request, None, &InModule, NOW);
     let body = told(&decision, &config);
     assert_eq!(body["code"], "approval_required");
-    assert_eq!(body["approval"]["action"], json!({ "method": "GET", "path": "/v1/x", "query": "y" }));
+    assert_eq!(body["approval"]["action"], json!({ "method": "GET", "path": "/v1/x", "query": digest("y") }));
     assert_eq!(body["approval"]["arguments"], digest("{}"));
 }
 

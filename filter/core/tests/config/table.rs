@@ -74,12 +74,12 @@ pub(crate) fn valid() -> Value {
             { "match": { "path_prefix": "/healthz", "methods": ["GET", "HEAD"] }, "anonymous": true },
             {
                 "match": { "path_prefix": "/v1/", "hosts": ["tools.example", "*.tools.example"] }, "scopes": ["tickets.read"], "max_depth": 2,
-                "acr_values": ["phr", "urn:example:mfa"], "max_age_s": 3600,
+                "acr_values": ["phr", "urn:example:mfa"], "max_age_s": 3600, "approval": true,
                 "policies": ["ticket-guard", "quiet"],
                 "mcp": {
                     "tools": [
                         {
-                            "name": "tickets.close", "scopes": ["tickets.write"], "max_depth": 0, "acr_values": ["phr"], "max_age_s": 300,
+                            "name": "tickets.close", "scopes": ["tickets.write"], "max_depth": 0, "acr_values": ["phr"], "max_age_s": 300, "approval": true,
                             "arguments": { "/env": ["staging", null], "/force": [false] }, "policies": ["quiet"]
                         },
                         { "name": "tickets.*" }
@@ -112,6 +112,15 @@ pub(crate) fn valid() -> Value {
             },
             { "name": "quiet", "policy": "ticket-guard", "mode": "shadow" }
         ],
+        "approvals": {
+            "audience": "https://tools.example", "max_lifetime_s": 600, "clock_skew_s": 20,
+            "approvers": [
+                { "issuer": "https://approve.example", "algorithms": ["ES256"], "keys": { "inline": { "keys": [] } } },
+                { "issuer": "https://second.example", "algorithms": ["EdDSA"], "keys": { "remote": {
+                    "cluster": "second", "uri": "https://second.example/jwks.json"
+                } } }
+            ]
+        },
         "upstream": { "forward_token": false, "identity_headers": true, "pass_headers": ["x-real-ip"] },
         "audit": { "log": "denied" },
         "resource_metadata": "https://tools.example/.well-known/oauth-protected-resource",
@@ -471,6 +480,8 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/routes/1/acr_values/0", json!("")),
         (Structural, "/routes/1/acr_values/0", json!(3)),
         (Structural, "/routes/1/acr_values/1", json!("phr")),
+        (Structural, "/routes/1/approval", json!("yes")),
+        (Structural, "/routes/1/mcp/tools/0/approval", json!(1)),
         (Structural, "/routes/1/max_age_s", json!(0)),
         (Structural, "/routes/1/max_age_s", json!(31_536_001)),
         (Structural, "/routes/1/max_age_s", json!("300")),
@@ -508,6 +519,27 @@ fn in_place() -> Vec<(Kind, &'static str, Value)> {
         (Structural, "/policies/0/limits/memory_bytes", json!(67_108_865)),
         (Structural, "/policies/0/limits/output_bytes", json!(0)),
         (Structural, "/policies/0/limits/output_bytes", json!(65_537)),
+        // Approvals.
+        (Structural, "/approvals", json!(null)),
+        (Structural, "/approvals", json!([])),
+        (Structural, "/approvals/approver", json!({})),
+        (Structural, "/approvals/audience", json!("")),
+        (Structural, "/approvals/audience", json!(["https://tools.example"])),
+        (Structural, "/approvals/audience", json!("two words")),
+        (Structural, "/approvals/max_lifetime_s", json!(0)),
+        (Structural, "/approvals/max_lifetime_s", json!(86_401)),
+        (Structural, "/approvals/clock_skew_s", json!(61)),
+        (Structural, "/approvals/approvers", json!([])),
+        (Structural, "/approvals/approvers", json!({})),
+        (Structural, "/approvals/approvers/0", json!("https://approve.example")),
+        (Structural, "/approvals/approvers/0/audience", json!("https://tools.example")),
+        (Structural, "/approvals/approvers/0/issuer", json!("")),
+        (Semantic, "/approvals/approvers/1/issuer", json!("https://approve.example")),
+        (Structural, "/approvals/approvers/0/algorithms", json!([])),
+        (Structural, "/approvals/approvers/0/algorithms/0", json!("HS256")),
+        (Structural, "/approvals/approvers/0/algorithms/0", json!("none")),
+        (Structural, "/approvals/approvers/0/keys", json!({})),
+        (Structural, "/approvals/approvers/1/keys/remote/uri", json!("second.example")),
         // Upstream and audit.
         (Structural, "/upstream/forward_tokens", json!(true)),
         (Structural, "/upstream/forward_token", json!(1)),
@@ -524,6 +556,8 @@ fn elsewhere() -> Vec<Row> {
     let row = |kind, at, to, pointers| Row { kind, at, to, pointers };
     let depth_and_route = json!({ "max_depth": 1 });
     let slow = json!({ "cluster": "idp", "uri": "https://idp.example/k", "refresh_s": 7200 });
+    let approver = |index: usize| json!({ "issuer": format!("a{index}"), "algorithms": ["ES256"], "keys": { "inline": { "keys": [] } } });
+    let many_approvers: Vec<Value> = (0..17).map(approver).collect();
     let many_routes = vec![json!({ "match": { "path_prefix": "/" }, "anonymous": true }); 4097];
     let many_policies: Vec<Value> = (0..65).map(|index| json!({ "name": format!("p{index}") })).collect();
     let resource = |url: &str| json!({ "resource": url, "authorization_servers": ["https://idp.example"] });
@@ -583,6 +617,11 @@ fn elsewhere() -> Vec<Row> {
         row(Structural, "", Some(json!([])), &[""]),
         row(Structural, "", Some(json!(null)), &[""]),
         row(Structural, "", Some(json!({})), &["/issuers", "/routes"]),
+        row(Semantic, "/approvals", None, &["/routes/1/mcp/tools/0/approval", "/routes/1/approval"]),
+        row(Structural, "/approvals/audience", None, &["/approvals/audience"]),
+        row(Structural, "/approvals/approvers", None, &["/approvals/approvers"]),
+        row(Structural, "/approvals/approvers", Some(json!(many_approvers)), &["/approvals/approvers"]),
+        row(Structural, "/approvals/approvers/0/keys", None, &["/approvals/approvers/0/keys"]),
         row(Structural, "/issuers", None, &["/issuers"]),
         row(Structural, "/routes", None, &["/routes"]),
         row(Structural, "/issuers/0/issuer", None, &["/issuers/0/issuer"]),
@@ -641,6 +680,7 @@ fn elsewhere() -> Vec<Row> {
                 "/routes/1/max_depth",
                 "/routes/1/acr_values",
                 "/routes/1/max_age_s",
+                "/routes/1/approval",
                 "/routes/1/policies",
                 "/routes/1/mcp",
             ],

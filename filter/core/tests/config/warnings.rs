@@ -54,6 +54,23 @@ fn what_is_allowed_but_seldom_meant_is_pointed_at() {
 }
 
 #[test]
+fn bodies_that_nobody_can_approve_are_pointed_at() {
+    let of = |methods: Value, members: Value| {
+        let mut route = json!({ "match": { "path_prefix": "/v1", "methods": methods }, "scopes": ["a"], "approval": true });
+        if methods.is_null() {
+            route["match"].as_object_mut().unwrap().remove("methods");
+        }
+        route.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        routes(json!([route]))
+    };
+    assert_eq!(of(json!(null), json!({})), ["/routes/0/approval"]);
+    assert_eq!(of(json!(["GET", "POST"]), json!({})), ["/routes/0/approval"]);
+    assert_eq!(of(json!(["GET", "DELETE"]), json!({})), Vec::<String>::new());
+    assert_eq!(of(json!(null), json!({ "mcp": { "tools": [{ "name": "*" }] } })), Vec::<String>::new());
+    assert_eq!(of(json!(null), json!({ "approval": false })), Vec::<String>::new());
+}
+
+#[test]
 fn a_resource_that_misleads_clients_is_pointed_at() {
     let at = "/protected_resources/0";
     for (member, to, places) in [
@@ -352,7 +369,11 @@ fn rules_for_a2a_that_never_apply_are_pointed_at() {
 #[test]
 fn proofs_that_are_of_no_use_or_of_less_than_it_seems_are_pointed_at() {
     let pointers = |change: &dyn Fn(&mut Value)| {
+<<<<<<< HEAD
         let mut document = valid();
+=======
+        let mut document = whole();
+>>>>>>> b142a26 (wip2)
         change(&mut document);
         let found = warned(&document).into_iter();
         found.filter(|pointer| pointer.starts_with("/proofs")).collect::<Vec<_>>()

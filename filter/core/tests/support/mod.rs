@@ -414,6 +414,7 @@ fn proof_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
     denials
 }
 
+<<<<<<< HEAD
 /// The denial of a chain whose second link grants more than its first.
 fn chain_denial(mark: &Value) -> Denied {
     let holder = Private::new(Algorithm::EdDsa, 4);
@@ -439,6 +440,49 @@ fn chain_denial(mark: &Value) -> Denied {
     let headers = [("authorization", authorization.as_str()), ("x-delegation-chain", root.as_str())];
     let decision = decide(&mut strict_gate(config.clone()), head("GET", "/v1", &headers));
     Denied { reason: Reason::DelegationWidened, decision, config: Some(config) }
+=======
+/// Denials for want of an approval that holds.
+fn approval_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
+    let approver = Private::new(Algorithm::EdDsa, 4);
+    let config = config(|c| {
+        let keys = json!({ "inline": { "keys": [approver.jwk()] } });
+        c["approvals"] = json!({
+            "audience": AUDIENCE,
+            "approvers": [{ "issuer": "https://approve.example", "algorithms": ["EdDSA"], "keys": keys }],
+        });
+        c["routes"][0]["approval"] = json!(true);
+    });
+    let token = marked(json!({ "act": null }));
+    let principal: Value = serde_json::from_slice(&unb64(token.split('.').nth(1).unwrap())).unwrap();
+    let claims = json!({
+        "iss": "https://approve.example", "aud": AUDIENCE, "iat": NOW_S, "exp": NOW_S + 60, "jti": "marker-approval",
+        "principal": { "iss": ISSUER, "sub": principal["sub"] }, "agent": null,
+        "action": { "method": "GET", "path": "/v1" }, "arguments": b64(sha2::Sha256::digest("{}")),
+    });
+    let header = json!({ "typ": "mandate-approval+jwt", "alg": "EdDSA" }).to_string();
+    let approval = |path: &str| {
+        let claims = with(claims.clone(), json!({ "action": { "method": "GET", "path": path } }));
+        sign_texts(&approver, Algorithm::EdDsa, &header, &claims.to_string())
+    };
+    let (good, other) = (approval("/v1"), approval("/marker"));
+    let rows = [
+        (Reason::ApprovalRequired, vec![None]),
+        (Reason::ApprovalInvalid, vec![Some(&other)]),
+        (Reason::ApprovalUsed, vec![Some(&good), Some(&good)]),
+    ];
+    let deny = |(reason, approvals): (Reason, Vec<Option<&String>>)| {
+        let mut gate = gate(config.clone());
+        let decisions = approvals.into_iter().map(|approval| {
+            let authorization = format!("Bearer {token}");
+            let mut headers = vec![("authorization", authorization.as_str())];
+            headers.extend(approval.map(|approval| ("mandate-approval", approval.as_str())));
+            decide(&mut gate, head("GET", "/v1", &headers))
+        });
+        let decision = decisions.last().unwrap();
+        Denied { reason, decision, config: Some(config.clone()) }
+    };
+    rows.into_iter().map(deny).collect()
+>>>>>>> b142a26 (wip2)
 }
 
 /// Shared memory that another worker always wrote just before.
@@ -489,7 +533,11 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
+<<<<<<< HEAD
 pub const PENDING: [Reason; 3] = [Reason::AgentMismatch, Reason::ApprovalInvalid, Reason::ApprovalUsed];
+=======
+pub const PENDING: [Reason; 2] = [Reason::DelegationWidened, Reason::AgentMismatch];
+>>>>>>> b142a26 (wip2)
 
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
@@ -599,7 +647,11 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
     denials.push(Denied { reason: Reason::Internal, decision: *decision, config: Some(config) });
 
     denials.extend(proof_denials(&marked));
+<<<<<<< HEAD
     denials.push(chain_denial(mark));
+=======
+    denials.extend(approval_denials(&marked));
+>>>>>>> b142a26 (wip2)
 
     let decision = Decision::refusal("decision-1".to_owned(), NOW, Reason::ConfigInvalid);
     denials.push(Denied { reason: Reason::ConfigInvalid, decision, config: None });

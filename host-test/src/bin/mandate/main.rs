@@ -1,5 +1,6 @@
 //! `mandate`: the tool of operators, authors and testers.
 
+mod approve;
 mod build;
 mod bundle;
 mod check;
@@ -44,6 +45,7 @@ enum Command {
     Check(check::Check),
     Decide(decide::Decide),
     Token(token::Token),
+    Approve(Box<approve::Approve>),
     Policy(policy::Policy),
 }
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Decide(decide) => decide.run(),
         Command::Token(token) => token.run(),
+        Command::Approve(approve) => approve.run(),
         Command::Policy(policy) => policy.run(),
     };
     match result {

@@ -315,14 +315,14 @@ impl Verify {
     }
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
+pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(name).ok_or_else(|| {
         let known: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
         format!("use one of {}", known.join(", "))
     })
 }
 
-fn claim(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn claim(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((name.to_owned(), value))
