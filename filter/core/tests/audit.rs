@@ -120,11 +120,8 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::PolicyDenied
                 | Reason::PolicyFault
                 | Reason::ApprovalRequired
-<<<<<<< HEAD
-=======
                 | Reason::ApprovalInvalid
                 | Reason::ApprovalUsed
->>>>>>> b142a26 (wip2)
         );
         for member in ["chain", "depth", "token"] {
             assert_eq!(record.get(member).is_some(), verified, "{}: {member}", denied.reason);

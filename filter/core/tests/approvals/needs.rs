@@ -73,7 +73,10 @@ fn what_policies_want_approved_needs_one_approval_and_each_reason_is_recorded() 
     };
     let wants = || allow_with(&[approve("a new payee"), approve("at night")]);
     let denied = decide_by(wants(), &[]);
-    assert_eq!((denied.reason(), problem(&denied).as_str()), (Some(Reason::ApprovalRequired), "no approval came"));
+    assert_eq!(
+        (denied.reason(), problem(&denied).as_str()),
+        (Some(Reason::ApprovalRequired), "no approval came")
+    );
     let needed_by = json!([
         { "by": "policy", "reason": "more than 50" },
         { "by": "policy", "reason": "a new payee" },

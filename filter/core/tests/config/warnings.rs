@@ -369,11 +369,7 @@ fn rules_for_a2a_that_never_apply_are_pointed_at() {
 #[test]
 fn proofs_that_are_of_no_use_or_of_less_than_it_seems_are_pointed_at() {
     let pointers = |change: &dyn Fn(&mut Value)| {
-<<<<<<< HEAD
         let mut document = valid();
-=======
-        let mut document = whole();
->>>>>>> b142a26 (wip2)
         change(&mut document);
         let found = warned(&document).into_iter();
         found.filter(|pointer| pointer.starts_with("/proofs")).collect::<Vec<_>>()

@@ -414,7 +414,6 @@ fn proof_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
     denials
 }
 
-<<<<<<< HEAD
 /// The denial of a chain whose second link grants more than its first.
 fn chain_denial(mark: &Value) -> Denied {
     let holder = Private::new(Algorithm::EdDsa, 4);
@@ -440,7 +439,8 @@ fn chain_denial(mark: &Value) -> Denied {
     let headers = [("authorization", authorization.as_str()), ("x-delegation-chain", root.as_str())];
     let decision = decide(&mut strict_gate(config.clone()), head("GET", "/v1", &headers));
     Denied { reason: Reason::DelegationWidened, decision, config: Some(config) }
-=======
+}
+
 /// Denials for want of an approval that holds.
 fn approval_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
     let approver = Private::new(Algorithm::EdDsa, 4);
@@ -482,7 +482,6 @@ fn approval_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
         Denied { reason, decision, config: Some(config.clone()) }
     };
     rows.into_iter().map(deny).collect()
->>>>>>> b142a26 (wip2)
 }
 
 /// Shared memory that another worker always wrote just before.
@@ -533,11 +532,7 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
 }
 
 /// Reasons that nothing is denied for yet.
-<<<<<<< HEAD
-pub const PENDING: [Reason; 3] = [Reason::AgentMismatch, Reason::ApprovalInvalid, Reason::ApprovalUsed];
-=======
-pub const PENDING: [Reason; 2] = [Reason::DelegationWidened, Reason::AgentMismatch];
->>>>>>> b142a26 (wip2)
+pub const PENDING: [Reason; 1] = [Reason::AgentMismatch];
 
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
@@ -647,11 +642,8 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
     denials.push(Denied { reason: Reason::Internal, decision: *decision, config: Some(config) });
 
     denials.extend(proof_denials(&marked));
-<<<<<<< HEAD
     denials.push(chain_denial(mark));
-=======
     denials.extend(approval_denials(&marked));
->>>>>>> b142a26 (wip2)
 
     let decision = Decision::refusal("decision-1".to_owned(), NOW, Reason::ConfigInvalid);
     denials.push(Denied { reason: Reason::ConfigInvalid, decision, config: None });
