@@ -166,21 +166,20 @@ impl Prover {
             true => Ok(()),
             false => Err(denial(Reason::ProofUnsupported, Some(kind), ProofProblem::NotAccepted)),
         };
-        let mut possession = Possession::nothing();
         // A token of a workload without its proof is nobody's, whatever the configuration says of proofs.
         match (binding.workload(), scheme) {
-            (Some(key), Scheme::Wpt) => {
-                self.workload(token, key, asked)?;
-                possession.kinds.push(ProofKind::Wpt);
+            (Some(_), Scheme::Bearer | Scheme::Dpop) => {
+                return Err(required(Some(ProofKind::Wpt), ProofProblem::NoWorkloadProof));
             }
-            (Some(_), _) => return Err(required(Some(ProofKind::Wpt), ProofProblem::NoWorkloadProof)),
             (None, Scheme::Wpt) => return Err(not_of_workload()),
             (None, _) if mode == ProofMode::None => {
                 let evidence = Evidence::Claim { claim: "cnf".into(), problem: ClaimProblem::Bound };
                 return Err(Denial::new(Reason::ClaimInvalid, evidence));
             }
-            (None, _) => {}
+            (None, _) | (Some(_), Scheme::Wpt) => {}
         }
+        let mut possession = Possession::nothing();
+        // Before a proof is used up.
         if let Some(certificate) = binding.certificate() {
             accepts(ProofKind::Mtls)?;
             mtls::check(certificate, asked.peer)?;
@@ -192,15 +191,17 @@ impl Prover {
                 possession.wants_nonce = self.dpop(token, thumbprint, asked)?;
                 possession.kinds.push(ProofKind::Dpop);
             }
+            // A request has one proof in `authorization`.
             (Some(_), Scheme::Wpt) => {
-                return Err(denial(
-                    Reason::ProofUnsupported,
-                    Some(ProofKind::Dpop),
-                    ProofProblem::NotAccepted,
-                ));
+                let problem = ProofProblem::NotAccepted;
+                return Err(denial(Reason::ProofUnsupported, Some(ProofKind::Dpop), problem));
             }
             (None, Scheme::Dpop) => return Err(required(Some(ProofKind::Dpop), ProofProblem::NotBoundSo)),
             (None, Scheme::Bearer | Scheme::Wpt) => {}
+        }
+        if let Some(key) = binding.workload() {
+            self.workload(token, key, asked)?;
+            possession.kinds.push(ProofKind::Wpt);
         }
         match possession.kinds.is_empty() {
             true => Err(denial(Reason::ProofUnsupported, None, ProofProblem::UnknownBinding)),

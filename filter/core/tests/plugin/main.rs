@@ -152,6 +152,14 @@ fn scenarios() -> Vec<Scenario> {
     let good = request(&token(json!({ "act": { "sub": "agent" } })));
     let bad = request(&token(json!({ "exp": 1 })));
     let trailers = pairs(&[("x-mandate-chain", "mallory"), ("checksum", "1")]);
+    let mut bound = audited.clone();
+    bound["issuers"][0]["proof"] = json!("if_bound");
+    bound["issuers"][0]["proof_kinds"] = json!(["mtls"]);
+    bound["issuers"][0]["agent"] = json!({ "from": "act", "agree": ["certificate"] });
+    let bound_to = |certificate: u8| {
+        let cnf = json!({ "x5t#S256": support::b64([certificate; 32]) });
+        request(&token(json!({ "act": { "sub": "agent" }, "cnf": cnf })))
+    };
     let scenario = |name, config: &Value, headers: &[(String, String)]| Scenario {
         name,
         config: config.clone(),
@@ -214,6 +222,8 @@ fn scenarios() -> Vec<Scenario> {
         },
         scenario("allowed", &audited, &good),
         Scenario { trailers: trailers.clone(), ..scenario("allowed, with trailers", &audited, &good) },
+        scenario("allowed, with its certificate", &bound, &bound_to(1)),
+        scenario("denied, with another certificate", &bound, &bound_to(2)),
         scenario("denied", &audited, &bad),
         scenario("without a configuration", &json!({ "nonsense": 1 }), &good),
         Scenario { keys: Some(("200", jwks())), trailers, ..scenario("waits for keys", &remote, &good) },
@@ -238,6 +248,7 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
             (
                 "allowed"
                 | "allowed, with trailers"
+                | "allowed, with its certificate"
                 | "waits for keys"
                 | "a message, allowed"
                 | "a message of A2A, allowed"
@@ -262,6 +273,10 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 assert_eq!(code, "claim_invalid");
                 record("deny");
                 assert_eq!(proxy.counted("mandate.decisions.deny.claim_invalid"), 1);
+            }
+            ("denied, with another certificate", Became::Answered(401, code)) => {
+                assert_eq!(code, "proof_invalid");
+                record("deny");
             }
             (
                 "a message, denied"

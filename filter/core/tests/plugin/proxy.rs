@@ -163,6 +163,8 @@ impl Host for Proxy {
         self.call("proxy_get_property")?;
         Ok(match path {
             "plugin_vm_id" => b"mandate".to_vec(),
+            "connection\0sha256_peer_certificate_digest" => "01".repeat(32).into_bytes(),
+            "connection\0uri_san_peer_certificate" => b"agent".to_vec(),
             path => {
                 assert_eq!(path, "source\0address");
                 b"192.0.2.1:4711".to_vec()

@@ -10,7 +10,7 @@ use support::{unb64, vectors};
 const AGENT: &str = "spiffe://prod.example/agent";
 
 /// A connection whose client has this certificate: its number, and the URI in it.
-struct Connection(Result<Option<(u8, &'static str)>, ConnectionFailed>);
+pub(crate) struct Connection(pub(crate) Result<Option<(u8, &'static str)>, ConnectionFailed>);
 
 impl SignatureVerifier for Connection {
     fn verify(

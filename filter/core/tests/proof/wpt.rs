@@ -465,6 +465,27 @@ fn the_scheme_is_unsupported_where_no_trust_domain_is_configured() {
 }
 
 #[test]
+fn a_token_of_a_workload_that_is_bound_to_a_certificate_too_needs_both() {
+    let jwk = workload_jwk(&agent_key());
+    let wit = wit_of(json!({}), json!({ "cnf": { "jwk": jwk, "x5t#S256": b64([1; 32]) } }));
+    let mut gate = workloads();
+    let mut decided = |certificate| {
+        let connection = mtls::Connection(Ok(certificate));
+        decide_in(&mut gate, sent(&wpt(&wit), &[(WIT, &wit)]), &connection, NOW).reason()
+    };
+    assert_eq!(decided(None), Some(Reason::ProofRequired));
+    assert_eq!(decided(Some((2, ""))), Some(Reason::ProofInvalid));
+    // The proof was not used up by those.
+    assert_eq!(decided(Some((1, ""))), None);
+    assert_eq!(decided(Some((1, ""))), Some(Reason::ProofReplayed));
+    // A second proof by another key has no place in such a request.
+    let jwk = workload_jwk(&agent_key());
+    let wit = wit_of(json!({}), json!({ "cnf": { "jwk": jwk, "jkt": thumbprint(&agent_key()) } }));
+    let decision = decide(&mut workloads(), sent(&wpt(&wit), &[(WIT, &wit)]));
+    assert_eq!(decision.reason(), Some(Reason::ProofUnsupported));
+}
+
+#[test]
 fn the_workload_is_principal_and_agent() {
     let wit = wit();
     let decision = decide(&mut workloads(), sent(&wpt(&wit), &[(WIT, &wit)]));
