@@ -109,6 +109,7 @@ fn every_denial_is_recorded_with_its_reason_and_a_chain_only_if_it_was_verified(
                 | Reason::ProofReplayed
                 | Reason::ProofNonceRequired
                 | Reason::ReplayMemoryFull
+                | Reason::AgentMismatch
                 | Reason::AuthenticationInsufficient
                 | Reason::ScopeInsufficient
                 | Reason::ActionDenied

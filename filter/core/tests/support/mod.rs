@@ -350,13 +350,12 @@ pub fn strict_config() -> Config {
         c["issuers"].as_array_mut().unwrap().push(remote);
         c["delegation"] = json!({ "max_depth": 2 });
         c["resource_metadata"] = json!("https://tools.example/.well-known/oauth-protected-resource");
-        c["policies"] = json!([{ "name": "denier" }, { "name": "faulty" }, { "name": "careful" }]);
+        c["policies"] = json!([{ "name": "denier" }, { "name": "faulty" }]);
         c["routes"] = json!([
             { "match": { "path_prefix": "/v1" }, "scopes": ["tickets.read", "tickets.list"] },
             { "match": { "path_prefix": "/denied" }, "policies": ["denier"] },
             { "match": { "path_prefix": "/faulty" }, "policies": ["faulty"] },
             { "match": { "path_prefix": "/fresh" }, "scopes": ["tickets.read", "tickets.list"], "acr_values": ["phr", "mfa"], "max_age_s": 300 },
-            { "match": { "path_prefix": "/careful" }, "policies": ["careful"] },
             { "match": { "path_prefix": "/mcp" }, "mcp": { "tools": [{ "name": "a", "arguments": { "/x": [1] } }], "body_bytes": 200 } },
         ]);
     })
@@ -366,8 +365,7 @@ pub fn strict_config() -> Config {
 pub fn strict_gate(config: Config) -> Gate {
     let policies = policies::Scripted::default()
         .with("denier", policies::deny("too-late"))
-        .with("faulty", Err(mandate_core::policy::Fault::Fuel))
-        .with("careful", policies::allow_with(&[policies::approve("a new payee")]));
+        .with("faulty", Err(mandate_core::policy::Fault::Fuel));
     Gate::new(config, Box::new(policies), [7; 16]).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -439,6 +437,16 @@ fn chain_denial(mark: &Value) -> Denied {
     let headers = [("authorization", authorization.as_str()), ("x-delegation-chain", root.as_str())];
     let decision = decide(&mut strict_gate(config.clone()), head("GET", "/v1", &headers));
     Denied { reason: Reason::DelegationWidened, decision, config: Some(config) }
+}
+
+/// The denial of an agent whose client has another name.
+fn mismatch_denial(marked: &dyn Fn(Value) -> String) -> Denied {
+    let mut config = strict_config();
+    config.issuers[0].agent.agree = issuer(|i| i["agent"] = json!({ "agree": ["client"] })).agent.agree;
+    let authorization = format!("Bearer {}", marked(json!({ "act": { "sub": "marker-agent" } })));
+    let request = head("GET", "/v1", &[("authorization", &authorization)]);
+    let decision = decide(&mut strict_gate(config.clone()), request);
+    Denied { reason: Reason::AgentMismatch, decision, config: Some(config) }
 }
 
 /// Denials for want of an approval that holds.
@@ -531,9 +539,6 @@ impl mandate_core::keys::SignatureVerifier for BrokenVerifier {
     }
 }
 
-/// Reasons that nothing is denied for yet.
-pub const PENDING: [Reason; 1] = [Reason::AgentMismatch];
-
 /// One denial per reason, each from a request through the machine but one: without a configuration there is no
 /// machine, so [`Reason::ConfigInvalid`] is a refusal. `mark` is put over the accepted claims of every token that has a say.
 pub fn denials(mark: &Value) -> Vec<Denied> {
@@ -585,7 +590,6 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
         (Reason::ScopeInsufficient, get("/v1", &marked(json!({ "scope": "tickets.read" })))),
         (Reason::PolicyDenied, get("/denied", &marked(json!({})))),
         (Reason::PolicyFault, get("/faulty", &marked(json!({})))),
-        (Reason::ApprovalRequired, get("/careful", &marked(json!({})))),
         (Reason::RouteUnmatched, get("/other", &marked(json!({})))),
         (Reason::PathInvalid, get("/v1/%2e%2e/%2e%2e/x", &marked(json!({})))),
         (Reason::ConnectionInvalid, head("GET", "/v1", &[("connection", "upgrade, x-mandate-agent")])),
@@ -643,6 +647,7 @@ pub fn denials(mark: &Value) -> Vec<Denied> {
 
     denials.extend(proof_denials(&marked));
     denials.push(chain_denial(mark));
+    denials.push(mismatch_denial(&marked));
     denials.extend(approval_denials(&marked));
 
     let decision = Decision::refusal("decision-1".to_owned(), NOW, Reason::ConfigInvalid);
