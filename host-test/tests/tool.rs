@@ -202,6 +202,7 @@ fn demo(engine: &str) {
     let rows: Value = serde_json::from_str(&desk.ok(&["demo", "--engine", engine, "--json"])).unwrap();
     let rows = rows.as_array().unwrap();
     assert!(rows.len() >= 27 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
+    assert_readme_shows(rows);
     let decided: Vec<&str> = rows.iter().map(|row| row["got"].as_str().unwrap()).collect();
     for must in [
         "allow",
@@ -217,6 +218,24 @@ fn demo(engine: &str) {
         "deny: proof_replayed",
     ] {
         assert!(decided.contains(&must), "{must} not in {decided:?}");
+    }
+}
+
+/// What the README shows of the demo is what it prints, in its order.
+fn assert_readme_shows(rows: &[Value]) {
+    let readme = include_str!("../../README.md");
+    let all = rows.len();
+    let cells = ["case", "expected", "got", "seen"];
+    let mut printed = rows.iter().map(|row| cells.map(|cell| row[cell].as_str().unwrap()));
+    let mut shown = 0;
+    for line in readme.lines().filter(|line| line.starts_with("│ ✓")) {
+        let cells: Vec<&str> = line.trim_matches('│').split('┆').map(str::trim).collect();
+        assert!(printed.any(|row| row == cells[1..]), "not printed, or not in this place: {line}");
+        shown += 1;
+    }
+    assert!(shown > 10, "{shown} rows are shown");
+    for said in [format!("{all} of {all} came out"), format!("{shown} of the {all} rows")] {
+        assert!(readme.contains(&said), "the README does not say `{said}`");
     }
 }
 

@@ -70,7 +70,13 @@ impl Reading {
             advice.push("the token is bound to no key, and `proof` is `required`: have the issuer give the client tokens that are bound (`cnf`)".to_owned());
         }
         if self.routes.iter().any(|route| route.needs_proof) {
-            advice.push("each request needs a proof of the key that the token is bound to: `mandate token proof` makes one, and `mandate decide` decides on a request with it".to_owned());
+            let how = match claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some()) {
+                true => {
+                    ": `mandate token proof` makes one, and `mandate decide` decides on a request with it"
+                }
+                false => "",
+            };
+            advice.push(format!("each request needs a proof of the key that the token is bound to{how}"));
         }
         let something_is_wrong = !problems.is_empty() || lacks_scope;
         if something_is_wrong && entry.provider == Provider::Rfc9068 {
