@@ -204,6 +204,33 @@ fn everything_else_must_allow_the_request_first() {
 }
 
 #[test]
+fn what_a_policy_in_shadow_wants_is_not_needed() {
+    let config = config_with(|c| {
+        c["policies"] = json!([{ "name": "careful", "mode": "shadow" }]);
+        c["routes"][0]["policies"] = json!(["careful"]);
+    });
+    let policies = Scripted::default().with("careful", allow_with(&[approve("a new payee")]));
+    let mut gate = Gate::new(config, Box::new(policies), [7; 16]).unwrap();
+    let list = call("{}").replace("pay", "list");
+    assert_eq!(decide(&mut gate, message(&[]), &list).reason(), None);
+}
+
+#[test]
+fn where_nobody_can_approve_nobody_does() {
+    let mut config = document();
+    config.as_object_mut().unwrap().remove("approvals");
+    config["policies"] = json!([{ "name": "careful" }]);
+    config["routes"] = json!([{ "match": { "path_prefix": "/mcp" }, "policies": ["careful"], "mcp": { "tools": [{ "name": "*" }] } }]);
+    let policies = Scripted::default().with("careful", allow_with(&[approve("a new payee")]));
+    let config = parse_config(&config);
+    let mut gate = Gate::new(config.clone(), Box::new(policies), [7; 16]).unwrap();
+    let denied = decide(&mut gate, message(&[&sign(&claims(ARGUMENTS))]), &call(ARGUMENTS));
+    assert_eq!(denied.reason(), Some(Reason::ApprovalRequired));
+    assert_eq!(problem(&denied), "no approval can be given: there are no `approvals`");
+    assert_eq!(told(&denied, &config)["error"]["data"].get("approval"), None);
+}
+
+#[test]
 fn another_letter_case_does_not_lead_round_an_approval() {
     let config = config_with(|c| {
         c["routes"] = json!([
