@@ -5,6 +5,7 @@
 
 use crate::{NOW, PATH, Setup, headers};
 use mandate_harness::{Filter, Request, VerifySignature, Vm};
+use mandate_host::tokens::Algorithm;
 use serde_json::{Value, json};
 use wasmtime::error::Context as _;
 use wasmtime::{Result, ensure};
@@ -90,6 +91,24 @@ pub fn tool_call_body(tool: &str, bytes: usize) -> String {
     let arguments = json!({ "env": "staging", "id": 7, "lines": lines });
     let params = json!({ "name": tool, "arguments": arguments });
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
+}
+
+/// What a request takes with a new proof, whose token was seen before with another one.
+///
+/// # Errors
+/// If it is not let through.
+pub fn bound(module: &[u8], setup: &Setup, algorithm: Algorithm, signatures: VerifySignature) -> Result<u64> {
+    let client = setup.bound_client(algorithm, NOW)?;
+    let mut counter = Counter::new(module, &client.configuration, signatures)?;
+    let mut one = || {
+        let [authorization, proof] = client.authorization_at(NOW)?;
+        let mut headers = headers(&authorization);
+        headers.push(("dpop".to_owned(), proof.into_bytes()));
+        counter.request(headers)
+    };
+    one()?;
+    one()?;
+    one()
 }
 
 /// What the first request of a token takes.

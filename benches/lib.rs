@@ -5,7 +5,7 @@ pub mod count;
 pub mod policy;
 pub mod proxy;
 
-use mandate_host::tokens::{Algorithm, Claims, Hop, SigningKey, TokenBuilder, TokenError, jwks};
+use mandate_host::tokens::{Algorithm, Claims, DpopProof, Hop, SigningKey, TokenBuilder, TokenError, jwks};
 use mandate_host::{filter_build, paths};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -99,18 +99,58 @@ impl Setup {
         agents: usize,
         serial: u64,
     ) -> Result<String, TokenError> {
-        let agents = (0..agents).map(|index| Hop::new(ISSUER, &format!("agent:{index}")));
-        let claims = Claims::new()
-            .issuer(ISSUER)
-            .audience(AUDIENCE)
-            .subject(SUBJECT)
-            .client_id("bench")
-            .scope(scope)
-            .valid_from(now.cast_signed(), 3000)
-            .id(&format!("bench-{serial}"))
-            .delegation(agents);
-        Ok(format!("Bearer {}", TokenBuilder::new(claims).sign(&self.key)?))
+        Ok(format!("Bearer {}", TokenBuilder::new(claims(scope, now, agents, serial)).sign(&self.key)?))
     }
+
+    /// A client whose token is bound to a new key of `algorithm`, issued at a time, and the configuration that asks for its proofs.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn bound_client(&self, algorithm: Algorithm, now: u64) -> Result<BoundClient, TokenError> {
+        let key = SigningKey::generate(algorithm, "client")?;
+        let claims = claims("tickets.read tickets.write repo.read", now, 3, 0).bound_to(&key)?;
+        let token = TokenBuilder::new(claims).sign(&self.key)?;
+        let mut configuration = self.configuration.clone();
+        configuration["issuers"][0]["proof"] = json!("required");
+        configuration["proofs"] = json!({ "external_uris": [AUDIENCE], "dpop": { "algorithms": [algorithm.name()], "window_s": 300 } });
+        Ok(BoundClient { key, token, configuration })
+    }
+}
+
+/// A client whose token is bound to its key.
+#[derive(Debug)]
+pub struct BoundClient {
+    key: SigningKey,
+    token: String,
+    /// The plugin configuration.
+    pub configuration: Value,
+}
+
+impl BoundClient {
+    /// The values of `authorization`, which is always the same, and of `dpop`, a new proof for a `GET` of [`PATH`].
+    ///
+    /// # Errors
+    /// If the proof cannot be signed.
+    pub fn authorization_at(&self, now: u64) -> Result<[String; 2], TokenError> {
+        let address = format!("{AUDIENCE}{PATH}");
+        let proof =
+            DpopProof::new("GET", &address, now.cast_signed()).of_token(&self.token).sign(&self.key)?;
+        Ok([format!("DPoP {}", self.token), proof])
+    }
+}
+
+/// The claims of every token.
+fn claims(scope: &str, now: u64, agents: usize, serial: u64) -> Claims {
+    let agents = (0..agents).map(|index| Hop::new(ISSUER, &format!("agent:{index}")));
+    Claims::new()
+        .issuer(ISSUER)
+        .audience(AUDIENCE)
+        .subject(SUBJECT)
+        .client_id("bench")
+        .scope(scope)
+        .valid_from(now.cast_signed(), 3000)
+        .id(&format!("bench-{serial}"))
+        .delegation(agents)
 }
 
 /// The headers of a request beside the credential, as many as a small client sends.

@@ -6,7 +6,7 @@
 )]
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use mandate_benches::count::{first_sight, known, tool_call};
+use mandate_benches::count::{bound, first_sight, known, tool_call};
 use mandate_benches::proxy::bundle::{five_policies, with_three_policies};
 use mandate_benches::{NOW, Setup, headers};
 use mandate_harness::VerifySignature;
@@ -33,6 +33,14 @@ fn main() -> Result<()> {
     for bytes in [1024, 65_536] {
         let taken = tool_call(FILTER, &setup, bytes)?;
         rows.push((format!("known token, a tool call of about {bytes} bytes"), taken));
+    }
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
+        let (by, signatures) = match algorithm {
+            Algorithm::EdDsa => ("in the module", VerifySignature::Absent),
+            _ => ("by the proxy", VerifySignature::Real),
+        };
+        let taken = bound(FILTER, &setup, algorithm, signatures)?;
+        rows.push((format!("known token with a new DPoP proof, {algorithm}, verified {by}"), taken));
     }
     for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
         let setup = Setup::new(algorithm)?;

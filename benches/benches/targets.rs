@@ -91,6 +91,9 @@ fn main() -> Result<()> {
     for (algorithm, target) in [(Algorithm::Es256, 1.1), (Algorithm::Rs256, 1.1), (Algorithm::EdDsa, 0.9)] {
         rows.push(bed.first_sight(algorithm, target)?);
     }
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
+        bed.bound(algorithm)?;
+    }
     for bytes in [1024, 65_536] {
         rows.push(bed.tool_call(bytes)?);
     }
@@ -215,6 +218,39 @@ impl Bed {
         println!("first sight of a token, {algorithm}\n\n{}\n", race.table(1));
         let what = format!("first sight of a token, {algorithm}, against jwt_authn");
         Ok(Row::at_most(&what, target, race.ratio(2, 1), "", 2))
+    }
+
+    /// A known token that is bound to a key, with a new proof in every request. Envoy has no filter that verifies proofs, so there is no
+    /// target: what it adds is printed.
+    fn bound(&self, algorithm: Algorithm) -> Result<()> {
+        let setup = Setup::new(Algorithm::Es256)?;
+        let start = now()?;
+        let client = setup.bound_client(algorithm, start)?;
+        let plain = self.file("plain.wasm", FILTER)?;
+        let mut race = Race::new(vec![
+            self.lane("no filter", &answering())?,
+            self.lane("mandate", &with_module(&plain, &client.configuration))?,
+        ]);
+        let rounds = (self.options.rounds / ROUNDS_PER_NEW_ROUND).max(1);
+        for round in 0..rounds + WARM_UP {
+            eprint!("\rproofs, {algorithm}: round {} of {} ", round + 1, rounds + WARM_UP);
+            let now = now()?;
+            let wire = || -> Result<Vec<u8>> {
+                let [authorization, proof] = client.authorization_at(now)?;
+                Ok(request("GET", PATH, &format!("{authorization}\r\ndpop: {proof}"), 8))
+            };
+            let wires = (0..TURN).map(|_| wire()).collect::<Result<Vec<_>>>()?;
+            race.round(&wires.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            if round + 1 == WARM_UP {
+                race.forget();
+            }
+        }
+        eprint!("\r{:30}\r", "");
+        println!(
+            "a known token that is bound to a key, with a new DPoP proof, {algorithm}\n\n{}\n",
+            race.table(1)
+        );
+        Ok(())
     }
 
     /// Calls of an MCP tool, with a rule on arguments and a policy that looks at one.
