@@ -1,5 +1,11 @@
 //! Proofs of possession through the real module: two workers of a proxy, what they share, and what the client is told.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "proofs/envoy.rs"]
 mod envoy;
