@@ -59,7 +59,7 @@ impl Desk {
     }
 
     fn approve(&self, asked: &Value, extra: &[&str]) -> Output {
-        let command = ["approve", "-", "--key", "key.json", "--issuer", APPROVER];
+        let command = ["approve", "-", "--yes", "--key", "key.json", "--issuer", APPROVER];
         tool(&self.folder, &[&command, extra].concat(), &asked.to_string())
     }
 
@@ -211,11 +211,14 @@ fn a_key_in_pem_needs_its_algorithm() {
     let key = std::fs::read_to_string(desk.folder.path().join("key.json")).unwrap();
     let key = mandate_host::tokens::SigningKey::from_private_jwk(&key).unwrap();
     let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.to_der().unwrap());
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    // RFC 7468 §2: lines of 64 characters.
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
     std::fs::write(desk.folder.path().join("key.pem"), pem).unwrap();
     let (_, record) = desk.asked("GET", "/v1", None);
     let run = |extra: &[&str]| {
-        let command = ["approve", "-", "--key", "key.pem", "--issuer", APPROVER];
+        let command = ["approve", "-", "--yes", "--key", "key.pem", "--issuer", APPROVER];
         tool(&desk.folder, &[&command, extra].concat(), &record.to_string())
     };
     let without = run(&[]);

@@ -311,14 +311,15 @@ impl Flow {
         let action = facts.message.as_ref().and_then(|message| message.action.as_ref());
         // What everybody may do who may use the route is nothing to approve.
         let by_route = chain.route().entry().approval && !action.is_some_and(Action::is_open);
+        let by_rule = facts.message.as_ref().is_some_and(|message| !message.approved_by.is_empty());
+        if !(by_route || by_rule || obligations.iter().any(|it| it.approval_reason().is_some())) {
+            return Ok(());
+        }
         let by_rules = facts.message.iter().flat_map(|message| message.approved_by.iter().cloned());
         let by_policies = obligations.iter().filter_map(Obligation::approval_reason);
         let by_policies = by_policies.map(|reason| NeededBy::Policy { reason: reason.to_owned() });
         let needed_by: Vec<NeededBy> =
             by_route.then_some(NeededBy::Route).into_iter().chain(by_rules).chain(by_policies).collect();
-        if needed_by.is_empty() {
-            return Ok(());
-        }
         let path = facts.path.as_ref().ok_or(Reason::Internal)?;
         let request = gate.to_approve(chain, &self.head, path, action);
         let about = facts.approval.insert(Box::new(ApprovalFacts { needed_by, ..ApprovalFacts::default() }));

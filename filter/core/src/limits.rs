@@ -106,12 +106,12 @@ pub const APPROVERS: usize = 16;
 pub const DEFAULT_APPROVAL_LIFETIME_S: u64 = 600;
 /// Largest `approvals.max_lifetime_s`: a day.
 pub const MAX_APPROVAL_LIFETIME_S: u64 = 24 * 3600;
-/// Parts of the memory of used proofs and approvals. A sender has one of the groups of parts.
+/// Parts of the memory of used proofs, and of that of used approvals.
 pub const REPLAY_SLOTS: usize = 4096;
-/// Groups of these parts, so that no sender takes all room.
-pub const REPLAY_GROUPS: usize = 16;
 /// Most uses that one part remembers at the same time.
 pub const REPLAY_SLOT_USES: usize = 64;
+/// Most of these of one sender, so that none takes all room.
+pub const REPLAY_OWNER_USES: usize = 8;
 /// How often a worker tries to write a part that other workers write at the same time.
 pub const REPLAY_ATTEMPTS: usize = 16;
 

@@ -246,5 +246,6 @@ fn asks_at_least(route: &Route, other: &Route) -> bool {
             && route.proof >= other.proof
             && route.authentication.covers(&other.authentication)
             && route.approval >= other.approval
-            && (route.rules() == other.rules() || other.rules().is_none() && !route.has_public_card())
+            && (route.rules() == other.rules()
+                || other.rules().is_none() && !route.has_public_card() && !other.approval)
 }

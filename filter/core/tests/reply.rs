@@ -104,8 +104,7 @@ const TABLE: [(&str, u16, Option<&str>); 47] = [
 ];
 
 /// The reasons of that table whose request came, or should come, with the scheme `DPoP`.
-const WITH_DPOP: [&str; 5] =
-    ["proof_unsupported", "proof_required", "proof_invalid", "proof_replayed", "proof_nonce_required"];
+const WITH_DPOP: [&str; 4] = ["proof_required", "proof_invalid", "proof_replayed", "proof_nonce_required"];
 
 #[test]
 fn the_table_of_the_design_names_every_reason_once() {

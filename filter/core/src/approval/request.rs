@@ -82,7 +82,11 @@ impl ApprovalRequest {
             }
         };
         // The same action at another address is another one, and some servers read arguments from there too.
-        members.extend(head.host().map(|host| ("host".to_owned(), host.as_str().into())));
+        match head.host() {
+            Some(host) => _ = members.insert("host".to_owned(), host.as_str().into()),
+            None if head.names_host() => return Err(Unapprovable::Host),
+            None => {}
+        }
         members.insert("path".to_owned(), path.as_str().into());
         // A query is data, as arguments are, and stands in no record.
         members.extend(path.query().map(|query| ("query".to_owned(), digest_of_text(query).into())));

@@ -6,6 +6,7 @@ use crate::config::{Approvals, Approver};
 use crate::denial::{ApprovalProblem, ClaimProblem, Denial, Evidence};
 use crate::http::RequestHead;
 use crate::keys::{PublicKey, SignatureVerifier};
+use crate::limits;
 use crate::proof::{ReplayError, ReplayMemory, SharedMemory, Use};
 use crate::reason::Reason;
 use crate::time::UnixTime;
@@ -148,6 +149,8 @@ impl HeldApproval {
         now: UnixTime,
     ) -> Result<UsedApproval, Denial> {
         let Self { used, until } = self;
+        // For as long as any configuration could accept it: clocks may be allowed to differ more tomorrow.
+        let until = until.plus_secs(limits::MAX_CLOCK_SKEW_S);
         let once = Use { purpose: "approval", owner: used.approver.as_bytes(), id: &used.jti, until };
         let refuse = |reason, problem| Err(Denial::new(reason, Evidence::Approval { problem }));
         match memory.use_once(shared, &once, now) {

@@ -46,7 +46,7 @@ struct Bound {
     /// SHA-256 of the token.
     digest: OnceCell<Digest>,
     /// The key with the thumbprint that the token is bound to, and the JWK that it was read from.
-    key: OnceCell<(Value, PublicKey)>,
+    key: OnceCell<(Value, Rc<PublicKey>)>,
 }
 
 impl Bound {
@@ -241,15 +241,14 @@ impl SignedToken {
         self.binding.as_ref().map_or_else(digest, |bound| *bound.digest.get_or_init(digest))
     }
 
-    /// The key of a JWK, if it is the one that the token is bound to by its thumbprint (RFC 7638). It is read once, for clients use
-    /// one for long.
+    /// The key of a JWK, if it is the one that the token is bound to by its thumbprint (RFC 7638).
     ///
     /// # Errors
     /// What is wrong with the JWK; [`ProofProblem::OtherKey`] for another key.
-    pub(crate) fn bound_key(&self, jwk: &Value) -> Result<&PublicKey, ProofProblem> {
+    pub(crate) fn bound_key(&self, jwk: &Value) -> Result<Rc<PublicKey>, ProofProblem> {
         let bound = self.binding.as_ref().ok_or(ProofProblem::NotBoundSo)?;
         match bound.key.get() {
-            Some((known, key)) if known == jwk => return Ok(key),
+            Some((known, key)) if known == jwk => return Ok(Rc::clone(key)),
             _ => {}
         }
         let key =
@@ -257,9 +256,15 @@ impl SignedToken {
         if bound.binding.thumbprint() != Some(&key.thumbprint()) {
             return Err(ProofProblem::OtherKey);
         }
-        // Another spelling of the same key is rare: the first stays.
-        let (_, known) = bound.key.get_or_init(|| (jwk.clone(), key));
-        Ok(known)
+        Ok(Rc::new(key))
+    }
+
+    /// Keeps a key that a proof was verified with, for its next proofs: only who holds it says how it is spelt. Another spelling is rare: the
+    /// first stays.
+    pub(crate) fn keep_key(&self, jwk: Value, key: Rc<PublicKey>) {
+        if let Some(bound) = &self.binding {
+            bound.key.set((jwk, key)).ok();
+        }
     }
 
     /// The OAuth client, as `claims.client` says.

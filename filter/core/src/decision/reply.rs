@@ -3,7 +3,7 @@
 use super::{Answer, Decision, Outcome, Permit};
 use crate::action::{Protocol, is_json_rpc};
 use crate::config::{Authentication, Config, ProofMode};
-use crate::denial::{Denial, Evidence};
+use crate::denial::{CredentialProblem, Denial, Evidence, ProofProblem};
 use crate::http::{APPROVAL, Connection, OWN_PREFIX, Scheme, WORKLOAD_TOKEN, reads_alike};
 use crate::policy::Obligation;
 use crate::proof_kind::ProofKind;
@@ -108,9 +108,12 @@ fn forward<'a>(decision: &'a Decision, permit: &'a Permit, config: &Config) -> F
     // Where nobody checked the credential, nobody is handed it as if.
     if !(config.upstream.forward_token && permit.chain().is_some()) {
         forward.remove.push("authorization");
-        if decision.head.has_dpop() {
-            forward.remove.push("dpop");
-        }
+    }
+    // Also where the token goes on: of another kind of proof nobody looked at it.
+    if decision.head.has_dpop()
+        && !(config.upstream.forward_token && decision.proofs().contains(&ProofKind::Dpop))
+    {
+        forward.remove.push("dpop");
     }
     let is_checked = config.upstream.forward_token && permit.chain().is_some();
     for header in config.chain_headers() {
@@ -335,7 +338,10 @@ fn challenges(denial: &Denial, decision: &Decision, config: Option<&Config>) -> 
         Challenge::Bare => {
             (None, config.map_or_else(|| vec![AuthScheme::Bearer], |config| offered(decision, config)))
         }
-        Challenge::Error(error) => (Some(error), vec![came_with(denial, decision)]),
+        Challenge::Error(error) => match config {
+            Some(config) if is_wrong_scheme(denial) => (Some(error), offered(decision, config)),
+            _ => (Some(error), vec![came_with(denial, decision)]),
+        },
         Challenge::Scope => (Some("insufficient_scope"), vec![came_with(denial, decision)]),
         Challenge::Proof => match came_with(denial, decision) {
             AuthScheme::Bearer => (Some("invalid_token"), vec![AuthScheme::Bearer]),
@@ -413,6 +419,18 @@ fn came_with(denial: &Denial, decision: &Decision) -> AuthScheme {
         (Some(ProofKind::Dpop), _) | (None, Ok(Scheme::Dpop)) => AuthScheme::Dpop,
         (Some(ProofKind::Wpt), _) | (None, Ok(Scheme::Wpt)) => AuthScheme::Wpt,
         _ => AuthScheme::Bearer,
+    }
+}
+
+/// Whether the client should rather come with another scheme, or another kind of token.
+fn is_wrong_scheme(denial: &Denial) -> bool {
+    use Evidence as E;
+    match denial.evidence.as_deref() {
+        Some(E::Proof { problem, .. }) => matches!(problem, ProofProblem::Unbound | ProofProblem::NotBoundSo),
+        Some(E::Credential { problem }) => {
+            matches!(problem, CredentialProblem::Proof | CredentialProblem::WorkloadProof)
+        }
+        _ => false,
     }
 }
 

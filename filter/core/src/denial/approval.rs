@@ -90,6 +90,9 @@ pub enum Unapprovable {
     /// What its body says is not known.
     #[error("the request has a body, which is not read on a route without a protocol")]
     Body,
+    /// A host that is not one to everybody.
+    #[error("the request names several hosts, or one that cannot be compared")]
+    Host,
     /// A number for which there are several spellings.
     #[error("a number is beyond 2^53 - 1, where not every server can tell it from its neighbours")]
     Number,

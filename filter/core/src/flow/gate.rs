@@ -123,7 +123,9 @@ impl Gate {
             vec![problem(format!("/protected_resources/{index}"), message)]
         })?;
         let matches_hosts = config.matches_hosts();
-        let reserved = ReservedHeaders::new(&config.upstream.pass_headers, matches_hosts);
+        // An approval is for a host, too.
+        let depends_on_host = matches_hosts || config.approvals.is_some();
+        let reserved = ReservedHeaders::new(&config.upstream.pass_headers, depends_on_host);
         let (cache, chains) = (TokenCache::new(seed), TokenCache::new(seed));
         let chain_headers = config.chain_headers().map(str::to_owned).collect();
         let accepts_dpop = config.accepts_proof(ProofKind::Dpop);

@@ -139,6 +139,12 @@ impl RequestHead {
         self.host().and_then(|_| self.value(self.authority.or(self.host)))
     }
 
+    /// Whether it says for which host it is, in whatever form.
+    #[must_use]
+    pub fn names_host(&self) -> bool {
+        self.authority.is_some() || self.host.is_some()
+    }
+
     /// The one DPoP proof (RFC 9449 §4.3 step 1).
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 
 mod names;
 
-use names::Entry;
+use names::{Entry, ONE_SPELLING};
 pub use names::{RESERVED, Takes, WITH_HOSTS};
 
 use std::collections::BTreeMap;
@@ -63,11 +63,12 @@ impl ReservedHeaders {
     #[must_use]
     pub fn new(pass_headers: &[String], matches_hosts: bool) -> Self {
         let mut passed = pass_headers.to_vec();
+        passed.extend(ONE_SPELLING.iter().map(|(_, name)| (*name).to_owned()));
         if !matches_hosts {
             // In this spelling; servers that take another for the same are not what ordinary gateways write for.
             passed.extend(WITH_HOSTS.iter().map(|(_, name)| (*name).to_owned()));
         }
-        Self::of(RESERVED.iter().chain(&WITH_HOSTS), &passed)
+        Self::of(RESERVED.iter().chain(&WITH_HOSTS).chain(&ONE_SPELLING), &passed)
     }
 
     fn of<'a>(entries: impl Iterator<Item = &'a Entry>, passed: &[String]) -> Self {

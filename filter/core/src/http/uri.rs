@@ -60,6 +60,12 @@ impl ExternalUri {
         Some(Self { origin, path: String::new() })
     }
 
+    /// The host, as a request's host is compared.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.origin.host
+    }
+
     /// Whether requests come over TLS, or from this machine.
     #[must_use]
     pub fn is_secure(&self) -> bool {

@@ -82,6 +82,13 @@ impl Plugin {
             if !(is_late || has_news && has_time) {
                 continue;
             }
+            // What is asked of the connection is about this request's, and about no other's.
+            if let Err(error) = host.set_effective_context(context) {
+                let decision = waiting.flow.give_up(gate, KeysProblem::Late, now);
+                self.waiting.leave(context);
+                self.lose(host, decision, error);
+                continue;
+            }
             let step = match has_time {
                 true => waiting.flow.advance(gate, &self.verifier.with(host), now),
                 false => Step::NeedKeys(waiting.issuer),
@@ -90,12 +97,7 @@ impl Plugin {
             let decision = match step {
                 Step::Done(decision) => *decision,
                 Step::NeedBody(max) => {
-                    let Some(Waiting { mut flow, .. }) = self.waiting.leave(context) else { continue };
-                    if let Err(error) = host.set_effective_context(context) {
-                        let decision = flow.give_up(gate, KeysProblem::Late, now);
-                        self.lose(host, decision, error);
-                        continue;
-                    }
+                    let Some(Waiting { flow, .. }) = self.waiting.leave(context) else { continue };
                     self.hold_after_wait(host, context, flow, max, streams, now);
                     continue;
                 }
@@ -107,10 +109,6 @@ impl Plugin {
                 Step::NeedKeys(_) => waiting.flow.give_up(gate, KeysProblem::Late, now),
             };
             self.waiting.leave(context);
-            if let Err(error) = host.set_effective_context(context) {
-                self.lose(host, decision, error);
-                continue;
-            }
             let passed = self.carry_out(host, context, decision, Head::Waits);
             streams.set_passed(context, passed);
         }

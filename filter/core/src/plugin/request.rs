@@ -103,8 +103,10 @@ pub(super) fn on_trailers(
         let of_protocol = |name: &[u8]| begins(name, b"mcp") || begins(name, b"a2a");
         let of_chain = |name: &[u8]| chain_headers.iter().any(|header| reads_alike(name, header.as_bytes()));
         let unwanted = |name: &&[u8]| {
-            matches!(*name, b"authorization" | b"dpop" | b"workload-identity-token" | b"mandate-approval")
-                || of_protocol(name)
+            matches!(
+                *name,
+                b"authorization" | b"dpop" | b"workload-identity-token" | b"txn-token" | b"mandate-approval"
+            ) || of_protocol(name)
                 || of_chain(name)
                 || reserved.contains(name)
         };

@@ -71,7 +71,8 @@ impl Proof<'_> {
         let age = self.nonce(claims, nonces)?;
         let jwk = jwk.ok_or_else(|| invalid(ProofProblem::Key { problem: "is missing".to_owned() }))?;
         let key = self.token.bound_key(&jwk).map_err(invalid)?;
-        self.signature(&proof, key, algorithm)?;
+        self.signature(&proof, &key, algorithm)?;
+        self.token.keep_key(jwk, key);
         Ok(Proven { id: id.to_owned(), until, is_nonce_old: age == Age::Old })
     }
 

@@ -5,12 +5,15 @@
 //!
 //! ```text
 //! slot = *use                        ; at most limits::REPLAY_SLOT_USES
-//! use  = 16OCTET until               ; SHA-256 of purpose, owner and id, its first half
+//! use  = id owner until
+//! id   = 16OCTET                     ; SHA-256 of purpose, owner and id, its first half
+//! owner = 2OCTET                     ; of the SHA-256 of purpose and owner, its beginning
 //! until = 4OCTET                     ; seconds since 1970, big-endian
 //! ```
 //!
-//! An owner, such as the key of a sender, has one group of slots, so that it cannot take all room. Slots are kept by this worker, or in
-//! the memory that all workers of a proxy share, where each write says what it replaces.
+//! Of each slot an owner, such as the key of a sender, has a share at most, so that one of them can neither take all room nor choose whose
+//! room it takes: uses are spread over all slots by a digest of which the id is a part. Each purpose has slots of its own. Slots are kept by
+//! this worker, or in the memory that all workers of a proxy share, where each write says what it replaces.
 
 use crate::limits;
 use crate::time::UnixTime;
@@ -21,8 +24,17 @@ use std::rc::Rc;
 
 /// Octets of the digest that a use is known by: 128 bits, so that no two are ever the same by chance.
 const DIGEST: usize = 16;
+/// Octets that tell owners apart, as far as their shares are concerned.
+const OWNER: usize = 2;
 /// Octets of a use.
-const USE: usize = DIGEST + 4;
+const USE: usize = DIGEST + OWNER + 4;
+
+/// How a use is known in its slot.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    id: [u8; DIGEST],
+    owner: [u8; OWNER],
+}
 
 /// Memory that all workers of a proxy share, in parts with a name.
 pub trait SharedMemory {
@@ -84,7 +96,7 @@ pub struct Use<'a> {
 /// before, which may still serve requests.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayMemory {
-    slots: Rc<RefCell<BTreeMap<usize, Vec<u8>>>>,
+    slots: Rc<RefCell<BTreeMap<(&'static str, usize), Vec<u8>>>>,
 }
 
 impl ReplayMemory {
@@ -98,15 +110,15 @@ impl ReplayMemory {
         used: &Use<'_>,
         now: UnixTime,
     ) -> Result<(), ReplayError> {
-        let (slot, digest) = used.place();
+        let (slot, known) = used.place();
         let Some(shared) = shared else {
             let mut slots = self.slots.try_borrow_mut().map_err(|_| ReplayError::Failed)?;
-            return add(slots.entry(slot).or_default(), &digest, used.until, now);
+            return add(slots.entry((used.purpose, slot)).or_default(), known, used.until, now);
         };
-        let part = format!("mandate.used.{slot}");
+        let part = format!("mandate.used.{}.{slot}", used.purpose);
         for _ in 0..limits::REPLAY_ATTEMPTS {
             let (mut uses, state) = shared.read(&part)?;
-            add(&mut uses, &digest, used.until, now)?;
+            add(&mut uses, known, used.until, now)?;
             if shared.replace(&part, &uses, state)? {
                 return Ok(());
             }
@@ -117,8 +129,8 @@ impl ReplayMemory {
 }
 
 impl Use<'_> {
-    /// Its slot, and the digest that it is known by.
-    fn place(&self) -> (usize, [u8; DIGEST]) {
+    /// Its slot, and how it is known there.
+    fn place(&self) -> (usize, Known) {
         let mut owner = Sha256::new();
         for part in [self.purpose.as_bytes(), self.owner] {
             // With its length, so that no two lists of parts are the same bytes.
@@ -126,38 +138,39 @@ impl Use<'_> {
             owner.update(part);
         }
         let whole: [u8; 32] = owner.clone().chain_update(self.id).finalize().into();
-        let [group, ..]: [u8; 32] = owner.finalize().into();
-        let (digest, rest) = whole.split_first_chunk().unwrap_or((&[0; DIGEST], &[]));
-        let within = rest.first_chunk().map_or(0, |two| usize::from(u16::from_le_bytes(*two)));
-        let slots = limits::REPLAY_SLOTS / limits::REPLAY_GROUPS;
-        let slot = (usize::from(group) % limits::REPLAY_GROUPS) * slots + within % slots;
-        (slot, *digest)
+        let owner: [u8; 32] = owner.finalize().into();
+        let (id, rest) = whole.split_first_chunk().unwrap_or((&[0; DIGEST], &[]));
+        let slot = rest.first_chunk().map_or(0, |two| usize::from(u16::from_le_bytes(*two)));
+        let owner = owner.first_chunk().copied().unwrap_or_default();
+        (slot % limits::REPLAY_SLOTS, Known { id: *id, owner })
     }
 }
 
 /// Adds a use to a slot, and forgets those that need not be remembered any more.
-fn add(slot: &mut Vec<u8>, digest: &[u8; DIGEST], until: UnixTime, now: UnixTime) -> Result<(), ReplayError> {
+fn add(slot: &mut Vec<u8>, used: Known, until: UnixTime, now: UnixTime) -> Result<(), ReplayError> {
     let (uses, []) = slot.as_chunks::<USE>() else { return Err(ReplayError::Failed) };
-    let mut kept = Vec::with_capacity(slot.len().saturating_add(USE));
+    let (mut kept, mut of_owner) = (Vec::with_capacity(slot.len().saturating_add(USE)), 0_usize);
     for known in uses {
-        let (Some((id, rest)), now) = (known.split_first_chunk::<DIGEST>(), now.as_secs()) else {
-            return Err(ReplayError::Failed);
-        };
+        let (id, rest) = known.split_first_chunk::<DIGEST>().ok_or(ReplayError::Failed)?;
+        let (owner, rest) = rest.split_first_chunk::<OWNER>().ok_or(ReplayError::Failed)?;
         let until = rest.first_chunk().map_or(0, |until| u64::from(u32::from_be_bytes(*until)));
-        if until <= now {
+        if until <= now.as_secs() {
             continue;
         }
-        if id == digest {
+        if *id == used.id {
             return Err(ReplayError::Used);
         }
+        of_owner = of_owner.saturating_add(usize::from(*owner == used.owner));
         kept.extend_from_slice(known);
     }
-    if kept.len() >= limits::REPLAY_SLOT_USES.saturating_mul(USE) {
+    let is_full = kept.len() >= limits::REPLAY_SLOT_USES.saturating_mul(USE);
+    if is_full || of_owner >= limits::REPLAY_OWNER_USES {
         return Err(ReplayError::Full);
     }
     // The second in which it ends is remembered whole.
     let until = u32::try_from(until.as_secs().saturating_add(1)).map_err(|_| ReplayError::Full)?;
-    kept.extend_from_slice(digest);
+    kept.extend_from_slice(&used.id);
+    kept.extend_from_slice(&used.owner);
     kept.extend_from_slice(&until.to_be_bytes());
     *slot = kept;
     Ok(())

@@ -9,7 +9,6 @@
 )]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "each test uses its own part of it")]
 mod support;
 
 mod actions;

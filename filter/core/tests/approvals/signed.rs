@@ -223,6 +223,6 @@ fn no_byte_of_an_approval_is_in_a_record_or_an_answer() {
     let decision = decide(&mut gate(config.clone()), message(&[&approval]), &call(ARGUMENTS));
     assert_eq!(decision.reason(), Some(Reason::ApprovalInvalid));
     for text in [record(&decision).to_string(), told(&decision, &config).to_string()] {
-        assert!(!text.contains("marker") && !text.contains(&approval[..20]), "{text}");
+        assert!(!text.contains("marker") && !text.contains(approval.split('.').next().unwrap()), "{text}");
     }
 }

@@ -156,6 +156,8 @@ fn scenarios() -> Vec<Scenario> {
     bound["issuers"][0]["proof"] = json!("if_bound");
     bound["issuers"][0]["proof_kinds"] = json!(["mtls"]);
     bound["issuers"][0]["agent"] = json!({ "from": "act", "agree": ["certificate"] });
+    let mut bound_remote = bound.clone();
+    bound_remote["issuers"][0]["keys"] = remote["issuers"][0]["keys"].clone();
     let bound_to = |certificate: u8| {
         let cnf = json!({ "x5t#S256": support::b64([certificate; 32]) });
         request(&token(json!({ "act": { "sub": "agent" }, "cnf": cnf })))
@@ -228,6 +230,10 @@ fn scenarios() -> Vec<Scenario> {
         scenario("without a configuration", &json!({ "nonsense": 1 }), &good),
         Scenario { keys: Some(("200", jwks())), trailers, ..scenario("waits for keys", &remote, &good) },
         Scenario { keys: Some(("503", json!({}))), ..scenario("waits in vain", &remote, &good) },
+        Scenario {
+            keys: Some(("200", jwks())),
+            ..scenario("waits for keys, with its certificate", &bound_remote, &bound_to(1))
+        },
     ]
 }
 
@@ -250,6 +256,7 @@ fn without_a_fault_each_scenario_ends_as_it_should() {
                 | "allowed, with trailers"
                 | "allowed, with its certificate"
                 | "waits for keys"
+                | "waits for keys, with its certificate"
                 | "a message, allowed"
                 | "a message of A2A, allowed"
                 | "a message, allowed, with trailers"

@@ -161,6 +161,10 @@ impl Host for Proxy {
 
     fn property(&self, path: &str) -> HostResult<Vec<u8>> {
         self.call("proxy_get_property")?;
+        // Of a connection a proxy knows in the context of its streams only.
+        if path.starts_with("connection\0") && self.effective.get() != REQUEST {
+            return Err(HostError { call: "proxy_get_property", status: 1 });
+        }
         Ok(match path {
             "plugin_vm_id" => b"mandate".to_vec(),
             "connection\0sha256_peer_certificate_digest" => "01".repeat(32).into_bytes(),

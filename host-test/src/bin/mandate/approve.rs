@@ -92,8 +92,14 @@ impl Approve {
             request.id()
         );
         self.show(&request, &asked, &data)?;
-        if !self.yes && std::io::stdin().is_terminal() && !is_yes()? {
-            return Ok(false);
+        if !self.yes {
+            ensure!(
+                std::io::stdin().is_terminal(),
+                "nobody can be asked, for standard input is no terminal: look at what is shown, and say `--yes`"
+            );
+            if !is_yes()? {
+                return Ok(false);
+            }
         }
         let claims = self.claims(&request)?;
         let approval = self.sign(claims.clone())?;
@@ -291,9 +297,16 @@ fn parts(action: &Value, message: &str) -> Result<(Map<String, Value>, Map<Strin
     };
     let path = NormalPath::normalise(of("path").as_bytes()).context("`path` of the action")?;
     let head = RequestHead::new(vec![(":method", "POST"), (":path", of("path"))]).with_body(true);
-    let read = Action::read(protocol, &head, &path, message.as_bytes());
+    // What headers repeat of a message is there, and no headers are here; nothing of it is approved.
+    let mut message =
+        mandate_core::json::parse(message.as_bytes(), limits::JSON_DEPTH).context("the message")?;
+    if let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) {
+        params.remove("_meta");
+    }
+    let read = Action::read(protocol, &head, &path, message.to_string().as_bytes());
     let read = read.map_err(|unread| {
-        let problem = unread.denial.evidence.map(|evidence| json!(evidence)["problem"].to_string());
+        let evidence = unread.denial.evidence.map(|evidence| json!(evidence));
+        let problem = evidence.and_then(|evidence| evidence.get("problem").map(ToString::to_string));
         anyhow::anyhow!(
             "the message: {}",
             problem.unwrap_or_else(|| unread.denial.reason.detail().to_owned())

@@ -35,7 +35,7 @@ async def desk(asked, arguments):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(arguments, file)
         file.flush()
-        command = [mandate, "approve", "-", "--key", key, "--issuer", "https://approve.example"]
+        command = [mandate, "approve", "-", "--yes", "--key", key, "--issuer", "https://approve.example"]
         command += ["--audience", "https://gate.example", "--token-issuer", "https://idp.example"]
         command += ["--principal", "user:alice", "--agent", "agent:1", "--arguments", file.name]
         done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True)

@@ -26,6 +26,13 @@ pub type Entry = (Takes, &'static str);
 /// What ordinary gateways need, and what leads to another host than the rules were for: removed where routes match on hosts.
 pub const WITH_HOSTS: [Entry; 2] = [(Takes::Host, "forwarded"), (Takes::Host, "x-forwarded-host")];
 
+/// What the filter itself reads: removed in every spelling but its own, which nobody would have looked at.
+pub const ONE_SPELLING: [Entry; 3] = [
+    (Takes::Identity, "mandate-approval"),
+    (Takes::Identity, "txn-token"),
+    (Takes::Identity, "workload-identity-token"),
+];
+
 /// What is always removed.
 pub const RESERVED: &[Entry] = &[
     (Takes::Mandate, "x-mandate-*"),
