@@ -13,6 +13,7 @@ use mandate_core::proof::Surroundings;
 use mandate_core::time::UnixTime;
 use mandate_core::token::ParsedToken;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// Takes every signature: for a token whose issuer's keys are not at hand. Nothing but this report depends on it.
 pub(super) struct Unchecked;
@@ -104,6 +105,18 @@ pub(super) fn unbound(token: &str) -> Option<String> {
     let (header, _) = token.split_once('.')?;
     let (_, signature) = token.rsplit_once('.')?;
     Some(format!("{header}.{}.{signature}", BASE64URL.encode(Value::Object(claims).to_string())))
+}
+
+/// A proof for a Workload Identity Token, which only [`Unchecked`] takes: its signature is none. `None`: it is no such token.
+pub(super) fn workload_proof(token: &str, address: &str, now: UnixTime) -> Option<String> {
+    let parsed = ParsedToken::parse_within(token, limits::MAX_TOKEN_BYTES).ok()?;
+    let alg = parsed.unverified_claims().get("cnf")?.get("jwk")?.get("alg")?;
+    let digest = BASE64URL.encode(Sha256::digest(token));
+    let claims =
+        json!({ "aud": address, "exp": now.as_secs().saturating_add(1), "jti": "check", "wth": digest });
+    let parts =
+        [json!({ "alg": alg, "typ": "wpt+jwt" }), claims].map(|part| BASE64URL.encode(part.to_string()));
+    parsed.is_of_type("wit+jwt").then(|| format!("{}.AA", parts.join(".")))
 }
 
 /// A gate of a configuration without policies.

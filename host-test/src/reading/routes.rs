@@ -1,11 +1,11 @@
 //! What each route would say to the token.
 
-use super::gate::{Gates, Unchecked, unbound};
+use super::gate::{Gates, Unchecked, unbound, workload_proof};
 use super::{Denied, Reading, RouteAnswer, Row, no_key};
 use mandate_core::config::Config;
 use mandate_core::decision::Outcome;
 use mandate_core::flow::{Flow, Gate, Step};
-use mandate_core::http::RequestHead;
+use mandate_core::http::{RequestHead, WORKLOAD_TOKEN};
 use mandate_core::keys::InModule;
 use mandate_core::limits;
 use mandate_core::proof::Surroundings;
@@ -25,23 +25,30 @@ impl Reading {
             let host =
                 hosts.and_then(|hosts| hosts.first()).map(|host| host.to_string().replacen('*', "any", 1));
             let host = host.unwrap_or_else(|| "host.invalid".to_owned());
-            let head_of = |token: &str| {
-                let authorization = format!("Bearer {token}");
-                let head = RequestHead::new(vec![
-                    (":method", method),
-                    (":path", prefix.as_str()),
-                    (":authority", host.as_str()),
-                    ("authorization", authorization.as_str()),
-                ]);
-                head.with_body(route.rules().is_some() && method == "POST")
+            let head_with = |credentials: &[(&str, String)]| {
+                let mut headers =
+                    vec![(":method", method), (":path", prefix.as_str()), (":authority", host.as_str())];
+                headers.extend(credentials.iter().map(|(name, value)| (*name, value.as_str())));
+                RequestHead::new(headers).with_body(route.rules().is_some() && method == "POST")
             };
+            let head_of = |token: &str| head_with(&[("authorization", format!("Bearer {token}"))]);
             let head = head_of(token);
             let verifier: &dyn Surroundings = if self.signature_checked { &InModule } else { &Unchecked };
             let mut denied = denied(&mut gate, head, token, verifier, now);
             // A proof is made for one request by who holds the key: what there is to say beside it, the same token says that is not bound.
             let lacks_proof = denied.as_ref().is_some_and(|it| it.reason == Reason::ProofRequired);
             let mut needs_proof = false;
-            if lacks_proof
+            let base = config
+                .proofs
+                .external_uris
+                .first()
+                .map_or_else(|| format!("https://{host}"), ToString::to_string);
+            if lacks_proof && let Some(proof) = workload_proof(token, &format!("{base}{prefix}"), now) {
+                needs_proof = true;
+                let credentials =
+                    [("authorization", format!("WPT {proof}")), (WORKLOAD_TOKEN, token.to_owned())];
+                denied = self::denied(&mut gate, head_with(&credentials), token, &Unchecked, now);
+            } else if lacks_proof
                 && let Some(token) = unbound(token)
                 && let Ok(mut gate) = gates.without_proofs(index)
             {
