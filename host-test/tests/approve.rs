@@ -1,6 +1,7 @@
 //! `mandate approve`: what it signs is what the filter takes, and nothing is signed unseen.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,

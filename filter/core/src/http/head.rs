@@ -60,16 +60,11 @@ impl RequestHead {
                 b":method" => _ = head.method.get_or_insert(position),
                 b":path" => _ = head.path.get_or_insert(position),
                 b":authority" => _ = head.authority.get_or_insert(position),
-                b"host" if head.host.is_some() => head.two_hosts = true,
-                b"host" => head.host = Some(position),
-                b"authorization" if head.authorization.is_some() => head.ambiguous = true,
-                b"authorization" => head.authorization = Some(position),
-                b"dpop" if head.dpop.is_some() => head.two_proofs = true,
-                b"dpop" => head.dpop = Some(position),
-                WORKLOAD_TOKEN_BYTES if head.workload.is_some() => head.two_workloads = true,
-                WORKLOAD_TOKEN_BYTES => head.workload = Some(position),
-                approval::HEADER_BYTES if head.approval.is_some() => head.two_approvals = true,
-                approval::HEADER_BYTES => head.approval = Some(position),
+                b"host" => note(position, &mut head.host, &mut head.two_hosts),
+                b"authorization" => note(position, &mut head.authorization, &mut head.ambiguous),
+                b"dpop" => note(position, &mut head.dpop, &mut head.two_proofs),
+                WORKLOAD_TOKEN_BYTES => note(position, &mut head.workload, &mut head.two_workloads),
+                approval::HEADER_BYTES => note(position, &mut head.approval, &mut head.two_approvals),
                 b"connection" | b"proxy-connection" => head.drops = true,
                 b"upgrade" => head.upgrade = true,
                 b"x-forwarded-host" => odd |= !value.split(|b| *b == b',').all(is_host),
@@ -181,6 +176,14 @@ impl RequestHead {
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.headers
+    }
+}
+
+/// Notes where a header is, or that it came before.
+fn note(position: usize, place: &mut Option<usize>, is_second: &mut bool) {
+    match place {
+        Some(_) => *is_second = true,
+        None => *place = Some(position),
     }
 }
 
