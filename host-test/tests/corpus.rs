@@ -149,7 +149,7 @@ fn every_reason_is_in_the_table_or_has_an_excuse() {
         "body_too_large",              // tests/shipped.rs
         "protocol_mismatch",           // tests/mcp.rs
         "session_unknown",             // tests/mcp_answers.rs
-        "proof_invalid",               // the same
+        "proof_invalid",               // filter/core/tests/proof: proofs, nonces, workers
         "proof_replayed",              // the same
         "proof_nonce_required",        // the same
         "replay_memory_full",          // the same

@@ -147,7 +147,7 @@ pub struct RouteMatch {
     /// Host names, compared case-insensitively and without port. `*.tools.example` matches every host below
     /// `tools.example`, at any number of labels, and not `tools.example` itself. If absent, every host matches. If any route of the
     /// configuration has `hosts`, a request without a usable host is denied, and the headers `x-forwarded-host` and
-    /// `forwarded` are removed from every request.
+    /// `forwarded` are removed from every request, as they are if `approvals` is set.
     #[cfg_attr(
         feature = "schema",
         schemars(
