@@ -177,6 +177,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_filter_reads_is_removed_in_every_spelling_but_its_own() {
+        let reserved = ReservedHeaders::new(&[], false);
+        for name in ["mandate_approval", "workload_identity-token", "workload.identity.token", "txn_token"] {
+            assert!(reserved.contains(name), "{name}");
+        }
+        for name in ["mandate-approval", "workload-identity-token", "txn-token", "dpop"] {
+            assert!(!reserved.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_that_only_looks_different_is_reserved_too() {
         let reserved = ReservedHeaders::default();
         for name in [

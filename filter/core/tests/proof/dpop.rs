@@ -310,3 +310,38 @@ fn neither_token_nor_proof_goes_on_to_the_upstream() {
     let Reply::Forward(changes) = Reply::new(&decision, Some(&open)) else { panic!("denied") };
     assert!(changes.remove.contains(&"dpop"), "nobody checked it");
 }
+
+#[test]
+fn a_proof_for_one_virtual_host_is_none_for_another() {
+    let addresses = json!(["https://tickets.example", "https://payments.example", "https://tools.example"]);
+    let at = |host: &str, address: &str| {
+        let mut gate = proving(|c| c["proofs"] = json!({ "external_uris": addresses }));
+        let proof = proof_with(&bound_token(), json!({ "htu": format!("https://{address}{PATH}") }));
+        let authorization = format!("DPoP {}", bound_token());
+        let headers = [(":authority", host), ("authorization", authorization.as_str()), ("dpop", &proof)];
+        decide(&mut gate, support::head(METHOD, PATH, &headers)).reason()
+    };
+    assert_eq!(at("payments.example", "tickets.example"), Some(Reason::ProofInvalid));
+    assert_eq!(at("payments.example:443", "tickets.example"), Some(Reason::ProofInvalid));
+    assert_eq!(at("payments.example", "payments.example"), None);
+    // A name that only the proxies in front know.
+    assert_eq!(at("gateway.internal", "tickets.example"), None);
+}
+
+#[test]
+fn who_does_not_hold_the_key_says_nothing_of_what_it_is_for() {
+    let key = Private::new(Algorithm::Rs256, 0);
+    let token = token(json!({ "cnf": { "jkt": thumbprint(&key) } }));
+    let mut gate = proving(|c| c["proofs"]["dpop"] = json!({ "algorithms": ["RS256", "RS512"] }));
+    let header = |alg: &str, jwk: Value| json!({ "typ": "dpop+jwt", "alg": alg, "jwk": jwk });
+    let public = with(key.jwk(), json!({ "alg": "RS512" }));
+    let forged = {
+        let proof = sign_proof(&key, &header("RS512", public), &proof_claims(&token));
+        let (input, _) = proof.rsplit_once('.').unwrap();
+        format!("{input}.{}", b64([1; 256]))
+    };
+    let decided = |gate: &mut Gate, proof: &str| decide(gate, request("DPoP", &token, &[proof])).reason();
+    assert_eq!(decided(&mut gate, &forged), Some(Reason::ProofInvalid));
+    let good = sign_proof(&key, &header("RS256", key.jwk()), &proof_claims(&token));
+    assert_eq!(decided(&mut gate, &good), None);
+}
