@@ -24,7 +24,8 @@ fn a_known_token_takes_few() {
     let setup = setup();
     let usual = headers(&setup.authorization(0).unwrap());
     let plain = known(FILTER, &setup.configuration, &usual).unwrap();
-    assert!(plain < 25_000, "{plain} without a policy");
+    // 24,738 before proofs, approvals and step-up were looked at.
+    assert!(plain < 26_000, "{plain} without a policy");
     let bundle = five_policies(FILTER).unwrap();
     let three = known(&bundle, &with_three_policies(&setup.configuration), &usual).unwrap();
     assert!(three < 42_000, "{three} with three policies");
@@ -35,7 +36,7 @@ fn a_message_takes_no_more_than_its_length() {
     let setup = setup();
     let points = [1024_u64, 65_536]
         .map(|bytes| (bytes, tool_call(FILTER, &setup, usize::try_from(bytes).unwrap()).unwrap()));
-    assert!(points[0].1 < 100_000, "{points:?}");
+    assert!(points[0].1 < 101_000, "{points:?}");
     grows("bytes of a message", points, 30);
 }
 
