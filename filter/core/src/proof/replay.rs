@@ -92,11 +92,14 @@ pub struct Use<'a> {
     pub until: UnixTime,
 }
 
+/// Slots by purpose and number.
+type Slots = BTreeMap<(&'static str, usize), Vec<u8>>;
+
 /// What was used, as far as this worker remembers it by itself. Clones are the same memory: one configuration takes it over from the one
 /// before, which may still serve requests.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayMemory {
-    slots: Rc<RefCell<BTreeMap<(&'static str, usize), Vec<u8>>>>,
+    slots: Rc<RefCell<Slots>>,
 }
 
 impl ReplayMemory {
