@@ -16,15 +16,18 @@ pub use nonce::NonceKey;
 use peer::Peer;
 pub use replay::{PartState, ReplayError, ReplayMemory, SharedMemory, SharedMemoryFailed, Use};
 
+use crate::algorithm::Algorithm;
 use crate::chain::{SignedToken, VerifiedChain};
-use crate::config::{NonceMode, ProofMode, Proofs};
+use crate::config::{ProofMode, Proofs};
 use crate::denial::{ClaimProblem, Denial, Evidence, ProofProblem};
 use crate::http::{ClientCertificate, Credential, NormalPath, RequestHead, Scheme};
-use crate::keys::{InModule, SignatureVerifier};
+use crate::keys::{InModule, PublicKey, SignatureVerifier};
 use crate::proof_kind::ProofKind;
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use crate::token::{Digest, WorkloadKey};
+use crate::token::claims::identifier_in;
+use crate::token::{Digest, ParsedToken, WorkloadKey};
+use serde_json::{Map, Value};
 
 /// What a decision asks of the proxy, beside the time: to verify signatures, and what it knows that is not in the request.
 pub trait Surroundings: SignatureVerifier {
@@ -211,18 +214,15 @@ impl Prover {
 
     /// Gives whether the sender needs a new nonce soon.
     fn dpop(&self, token: &SignedToken, thumbprint: &Digest, asked: &Asked<'_>) -> Result<bool, Denial> {
-        let Asked { sent, settings, surroundings, now, .. } = *asked;
-        let proof = dpop::Proof { token, sent, settings, verifier: surroundings, now };
-        let proven = proof.check(&self.nonces)?;
+        let proven = dpop::Proof { token, asked }.check(&self.nonces)?;
         let used = Use { purpose: "dpop", owner: thumbprint, id: &proven.id, until: proven.until };
         self.use_once(ProofKind::Dpop, &used, asked)?;
-        Ok(settings.dpop.nonce == NonceMode::Required && proven.is_nonce_old)
+        Ok(proven.is_nonce_old)
     }
 
     fn workload(&self, token: &SignedToken, key: &WorkloadKey, asked: &Asked<'_>) -> Result<(), Denial> {
-        let Asked { sent, settings, surroundings, now, .. } = *asked;
-        let proven = wpt::Proof { token, key, sent, settings, verifier: surroundings, now }.check()?;
-        let used = Use { purpose: "wpt", owner: &proven.owner, id: &proven.id, until: proven.until };
+        let proven = wpt::Proof { token, key, asked }.check()?;
+        let used = Use { purpose: "wpt", owner: key.thumbprint(), id: &proven.id, until: proven.until };
         self.use_once(ProofKind::Wpt, &used, asked)
     }
 
@@ -239,6 +239,42 @@ struct Asked<'a> {
     surroundings: &'a dyn Surroundings,
     peer: &'a Peer<'a>,
     now: UnixTime,
+}
+
+impl Asked<'_> {
+    /// Checks the signature of a proof, which is a JWT. It takes the most time, so it comes last.
+    fn signature(
+        &self,
+        kind: ProofKind,
+        proof: &ParsedToken,
+        key: &PublicKey,
+        algorithm: Algorithm,
+    ) -> Result<(), Denial> {
+        let invalid = |problem| Err(denial(Reason::ProofInvalid, Some(kind), problem));
+        // A key that is of no use for the algorithm, or so large that a worker would be held up.
+        if !key.serves(algorithm) || self.surroundings.cost_us(key, algorithm).is_none() {
+            return invalid(ProofProblem::Key {
+                problem: format!("is no key for {algorithm}, or too large"),
+            });
+        }
+        match self.surroundings.verify(key, algorithm, proof.signing_input(), proof.signature()) {
+            Ok(true) => Ok(()),
+            Ok(false) => invalid(ProofProblem::Signature),
+            Err(_) => Err(Reason::Internal.into()),
+        }
+    }
+}
+
+/// A claim of a proof that must be there, with text.
+fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<&'a str, ProofProblem> {
+    let found = identifier_in(claims, claim).map_err(|problem| ProofProblem::Claim { claim, problem })?;
+    found.ok_or(ProofProblem::Claim { claim, problem: ClaimProblem::Missing })
+}
+
+/// A claim of a proof with a date, if it is there.
+fn date(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<UnixTime>, ProofProblem> {
+    let no_date = ProofProblem::Claim { claim, problem: ClaimProblem::Date };
+    claims.get(claim).map(|value| UnixTime::from_numeric_date(value).ok_or(no_date)).transpose()
 }
 
 fn not_of_workload() -> Denial {

@@ -4,16 +4,13 @@
 //! The checks are those of §2, in its order; the signature is the last, for it is what takes time. That `jti` is used once is checked by who
 //! calls.
 
-use super::{Sent, address, denial};
+use super::{Asked, address, date, denial, text};
 use crate::chain::SignedToken;
-use crate::config::Proofs;
 use crate::denial::{ClaimProblem, Denial, Evidence, ProofProblem, UnixMillis};
-use crate::keys::SignatureVerifier;
 use crate::proof_kind::ProofKind;
 use crate::reason::Reason;
 use crate::time::UnixTime;
-use crate::token::claims::identifier_in;
-use crate::token::{Digest, ParsedToken, WorkloadKey, digest};
+use crate::token::{ParsedToken, WorkloadKey, digest};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -22,14 +19,11 @@ const TYPE: &str = "wpt+jwt";
 /// The header of a transaction token (draft-ietf-oauth-transaction-tokens).
 const TRANSACTION: &[u8] = b"txn-token";
 
-/// What a proof is compared with.
+/// A proof of a workload, which came with a request.
 pub(super) struct Proof<'a> {
     pub(super) token: &'a SignedToken,
     pub(super) key: &'a WorkloadKey,
-    pub(super) sent: Sent<'a>,
-    pub(super) settings: &'a Proofs,
-    pub(super) verifier: &'a (dyn SignatureVerifier + 'a),
-    pub(super) now: UnixTime,
+    pub(super) asked: &'a Asked<'a>,
 }
 
 /// A proof that holds, and is still to be used.
@@ -38,14 +32,12 @@ pub(super) struct Proven {
     pub(super) id: String,
     /// `exp`.
     pub(super) until: UnixTime,
-    /// The thumbprint of its key.
-    pub(super) owner: Digest,
 }
 
 impl Proof<'_> {
     /// Checks everything but that the proof is used for the first time.
     pub(super) fn check(&self) -> Result<Proven, Denial> {
-        let credential = self.sent.credential;
+        let credential = self.asked.sent.credential;
         let proof = match std::str::from_utf8(credential.workload_proof()) {
             Ok("") => return Err(denial(Reason::ProofRequired, Some(ProofKind::Wpt), ProofProblem::Absent)),
             Ok(proof) => proof,
@@ -58,12 +50,17 @@ impl Proof<'_> {
             return Err(invalid(ProofProblem::Type { expected: TYPE }));
         }
         let claims = proof.unverified_claims();
-        address::check(ProofKind::Wpt, audience(claims).map_err(invalid)?, self.sent, self.settings)?;
+        address::check(
+            ProofKind::Wpt,
+            audience(claims).map_err(invalid)?,
+            self.asked.sent,
+            self.asked.settings,
+        )?;
         let until = self.time(claims)?;
         self.digests(claims).map_err(invalid)?;
-        let id = required(claims, "jti").map_err(invalid)?.to_owned();
-        self.signature(&proof)?;
-        Ok(Proven { id, until, owner: self.key.key().thumbprint() })
+        let id = text(claims, "jti").map_err(invalid)?.to_owned();
+        self.asked.signature(ProofKind::Wpt, &proof, self.key.key(), self.key.algorithm())?;
+        Ok(Proven { id, until })
     }
 
     /// "string-equal matches the `alg` attribute of the `jwk`".
@@ -77,8 +74,9 @@ impl Proof<'_> {
     /// `exp`, which must be near; and `iat` and `nbf`, where they are, by clocks that may differ as far as the token's issuer may. Gives
     /// `exp`.
     fn time(&self, claims: &Map<String, Value>) -> Result<UnixTime, Denial> {
-        let (now, lifetime_s) = (self.now, self.settings.wpt.lifetime_s);
-        let expires_at = date(claims, "exp")?
+        let (now, lifetime_s) = (self.asked.now, self.asked.settings.wpt.lifetime_s);
+        let expires_at = date(claims, "exp")
+            .map_err(invalid)?
             .ok_or_else(|| invalid(ProofProblem::Claim { claim: "exp", problem: ClaimProblem::Missing }))?;
         let expiry = || {
             let (exp_ms, now_ms) = (UnixMillis(expires_at), UnixMillis(now));
@@ -89,8 +87,8 @@ impl Proof<'_> {
             return Err(expiry());
         }
         let window_s = self.token.issuer().entry().clock_skew_s;
-        let issued_at = date(claims, "iat")?;
-        for from in [issued_at, date(claims, "nbf")?].into_iter().flatten() {
+        let issued_at = date(claims, "iat").map_err(invalid)?;
+        for from in [issued_at, date(claims, "nbf").map_err(invalid)?].into_iter().flatten() {
             if from > now.plus_secs(window_s) {
                 let (iat_ms, now_ms) = (UnixMillis(from), UnixMillis(now));
                 let evidence = Evidence::ProofTime { proof: ProofKind::Wpt, iat_ms, now_ms, window_s };
@@ -106,8 +104,8 @@ impl Proof<'_> {
 
     /// The tokens that the proof is for.
     fn digests(&self, claims: &Map<String, Value>) -> Result<(), ProofProblem> {
-        let workload = required(claims, "wth")?;
-        if digest(workload) != Some(self.token.digest(self.sent.credential.bytes())) {
+        let workload = text(claims, "wth")?;
+        if digest(workload) != Some(self.token.digest(self.asked.sent.credential.bytes())) {
             return Err(ProofProblem::WorkloadDigest);
         }
         // A digest of what did not come is no proof of this request either.
@@ -135,24 +133,11 @@ impl Proof<'_> {
 
     /// Names in the request are in lower case, so one in `oth` must be, too.
     fn one_header(&self, name: &[u8]) -> Header<'_> {
-        let mut values = self.sent.head.headers().iter().filter(|(known, _)| *known == name);
+        let mut values = self.asked.sent.head.headers().iter().filter(|(known, _)| *known == name);
         match (values.next(), values.next()) {
             (None, _) => Header::None,
             (Some((_, value)), None) => Header::One(value),
             _ => Header::Several,
-        }
-    }
-
-    fn signature(&self, proof: &ParsedToken) -> Result<(), Denial> {
-        let (key, algorithm) = (self.key.key(), self.key.algorithm());
-        if self.verifier.cost_us(key, algorithm).is_none() {
-            let problem = "is too large".to_owned();
-            return Err(invalid(ProofProblem::Key { problem }));
-        }
-        match self.verifier.verify(key, algorithm, proof.signing_input(), proof.signature()) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(invalid(ProofProblem::Signature)),
-            Err(_) => Err(Reason::Internal.into()),
         }
     }
 }
@@ -185,19 +170,6 @@ fn is_digest_of(text: &str, value: &[u8]) -> bool {
         value = rest;
     }
     digest(text) == Some(Sha256::digest(value).into())
-}
-
-fn date(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<UnixTime>, Denial> {
-    let read = |value| {
-        let no_date = || invalid(ProofProblem::Claim { claim, problem: ClaimProblem::Date });
-        UnixTime::from_numeric_date(value).ok_or_else(no_date)
-    };
-    claims.get(claim).map(read).transpose()
-}
-
-fn required<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<&'a str, ProofProblem> {
-    let found = identifier_in(claims, claim).map_err(|problem| ProofProblem::Claim { claim, problem })?;
-    found.ok_or(ProofProblem::Claim { claim, problem: ClaimProblem::Missing })
 }
 
 fn invalid(problem: ProofProblem) -> Denial {

@@ -12,6 +12,7 @@ pub struct WorkloadKey {
     algorithm: Algorithm,
     alg: String,
     key: PublicKey,
+    thumbprint: [u8; 32],
 }
 
 impl WorkloadKey {
@@ -31,7 +32,8 @@ impl WorkloadKey {
         let algorithm = Algorithm::from_name(alg).filter(|algorithm| issuer.may_prove_with(*algorithm));
         let algorithm = algorithm.ok_or((ALG, ClaimProblem::Algorithm))?;
         let key = PublicKey::from_jwk(jwk).map_err(|_| ("/cnf/jwk", ClaimProblem::Key))?;
-        Ok(Self { algorithm, alg: alg.to_owned(), key })
+        let thumbprint = key.thumbprint();
+        Ok(Self { algorithm, alg: alg.to_owned(), key, thumbprint })
     }
 
     /// The algorithm of proofs.
@@ -50,6 +52,12 @@ impl WorkloadKey {
     #[must_use]
     pub fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// Its thumbprint (RFC 7638).
+    #[must_use]
+    pub fn thumbprint(&self) -> &[u8; 32] {
+        &self.thumbprint
     }
 }
 
