@@ -203,3 +203,49 @@ fn a_message_of_a2a_is_approved_by_its_name_of_1_0_wherever_its_arguments_come_f
         Some(Reason::ApprovalInvalid)
     );
 }
+
+#[test]
+fn a_host_that_is_not_one_to_everybody_cannot_be_approved() {
+    let authorization = format!("Bearer {}", agent_token());
+    let decided = |hosts: &[(&str, &str)]| {
+        let headers = [hosts, &[("authorization", authorization.as_str())]].concat();
+        let decision = decide_in(&mut new_gate(), head("GET", "/v1", &headers), None, &InModule, NOW);
+        (decision.reason(), record(&decision)["approval"]["action"]["host"].clone())
+    };
+    for hosts in [
+        vec![(":authority", "gate.example,other.example")],
+        vec![(":authority", "gate.example"), ("host", "other.example")],
+        vec![("host", "gate%2eexample")],
+    ] {
+        let (reason, host) = decided(&hosts);
+        assert_eq!((reason, host), (Some(Reason::ApprovalRequired), Value::Null), "{hosts:?}");
+    }
+    assert_eq!(decided(&[(":authority", "gate.example")]).1, "gate.example");
+}
+
+#[test]
+fn what_upstreams_may_take_for_the_host_is_removed_where_approvals_are_for_one() {
+    let without = gate(parse_config(&config_value()));
+    for name in ["x-forwarded-host", "forwarded"] {
+        assert!(new_gate().reserved().contains(name), "{name}");
+        assert!(!without.reserved().contains(name), "{name}");
+    }
+}
+
+#[test]
+fn the_approval_of_a_route_is_not_gone_round_by_letter_case() {
+    // On the second route what is open to all needs none, on the first everything does.
+    let mut gate = gate(config_with(|c| {
+        c["routes"] = json!([
+            { "match": { "path_prefix": "/Admin" }, "approval": true },
+            { "match": { "path_prefix": "/" }, "approval": true, "mcp": { "tools": [{ "name": "*" }] } },
+        ]);
+    }));
+    let authorization = format!("Bearer {}", agent_token());
+    let headers = [(":authority", "gate.example"), ("authorization", authorization.as_str())];
+    let mut reason =
+        |path: &str| decide_in(&mut gate, head("GET", path, &headers), None, &InModule, NOW).reason();
+    assert_eq!(reason("/admin/x"), Some(Reason::PathInvalid));
+    assert_eq!(reason("/Admin/x"), Some(Reason::ApprovalRequired));
+    assert_eq!(reason("/other"), None);
+}

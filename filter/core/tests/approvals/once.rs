@@ -1,9 +1,8 @@
 //! An approval is used once.
 
 use super::*;
-use mandate_core::algorithm::Algorithm;
-use mandate_core::keys::{PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::proof::{PartState, SharedMemory, SharedMemoryFailed};
+use support::World;
 
 const ARGUMENTS: &str = r#"{"amount":100}"#;
 
@@ -90,24 +89,6 @@ impl SharedMemory for Memory {
     }
 }
 
-impl SignatureVerifier for Memory {
-    fn verify(
-        &self,
-        key: &PublicKey,
-        algorithm: Algorithm,
-        text: &[u8],
-        signature: &[u8],
-    ) -> Result<bool, VerifierFailed> {
-        InModule.verify(key, algorithm, text, signature)
-    }
-}
-
-impl Surroundings for Memory {
-    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
-        Some(self)
-    }
-}
-
 #[test]
 fn what_cannot_be_remembered_is_denied() {
     for (memory, expected) in [
@@ -116,7 +97,8 @@ fn what_cannot_be_remembered_is_denied() {
         (Memory(Ok(true)), None),
     ] {
         let head = message(&[&sign(&claims(ARGUMENTS))]);
-        let decision = decide_in(&mut new_gate(), head, Some(&call(ARGUMENTS)), &memory, NOW);
+        let decision =
+            decide_in(&mut new_gate(), head, Some(&call(ARGUMENTS)), &World::sharing(&memory), NOW);
         assert_eq!(decision.reason(), expected);
     }
 }

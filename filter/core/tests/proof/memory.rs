@@ -1,11 +1,12 @@
 //! A proof is good for one request, also where several workers take requests.
 
 use super::*;
-use mandate_core::keys::{InModule, PublicKey, SignatureVerifier, VerifierFailed};
+use mandate_core::keys::InModule;
 use mandate_core::limits;
 use mandate_core::proof::{PartState, ReplayError, ReplayMemory, SharedMemory, SharedMemoryFailed, Use};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use support::World;
 
 /// The memory that workers share, as a proxy has it.
 #[derive(Default)]
@@ -14,24 +15,6 @@ struct Shared {
     fails: Cell<bool>,
     /// How often another worker writes between a read and a write.
     races: Cell<usize>,
-}
-
-impl SignatureVerifier for Shared {
-    fn verify(
-        &self,
-        key: &PublicKey,
-        algorithm: Algorithm,
-        text: &[u8],
-        signature: &[u8],
-    ) -> Result<bool, VerifierFailed> {
-        InModule.verify(key, algorithm, text, signature)
-    }
-}
-
-impl Surroundings for Shared {
-    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
-        Some(self)
-    }
 }
 
 impl SharedMemory for Shared {
@@ -104,9 +87,12 @@ fn a_proof_is_remembered_for_as_long_as_it_could_be_used() {
 fn another_worker_knows_that_a_proof_was_used_if_they_share_memory() {
     let (mut one, mut two) = (proving(|_| {}), proving(|_| {}));
     let shared = Shared::default();
-    assert_eq!(decide_in(&mut one, sent("1"), &shared, NOW).reason(), None);
-    assert_eq!(decide_in(&mut two, sent("1"), &shared, NOW).reason(), Some(Reason::ProofReplayed));
-    assert_eq!(decide_in(&mut two, sent("2"), &shared, NOW).reason(), None);
+    assert_eq!(decide_in(&mut one, sent("1"), &World::sharing(&shared), NOW).reason(), None);
+    assert_eq!(
+        decide_in(&mut two, sent("1"), &World::sharing(&shared), NOW).reason(),
+        Some(Reason::ProofReplayed)
+    );
+    assert_eq!(decide_in(&mut two, sent("2"), &World::sharing(&shared), NOW).reason(), None);
     // Each for itself: once with each of them, which the documentation says.
     assert_eq!(decide(&mut one, sent("3")).reason(), None);
     assert_eq!(decide(&mut two, sent("3")).reason(), None);
@@ -130,12 +116,18 @@ fn shared_memory_that_fails_or_holds_something_else_denies() {
     let mut gate = proving(|_| {});
     let shared = Shared::default();
     shared.fails.set(true);
-    assert_eq!(decide_in(&mut gate, sent("1"), &shared, NOW).reason(), Some(Reason::Internal));
+    assert_eq!(
+        decide_in(&mut gate, sent("1"), &World::sharing(&shared), NOW).reason(),
+        Some(Reason::Internal)
+    );
     shared.fails.set(false);
     for slot in 0..limits::REPLAY_SLOTS {
         shared.parts.borrow_mut().insert(format!("mandate.used.dpop.{slot}"), (vec![1, 2, 3], 1));
     }
-    assert_eq!(decide_in(&mut gate, sent("1"), &shared, NOW).reason(), Some(Reason::Internal));
+    assert_eq!(
+        decide_in(&mut gate, sent("1"), &World::sharing(&shared), NOW).reason(),
+        Some(Reason::Internal)
+    );
 }
 
 #[test]
@@ -143,10 +135,16 @@ fn a_worker_tries_again_if_another_one_was_faster_and_then_denies() {
     let mut gate = proving(|_| {});
     let shared = Shared::default();
     shared.races.set(limits::REPLAY_ATTEMPTS);
-    assert_eq!(decide_in(&mut gate, sent("1"), &shared, NOW).reason(), Some(Reason::ReplayMemoryFull));
+    assert_eq!(
+        decide_in(&mut gate, sent("1"), &World::sharing(&shared), NOW).reason(),
+        Some(Reason::ReplayMemoryFull)
+    );
     shared.races.set(limits::REPLAY_ATTEMPTS - 1);
-    assert_eq!(decide_in(&mut gate, sent("2"), &shared, NOW).reason(), None);
-    assert_eq!(decide_in(&mut gate, sent("2"), &shared, NOW).reason(), Some(Reason::ProofReplayed));
+    assert_eq!(decide_in(&mut gate, sent("2"), &World::sharing(&shared), NOW).reason(), None);
+    assert_eq!(
+        decide_in(&mut gate, sent("2"), &World::sharing(&shared), NOW).reason(),
+        Some(Reason::ProofReplayed)
+    );
 }
 
 /// Uses ids of one owner until there is no room for one.

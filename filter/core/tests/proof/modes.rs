@@ -1,18 +1,14 @@
 //! Which tokens need a proof, and what a client is told that sent none.
 
 use super::*;
-use mandate_core::decision::Reply;
+use support::challenged;
 
 /// The decision on a request, and its challenges.
 fn told(gate: &mut Gate, head: RequestHead) -> (Option<Reason>, Vec<String>) {
     let decision = decide(gate, head);
-    let config = gate.config().clone();
-    let challenges = match Reply::new(&decision, Some(&config)) {
-        Reply::Forward(_) => Vec::new(),
-        Reply::Local(reply) => {
-            let named = reply.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
-            named.map(|(_, value)| value).collect()
-        }
+    let challenges = match decision.reason() {
+        Some(_) => challenged(&decision, gate.config()).1,
+        None => Vec::new(),
     };
     (decision.reason(), challenges)
 }

@@ -1,37 +1,17 @@
 //! Tokens that are bound to the certificate of the connection (RFC 8705 §3), and who the certificate names.
 
 use super::*;
-use mandate_core::decision::Reply;
 use mandate_core::http::ClientCertificate;
-use mandate_core::keys::{PublicKey, SignatureVerifier, VerifierFailed};
 use mandate_core::proof::ConnectionFailed;
-use support::{unb64, vectors};
+use support::{World, challenged, unb64, vectors};
 
 const AGENT: &str = "spiffe://prod.example/agent";
 
-/// A connection whose client has this certificate: its number, and the URI in it.
-pub(crate) struct Connection(pub(crate) Result<Option<(u8, &'static str)>, ConnectionFailed>);
-
-impl SignatureVerifier for Connection {
-    fn verify(
-        &self,
-        key: &PublicKey,
-        algorithm: Algorithm,
-        text: &[u8],
-        signature: &[u8],
-    ) -> Result<bool, VerifierFailed> {
-        mandate_core::keys::InModule.verify(key, algorithm, text, signature)
-    }
-}
-
-impl Surroundings for Connection {
-    fn client_certificate(&self) -> Result<Option<ClientCertificate>, ConnectionFailed> {
-        self.0.map(|it| {
-            it.and_then(|(number, uri)| {
-                ClientCertificate::of_connection(hex(number).as_bytes(), uri.as_bytes())
-            })
-        })
-    }
+/// A client with this certificate: its number, and the URI in it.
+pub(crate) fn connected(certificate: Option<(u8, &str)>) -> World<'static> {
+    let read =
+        |(number, uri): (u8, &str)| ClientCertificate::of_connection(hex(number).as_bytes(), uri.as_bytes());
+    World::connected(Ok(certificate.and_then(read)))
 }
 
 /// The digest of a certificate, which is known here by a number.
@@ -45,7 +25,7 @@ fn bound(certificate: u8) -> Value {
 
 /// The decision on a token that is bound so, from a client with this certificate.
 fn decided(gate: &mut Gate, members: Value, certificate: Option<(u8, &'static str)>) -> Decision {
-    decide_in(gate, request("Bearer", &token(members), &[]), &Connection(Ok(certificate)), NOW)
+    decide_in(gate, request("Bearer", &token(members), &[]), &connected(certificate), NOW)
 }
 
 #[test]
@@ -79,24 +59,15 @@ fn the_refusal_is_that_of_an_invalid_bearer_token() {
     let config = parse_config(&value);
     for certificate in [None, Some((2, AGENT))] {
         let decision = decided(&mut gate(config.clone()), json!({ "cnf": bound(1) }), certificate);
-        let Reply::Local(answer) = Reply::new(&decision, Some(&config)) else { panic!("allowed") };
-        let challenges: Vec<&str> = answer
-            .headers
-            .iter()
-            .filter(|(name, _)| *name == "www-authenticate")
-            .map(|(_, value)| value.as_str())
-            .collect();
-        assert_eq!(
-            (answer.status, challenges.as_slice()),
-            (401, ["Bearer error=\"invalid_token\""].as_slice())
-        );
+        let (status, challenges) = challenged(&decision, &config);
+        assert_eq!((status, challenges), (401, vec!["Bearer error=\"invalid_token\"".to_owned()]));
     }
 }
 
 #[test]
 fn a_proxy_that_does_not_say_who_the_client_is_lets_nobody_in() {
     let head = || request("Bearer", &token(json!({ "cnf": bound(1) })), &[]);
-    let failed = Connection(Err(ConnectionFailed));
+    let failed = World::connected(Err(ConnectionFailed));
     assert_eq!(decide_in(&mut proving(|_| {}), head(), &failed, NOW).reason(), Some(Reason::Internal));
     // Whose token is not bound is not affected.
     let plain = request("Bearer", &token(json!({})), &[]);
@@ -121,25 +92,9 @@ fn a_thumbprint_that_is_none_makes_the_token_invalid() {
 
 #[test]
 fn the_published_certificate_is_accepted_for_the_token_that_is_bound_to_it() {
-    struct Published(String);
-    impl SignatureVerifier for Published {
-        fn verify(
-            &self,
-            key: &PublicKey,
-            algorithm: Algorithm,
-            text: &[u8],
-            signature: &[u8],
-        ) -> Result<bool, VerifierFailed> {
-            mandate_core::keys::InModule.verify(key, algorithm, text, signature)
-        }
-    }
-    impl Surroundings for Published {
-        fn client_certificate(&self) -> Result<Option<ClientCertificate>, ConnectionFailed> {
-            Ok(ClientCertificate::of_connection(self.0.as_bytes(), b""))
-        }
-    }
     let certificate = vectors::rfc8705()["certificate"].clone();
-    let connection = Published(certificate["sha256_hex"].as_str().unwrap().to_owned());
+    let digest = certificate["sha256_hex"].as_str().unwrap();
+    let connection = World::connected(Ok(ClientCertificate::of_connection(digest.as_bytes(), b"")));
     let bound_to = certificate["x5t#S256"].as_str().unwrap();
     assert_eq!(unb64(bound_to).len(), 32);
     let head =
@@ -155,7 +110,7 @@ fn a_token_that_is_bound_in_two_ways_needs_both_proofs() {
     let token = token(both);
     let proof = proof_with(&token, json!({}));
     let decided = |scheme: &str, proofs: &[&str], certificate| {
-        decide_in(&mut proving(|_| {}), request(scheme, &token, proofs), &Connection(Ok(certificate)), NOW)
+        decide_in(&mut proving(|_| {}), request(scheme, &token, proofs), &connected(certificate), NOW)
             .reason()
     };
     let own = Some((1, ""));
@@ -172,7 +127,7 @@ fn a_proof_is_not_used_up_by_a_request_without_the_certificate() {
     let proof = proof_with(&token, json!({}));
     let mut gate = proving(|_| {});
     let mut decided = |certificate| {
-        decide_in(&mut gate, request("DPoP", &token, &[&proof]), &Connection(Ok(certificate)), NOW).reason()
+        decide_in(&mut gate, request("DPoP", &token, &[&proof]), &connected(certificate), NOW).reason()
     };
     assert_eq!(decided(None), Some(Reason::ProofRequired));
     assert_eq!(decided(Some((1, ""))), None);
@@ -184,7 +139,7 @@ fn forwarded(gate: &mut Gate, values: &[&str]) -> Decision {
     let authorization = format!("Bearer {}", token(json!({ "cnf": bound(1) })));
     let mut headers = vec![("authorization", authorization.as_str())];
     headers.extend(values.iter().map(|value| ("x-forwarded-client-cert", *value)));
-    decide_in(gate, head(METHOD, PATH, &headers), &Connection(Ok(Some((9, "")))), NOW)
+    decide_in(gate, head(METHOD, PATH, &headers), &connected(Some((9, ""))), NOW)
 }
 
 #[test]
@@ -311,7 +266,7 @@ fn names_must_agree_also_where_no_proofs_are_verified() {
         support::config(|c| c["issuers"][0]["agent"] = json!({ "from": "act", "agree": ["certificate"] }));
     let decided = |uri| {
         let head = request("Bearer", &token(json!({ "act": { "sub": AGENT } })), &[]);
-        decide_in(&mut gate(config.clone()), head, &Connection(Ok(Some((1, uri)))), NOW).reason()
+        decide_in(&mut gate(config.clone()), head, &connected(Some((1, uri))), NOW).reason()
     };
     assert_eq!(decided("spiffe://prod.example/other"), Some(Reason::AgentMismatch));
     assert_eq!(decided(AGENT), None);

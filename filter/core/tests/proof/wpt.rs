@@ -4,7 +4,7 @@ use super::*;
 use mandate_core::config::Config;
 use mandate_core::decision::Reply;
 use mandate_core::proof_kind::ProofKind;
-use support::vectors;
+use support::{challenged, vectors};
 
 const DOMAIN: &str = "wimse://prod.example";
 const WORKLOAD: &str = "wimse://prod.example/agents/booking";
@@ -470,7 +470,7 @@ fn a_token_of_a_workload_that_is_bound_to_a_certificate_too_needs_both() {
     let wit = wit_of(json!({}), json!({ "cnf": { "jwk": jwk, "x5t#S256": b64([1; 32]) } }));
     let mut gate = workloads();
     let mut decided = |certificate| {
-        let connection = mtls::Connection(Ok(certificate));
+        let connection = mtls::connected(certificate);
         decide_in(&mut gate, sent(&wpt(&wit), &[(WIT, &wit)]), &connection, NOW).reason()
     };
     assert_eq!(decided(None), Some(Reason::ProofRequired));
@@ -513,14 +513,8 @@ fn every_refusal_names_the_scheme_wpt_without_parameters() {
         ),
     ] {
         let decision = decide(&mut gate(config.clone()), head);
-        let Reply::Local(answer) = Reply::new(&decision, Some(&config)) else { panic!("{what} was allowed") };
-        let challenges: Vec<&str> = answer
-            .headers
-            .iter()
-            .filter(|(name, _)| *name == "www-authenticate")
-            .map(|(_, value)| value.as_str())
-            .collect();
-        assert_eq!((answer.status, challenges.as_slice()), (401, ["WPT"].as_slice()), "{what}");
+        let (status, challenges) = challenged(&decision, &config);
+        assert_eq!((status, challenges), (401, vec!["WPT".to_owned()]), "{what}");
     }
     assert_eq!(vectors::wimse()["wpt_02"]["challenge"], "WPT");
 }
@@ -532,14 +526,7 @@ fn where_both_kinds_of_tokens_are_accepted_both_schemes_are_offered() {
     value["proofs"] = json!({ "external_uris": [BASE] });
     let config = parse_config(&value);
     let decision = decide(&mut gate(config.clone()), head(METHOD, PATH, &[]));
-    let Reply::Local(answer) = Reply::new(&decision, Some(&config)) else { panic!("allowed") };
-    let challenges: Vec<&str> = answer
-        .headers
-        .iter()
-        .filter(|(name, _)| *name == "www-authenticate")
-        .map(|(_, value)| value.as_str())
-        .collect();
-    assert_eq!(challenges, ["Bearer", "WPT"]);
+    assert_eq!(challenged(&decision, &config).1, ["Bearer", "WPT"]);
 }
 
 #[test]

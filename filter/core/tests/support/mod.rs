@@ -6,15 +6,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mandate_core::algorithm::Algorithm;
 use mandate_core::chain::SignedToken;
 use mandate_core::config::{Config, Issuer};
-use mandate_core::decision::Decision;
+use mandate_core::decision::{Decision, Reply};
 use mandate_core::denial::KeysProblem;
 use mandate_core::flow::{Body, Flow, Gate, Step, Stop};
-use mandate_core::http::{Headers, Host, NormalPath, RequestHead};
+use mandate_core::http::{ClientCertificate, Headers, Host, NormalPath, RequestHead};
 use mandate_core::json::canonical;
 use mandate_core::keys::PublicKey;
 use mandate_core::keys::{InModule, SignatureVerifier};
 use mandate_core::policy::NoPolicies;
-use mandate_core::proof::{PartState, SharedMemory, SharedMemoryFailed, Surroundings};
+use mandate_core::proof::{ConnectionFailed, PartState, SharedMemory, SharedMemoryFailed, Surroundings};
 use mandate_core::reason::Reason;
 use mandate_core::routes::{MatchedRoute, Routes, Target};
 use mandate_core::time::UnixTime;
@@ -389,12 +389,13 @@ fn proof_denials(marked: &dyn Fn(Value) -> String) -> Vec<Denied> {
         config
     };
     let plain = head("GET", "/v1", &[("authorization", &format!("Bearer {token}"))]);
+    let full = World::sharing(&AlwaysSlower);
     let rows: Vec<(Reason, &str, Vec<RequestHead>, &dyn Surroundings)> = vec![
         (Reason::ProofRequired, "none", vec![plain], &InModule),
         (Reason::ProofInvalid, "none", vec![sent(&proof(json!({ "htm": "marker" })))], &InModule),
         (Reason::ProofReplayed, "none", vec![sent(&proof(json!({}))), sent(&proof(json!({})))], &InModule),
         (Reason::ProofNonceRequired, "required", vec![sent(&proof(json!({ "nonce": "marker" })))], &InModule),
-        (Reason::ReplayMemoryFull, "none", vec![sent(&proof(json!({})))], &AlwaysSlower),
+        (Reason::ReplayMemoryFull, "none", vec![sent(&proof(json!({})))], &full),
     ];
     let mut denials = Vec::new();
     for (reason, nonce, heads, surroundings) in rows {
@@ -505,7 +506,36 @@ impl SharedMemory for AlwaysSlower {
     }
 }
 
-impl SignatureVerifier for AlwaysSlower {
+/// The status and the challenges of a denial's answer.
+pub fn challenged(decision: &Decision, config: &Config) -> (u16, Vec<String>) {
+    match Reply::new(decision, Some(config)) {
+        Reply::Forward(_) => panic!("it was allowed"),
+        Reply::Local(answer) => {
+            let named = answer.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
+            (answer.status, named.map(|(_, value)| value).collect())
+        }
+    }
+}
+
+/// What a decision asks of a proxy: signatures are verified, and the rest is as it is said here.
+pub struct World<'a> {
+    memory: Option<&'a dyn SharedMemory>,
+    certificate: Result<Option<ClientCertificate>, ConnectionFailed>,
+}
+
+impl<'a> World<'a> {
+    /// Whose workers share this memory.
+    pub fn sharing(memory: &'a dyn SharedMemory) -> Self {
+        Self { memory: Some(memory), certificate: Ok(None) }
+    }
+
+    /// Whose client has this certificate.
+    pub fn connected(certificate: Result<Option<ClientCertificate>, ConnectionFailed>) -> Self {
+        Self { memory: None, certificate }
+    }
+}
+
+impl SignatureVerifier for World<'_> {
     fn verify(
         &self,
         key: &PublicKey,
@@ -517,9 +547,13 @@ impl SignatureVerifier for AlwaysSlower {
     }
 }
 
-impl Surroundings for AlwaysSlower {
+impl Surroundings for World<'_> {
     fn shared_memory(&self) -> Option<&dyn SharedMemory> {
-        Some(self)
+        self.memory
+    }
+
+    fn client_certificate(&self) -> Result<Option<ClientCertificate>, ConnectionFailed> {
+        self.certificate.clone()
     }
 }
 
